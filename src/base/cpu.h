@@ -1,0 +1,17 @@
+/* base/cpu.h - what the processor and the operating system let us use (cpuid and XGETBV). */
+#ifndef CM_BASE_CPU_H
+#define CM_BASE_CPU_H
+
+#include "base/base.h"
+
+typedef struct cm_cpu {
+    bool aes;    /* AES-NI */
+    bool avx2;   /* and the YMM state is saved */
+    bool avx512; /* F, BW, VL, DQ and the ZMM state is saved */
+    bool vaes;   /* VAES on 512-bit registers */
+    bool gfni;
+} cm_cpu;
+
+cm_cpu cm_cpu_detect(void);
+
+#endif

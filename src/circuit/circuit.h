@@ -1,0 +1,108 @@
+/*
+ * circuit/circuit.h - gate programs: straight-line code over planes, and the arithmetic written in
+ * it.
+ *
+ * A program is built once, from public information alone, and run over any number of rows.  XOR and
+ * NOT are free; AND costs one bit per row.  Building folds constants (x AND 0, x XOR x, ...), shares
+ * equal gates, drops gates that no output needs, and puts ANDs into levels; all ANDs of a level, of
+ * whatever circuits the program holds, travel in one message.  So independent circuits of one
+ * operator should be built into one program.
+ *
+ * Numbers are vectors of wires, least significant first.  Unsigned unless a function says signed.
+ */
+#ifndef CM_CIRCUIT_CIRCUIT_H
+#define CM_CIRCUIT_CIRCUIT_H
+
+#include "base/arena.h"
+#include "proto/proto.h"
+
+typedef struct cm_circuit cm_circuit; /* a program being built */
+typedef struct cm_program cm_program; /* finished, immutable */
+
+typedef int32_t cm_wire;
+#define CM_WIRE_0 ((cm_wire)0) /* the constants */
+#define CM_WIRE_1 ((cm_wire)1)
+
+enum { CM_NUM_MAX = 192 };
+typedef struct cm_num { /* a number of so many bits; small enough to pass by value */
+    unsigned bits;
+    cm_wire wire[CM_NUM_MAX];
+} cm_num;
+
+/* What to prefer where a circuit has two shapes: fewest ANDs, or fewest rounds. */
+typedef enum cm_shape { CM_SHAPE_FEW_ROUNDS, CM_SHAPE_FEW_BITS } cm_shape;
+
+cm_circuit *cm_circuit_new(cm_shape shape);
+void cm_circuit_free(cm_circuit *c); /* NULL allowed; also after cm_circuit_finish */
+
+/* The next input column of the program, with so many planes; inputs are numbered from 0. */
+cm_num cm_circuit_input(cm_circuit *c, unsigned planes);
+/* The next output column. */
+void cm_circuit_output(cm_circuit *c, const cm_num *x);
+void cm_circuit_output_wire(cm_circuit *c, cm_wire x);
+
+/* Gates. */
+cm_wire cm_gate_xor(cm_circuit *c, cm_wire x, cm_wire y);
+cm_wire cm_gate_and(cm_circuit *c, cm_wire x, cm_wire y);
+cm_wire cm_gate_or(cm_circuit *c, cm_wire x, cm_wire y);
+cm_wire cm_gate_not(cm_circuit *c, cm_wire x);
+cm_wire cm_gate_mux(cm_circuit *c, cm_wire condition, cm_wire if_one, cm_wire if_zero);
+
+/* Numbers.  value in two's complement, cut to bits. */
+cm_num cm_num_const(cm_i128 value, unsigned bits);
+cm_num cm_num_of_wire(cm_wire x);
+cm_num cm_num_zero_extend(cm_num x, unsigned bits); /* cuts when shorter */
+cm_num cm_num_sign_extend(cm_num x, unsigned bits);
+cm_num cm_num_shift_left(cm_num x, unsigned by); /* grows by `by` bits */
+cm_num cm_num_concat(cm_num low, cm_num high);
+cm_num cm_num_xor(cm_circuit *c, cm_num x, cm_num y);
+cm_num cm_num_not(cm_circuit *c, cm_num x);
+cm_num cm_num_mask(cm_circuit *c, cm_num x, cm_wire keep); /* keep ? x : 0 */
+
+/* Comparisons; operands are extended to the longer one. */
+cm_wire cm_num_eq(cm_circuit *c, cm_num x, cm_num y); /* w - 1 ANDs, ceil(log2 w) levels */
+cm_wire cm_num_lt(cm_circuit *c, cm_num x, cm_num y); /* <= 3w - log2 w - 2, 1 + ceil(log2 w) */
+cm_wire cm_num_slt(cm_circuit *c, cm_num x, cm_num y); /* signed */
+cm_wire cm_num_is_zero(cm_circuit *c, cm_num x);
+cm_num cm_num_mux(cm_circuit *c, cm_wire condition, cm_num if_one, cm_num if_zero); /* w, 1 */
+
+/* Arithmetic modulo 2^bits of the result, which the caller chooses wide enough. */
+cm_num cm_num_add(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
+cm_num cm_num_sub(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
+cm_num cm_num_neg(cm_circuit *c, cm_num x, unsigned bits);
+cm_num cm_num_add_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits);
+cm_num cm_num_mul(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
+cm_num cm_num_mul_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits);
+/* Number of ones among wires. */
+cm_num cm_num_popcount(cm_circuit *c, const cm_wire *wires, size_t count);
+/*
+ * Exact unsigned division: quotient (x.bits bits) and remainder (y.bits bits).  Divisor 0 gives a
+ * quotient of all ones and remainder x cut to y.bits: the caller raises the flag.
+ */
+void cm_num_divmod(cm_circuit *c, cm_num x, cm_num y, cm_num *ret_quotient, cm_num *ret_remainder);
+
+/* Counts of what has been built so far, for cost models and tests. */
+typedef struct cm_circuit_cost {
+    size_t ands;    /* per row */
+    size_t levels;  /* rounds */
+    size_t inputs;  /* columns */
+    size_t outputs; /* columns */
+} cm_circuit_cost;
+
+/* Program lives until cm_program_free; the circuit is no longer used except to be freed. */
+cm_program *cm_circuit_finish(cm_circuit *c);
+void cm_program_free(cm_program *program);
+cm_circuit_cost cm_program_cost(const cm_program *program);
+
+/*
+ * Runs the program over inputs (planes as declared, equal rows) into outputs (planes as declared).
+ * Rounds: levels.  Bytes: ands * rows / 8.  Rows are processed in windows so that memory stays
+ * bounded by public sizes.
+ */
+CM_MUST cm_status cm_program_run(const cm_program *program, cm_mpc *mpc, const cm_bcol *inputs,
+                                 const cm_bcol *outputs, cm_arena scratch);
+/* The same on public values (for constant folding and tests): values are packed planes. */
+void cm_program_run_public(const cm_program *program, const uint64_t *const *inputs, size_t rows,
+                           uint64_t *const *outputs);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * proto/proto.h - secure computation behind one interface.
+ *
+ * A cm_mpc is one participant's end of a session in one lane; one thread at a time.  Participants
+ * 0 .. parties - 1 are the computing parties.  Higher participants hold no shares: they may give
+ * input and receive openings, and call nothing else.  All participants that take part in an
+ * operation call it with equal public arguments, in the same order.
+ *
+ * Costs are given for rep3: bytes sent by one party, and rounds.  Operations on 0 rows are free.
+ * The first failure kills the session: every later call returns CM_EDEAD, outputs are wiped.
+ *
+ * Columns are caller's memory, with legs = cm_mpc_legs().  Outputs do not overlap inputs unless a
+ * function says so.  Temporary memory comes from scratch and is gone on return.
+ */
+#ifndef CM_PROTO_PROTO_H
+#define CM_PROTO_PROTO_H
+
+#include "base/cpu.h"
+#include "net/mesh.h"
+#include "share/column.h"
+
+typedef struct cm_mpc cm_mpc;
+
+typedef enum cm_protocol {
+    CM_PROTOCOL_CLEAR, /* any number of parties, no protection: for tests */
+    CM_PROTOCOL_REP3,  /* three parties, one semi-honest; docs/protocols/rep3.md */
+} cm_protocol;
+
+/* Facts of a protocol, for planners and texts. */
+typedef struct cm_protocol_info {
+    const char *name;      /* "rep3" */
+    unsigned parties;      /* 0: any number */
+    unsigned legs;         /* per secret and party */
+    const char *tolerates; /* "one semi-honest party of three" */
+} cm_protocol_info;
+const cm_protocol_info *cm_protocol_info_of(cm_protocol protocol);
+CM_MUST cm_status cm_protocol_by_name(const char *name, cm_protocol *ret);
+
+/*
+ * Sets up pairwise keys over the mesh (1 round).  Borrows the mesh, which must outlive the session.
+ * parties is the number of computing parties among the mesh's participants.  test_seed, when not
+ * NULL, replaces the operating system's randomness for golden tests; it is NULL otherwise.
+ */
+CM_MUST cm_status cm_mpc_new(cm_protocol protocol, cm_mesh *mesh, unsigned parties,
+                             const cm_key *test_seed, cm_mpc **ret, cm_diag *diag);
+void cm_mpc_free(cm_mpc *mpc); /* wipes keys; NULL allowed */
+
+cm_protocol cm_mpc_protocol(const cm_mpc *mpc);
+unsigned cm_mpc_me(const cm_mpc *mpc);
+unsigned cm_mpc_parties(const cm_mpc *mpc);
+bool cm_mpc_computes(const cm_mpc *mpc); /* me < parties */
+unsigned cm_mpc_legs(const cm_mpc *mpc); /* 0 for participants that hold no shares */
+cm_mesh *cm_mpc_mesh(const cm_mpc *mpc);
+const cm_diag *cm_mpc_diag(const cm_mpc *mpc);
+
+/* ---- local, free ------------------------------------------------------------------------- */
+
+/* z = x XOR c where c is public, one bit per row: c has x.words words and is applied to plane p. */
+void cm_mpc_xor_public(cm_mpc *mpc, cm_bcol x, unsigned plane, const uint64_t *c);
+/* Flips a plane in place: XOR with all ones. */
+void cm_mpc_not(cm_mpc *mpc, cm_bcol x, unsigned plane);
+/* Sets a plane to a public constant bit. */
+void cm_mpc_set_public(cm_mpc *mpc, cm_bcol x, unsigned plane, bool bit);
+/* Adds a public word to each row in place. */
+void cm_mpc_add_public(cm_mpc *mpc, cm_acol x, uint64_t c);
+/* A sharing of public values: planes packed as in cm_planes_pack. */
+void cm_mpc_public_bits(cm_mpc *mpc, const uint64_t *plane_words, cm_bcol z);
+
+/* ---- interactive ------------------------------------------------------------------------- */
+
+/*
+ * Vector of planes for AND: x[i], y[i], z[i] name planes of equal word count.  legs[k] of entry i
+ * is at x[i].leg[k].  z[i] may equal x[i] or y[i] of the same entry only.
+ * Cost: entries * words * 8 bytes, 1 round.
+ */
+typedef struct cm_plane {
+    cm_b64 *leg[CM_LEGS_MAX];
+} cm_plane;
+static inline cm_plane cm_bcol_plane(cm_bcol x, unsigned plane)
+{
+    cm_plane ret = {{0}};
+    for (unsigned k = 0; k < CM_LEGS_MAX; k++) {
+        ret.leg[k] = x.leg[k] ? x.leg[k] + plane * x.words : NULL;
+    }
+    return ret;
+}
+CM_MUST cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, const cm_plane *z,
+                             size_t entries, size_t words, cm_arena scratch);
+/* z = x AND y plane by plane (equal planes), or every plane of x with the single plane of y. */
+CM_MUST cm_status cm_mpc_and_col(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch);
+
+/* z = x * y.  8 bytes a row, 1 round. */
+CM_MUST cm_status cm_mpc_mul(cm_mpc *mpc, cm_acol x, cm_acol y, cm_acol z, cm_arena scratch);
+/*
+ * Dot products: result i is the sum over r of x[i] row r * y[i] row r.  8 bytes a result, 1 round,
+ * whatever the length.  z has `results` rows.
+ */
+CM_MUST cm_status cm_mpc_dot(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t results,
+                             cm_acol z, cm_arena scratch);
+
+/*
+ * Input by participant `owner`: plane_words (packed as cm_planes_pack) or values at the owner, NULL
+ * elsewhere; z at computing parties (ignored elsewhere).  A party as owner sends 1 component to one
+ * neighbour; an owner outside sends two seeds and one component to two parties.  1 round.
+ */
+CM_MUST cm_status cm_mpc_input_bits(cm_mpc *mpc, unsigned owner, const uint64_t *plane_words,
+                                    unsigned planes, size_t rows, cm_bcol z, cm_arena scratch);
+CM_MUST cm_status cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t *values,
+                                     size_t rows, cm_acol z, cm_arena scratch);
+
+/*
+ * Why something becomes public.  Every opening carries a ticket; `what` is a constant text that
+ * docs/protocols explains ("sort: comparison of shuffled distinct keys") or names the consented
+ * output.  The session counts the openings by kind; job records put them into the audit log.
+ */
+typedef enum cm_ticket_kind {
+    CM_TICKET_MASKED, /* uniformly random by construction: a masked value, a random permutation */
+    CM_TICKET_SHUFFLED, /* outcome whose distribution is the same for all inputs of the size */
+    CM_TICKET_RESULT,   /* the answer, to the coordinator, as the disclosure lists it */
+} cm_ticket_kind;
+typedef struct cm_ticket {
+    cm_ticket_kind kind;
+    const char *what;
+} cm_ticket;
+
+/* To all computing parties.  ret packed as in cm_planes_pack.  Runs the protocol's deferred checks
+ * first.  planes * words * 8 bytes, 1 round. */
+CM_MUST cm_status cm_mpc_open_bits(cm_mpc *mpc, cm_bcol x, const cm_ticket *ticket,
+                                   uint64_t *ret_plane_words, cm_arena scratch);
+CM_MUST cm_status cm_mpc_open_words(cm_mpc *mpc, cm_acol x, const cm_ticket *ticket,
+                                    uint64_t *ret_values, cm_arena scratch);
+/* To participant `receiver` alone, which may be outside: it passes planes and rows, and ret; the
+ * parties pass x (rows and planes agree) and NULL, unless they receive. */
+CM_MUST cm_status cm_mpc_open_bits_to(cm_mpc *mpc, unsigned receiver, cm_bcol x, unsigned planes,
+                                      size_t rows, const cm_ticket *ticket,
+                                      uint64_t *ret_plane_words, cm_arena scratch);
+
+/*
+ * z = x as unsigned number in Z_2^64: x.planes at most 64.  Bits above x.planes are 0.
+ * One plane: 2 words a row, 2 rounds.  More: about 2w ANDs a row and 3 words, log2 w + 3 rounds.
+ */
+CM_MUST cm_status cm_mpc_bits_to_ring(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scratch);
+/* Each plane on its own: z[p] = plane p in Z_2^64.  2 words a row and plane, 2 rounds in all. */
+CM_MUST cm_status cm_mpc_bit_to_ring(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_arena scratch);
+/* z = the z.planes least significant bits of x (at most 64). */
+CM_MUST cm_status cm_mpc_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratch);
+
+/* A fresh sharing of uniformly random bits, unknown to every party.  Local. */
+void cm_mpc_random_bits(cm_mpc *mpc, cm_bcol z);
+
+/*
+ * Permutes the rows of all columns by one secret permutation that no party knows, and re-randomises.
+ * In place; all columns have equal rows.  Three rounds; 2 words a row and ring column, 2 bits a row
+ * and plane.
+ */
+CM_MUST cm_status cm_mpc_shuffle(cm_mpc *mpc, cm_acol *ring, size_t ring_count, cm_bcol *bits,
+                                 size_t bits_count, cm_arena scratch);
+
+/* Runs deferred checks of malicious protocols; openings do it themselves.  Free for rep3. */
+CM_MUST cm_status cm_mpc_verify(cm_mpc *mpc);
+
+/* Openings so far, by kind, in values. */
+uint64_t cm_mpc_opened(const cm_mpc *mpc, cm_ticket_kind kind);
+
+#endif

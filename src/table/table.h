@@ -1,0 +1,123 @@
+/*
+ * table/table.h - secret tables and oblivious relational operators.
+ *
+ * A secret table has a public number of rows, named by `rows`; which of them count is secret, in
+ * the one-plane column `valid`.  A column is planes, and where it may be NULL a one-plane column
+ * `null` (null.planes is 0 otherwise).  Values under NULL and in invalid rows are arbitrary unless a
+ * function says otherwise.
+ *
+ * Operators never branch on secrets: their messages depend on public sizes alone.  Tables live in
+ * the caller's arena; an operator's result is allocated from `arena`, its temporaries from `scratch`.
+ * Costs, openings and their arguments: docs/design/table.md.
+ */
+#ifndef CM_TABLE_TABLE_H
+#define CM_TABLE_TABLE_H
+
+#include "circuit/circuit.h"
+
+typedef struct cm_scol {
+    cm_bcol data;
+    cm_bcol null; /* planes 0: cannot be NULL */
+} cm_scol;
+
+typedef struct cm_table {
+    size_t rows;
+    unsigned cols;
+    cm_scol *col;
+    cm_bcol valid; /* always one plane */
+} cm_table;
+
+/* A table of zeros without valid rows: planes[i] and nullable[i] per column. */
+cm_table cm_table_new(cm_arena *arena, unsigned legs, size_t rows, unsigned cols,
+                      const unsigned *planes, const bool *nullable);
+/* The same rows one below the other.  Columns agree in planes; nullable where one of them is. */
+cm_table cm_table_concat(cm_mpc *mpc, const cm_table *parts, size_t count, cm_arena *arena);
+/* valid = valid AND keep. */
+CM_MUST cm_status cm_table_filter(cm_mpc *mpc, cm_table *table, cm_bcol keep, cm_arena scratch);
+
+/* One key of a sort; ascending, NULLs last, is PostgreSQL's default. */
+typedef struct cm_sort_key {
+    unsigned col;
+    bool descending;
+    bool nulls_first;
+} cm_sort_key;
+
+/*
+ * Stable sort by keys, valid rows before invalid ones when valid_first.  Shuffle, then quicksort by
+ * opened comparisons of keys made distinct with the original position (DESIGN.md, 6): what is opened
+ * has the same distribution for all tables of the size.
+ */
+CM_MUST cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
+                                bool valid_first, cm_arena *arena, cm_arena scratch);
+/*
+ * Stable partition: rows with flag = 1 first, order kept on both sides.  One bit-to-ring conversion,
+ * one shuffle, one opening of a uniformly random permutation.
+ */
+CM_MUST cm_status cm_table_partition(cm_mpc *mpc, cm_table *table, cm_bcol flag, cm_arena *arena,
+                                     cm_arena scratch);
+/* A secret random order, so that positions tell nothing any more. */
+CM_MUST cm_status cm_table_shuffle(cm_mpc *mpc, cm_table *table, cm_arena scratch);
+/* Borrows the first rows (rows at most table->rows), public. */
+CM_MUST cm_status cm_table_head(cm_mpc *mpc, const cm_table *table, size_t rows, cm_arena *arena,
+                                cm_table *ret);
+
+/*
+ * Equi-join.  `unique` has at most one valid row per key without NULL in it (checked by its owner);
+ * each row of `other` is kept once.  Result: other's columns, then unique's payload columns; for
+ * LEFT rows without partner stay, with NULLs.  SEMI and ANTI keep other's columns only.  NULL keys
+ * match nothing.  Key columns are equal in planes, pairwise.
+ */
+typedef enum cm_join_kind { CM_JOIN_INNER, CM_JOIN_LEFT, CM_JOIN_SEMI, CM_JOIN_ANTI } cm_join_kind;
+typedef struct cm_join_spec {
+    cm_join_kind kind;
+    size_t keys;
+    const unsigned *unique_key; /* keys entries: columns of `unique` */
+    const unsigned *other_key;
+    size_t payload_cols;
+    const unsigned *payload; /* columns of `unique` to carry over */
+} cm_join_spec;
+CM_MUST cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
+                                       const cm_join_spec *spec, cm_arena *arena, cm_table *ret,
+                                       cm_arena scratch);
+
+typedef enum cm_agg_kind {
+    CM_AGG_COUNT_ROWS, /* count(*) */
+    CM_AGG_COUNT,      /* rows where col is not NULL */
+    CM_AGG_SUM,        /* unsigned planes, exact in `planes` bits; 0 when nothing was added */
+    CM_AGG_MIN,        /* unsigned order; NULL when nothing was seen */
+    CM_AGG_MAX,
+    CM_AGG_COUNT_DISTINCT, /* distinct non-NULL values; by-sort only */
+} cm_agg_kind;
+typedef struct cm_agg {
+    cm_agg_kind kind;
+    unsigned col;    /* ignored by COUNT_ROWS */
+    unsigned planes; /* width of the result, at most 128, chosen by the planner so that it fits */
+} cm_agg;
+
+/*
+ * One group: a table of one row, valid always (COUNT over nothing is 0).  Columns: one per agg.
+ */
+CM_MUST cm_status cm_table_aggregate(cm_mpc *mpc, const cm_table *table, const cm_agg *aggs,
+                                     size_t count, cm_arena *arena, cm_table *ret,
+                                     cm_arena scratch);
+/*
+ * Groups by a public domain: row g of the result counts the rows whose key columns have the packed
+ * value domain[g] (all key planes concatenated, first key lowest; a nullable key adds its null plane
+ * above its data planes, data 0 under NULL).  Columns: one per agg; valid where the group has a row.
+ * No sort: one-hot bits and dot products; MIN and MAX by masked trees.
+ */
+CM_MUST cm_status cm_table_group_domain(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
+                                        size_t key_count, const cm_u128 *domain, size_t groups,
+                                        const cm_agg *aggs, size_t count, cm_arena *arena,
+                                        cm_table *ret, cm_arena scratch);
+/*
+ * Groups by sort: result has table->rows rows (or max_groups when smaller and not 0: the caller
+ * knows a public bound), valid ones first, in key order with NULLs last.  Columns: the keys, then one
+ * per agg.  NULL keys form one group.
+ */
+CM_MUST cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
+                                      size_t key_count, size_t max_groups, const cm_agg *aggs,
+                                      size_t count, cm_arena *arena, cm_table *ret,
+                                      cm_arena scratch);
+
+#endif
