@@ -29,8 +29,8 @@ CM_NORETURN void cm_assert_failed(const char *condition, const char *file, int l
 #define CM_ASSERT(condition)                                                                       \
     ((condition) ? (void)0 : cm_assert_failed(#condition, __FILE__, __LINE__))
 
-typedef __extension__ __int128 cm_i128;
-typedef __extension__ unsigned __int128 cm_u128;
+__extension__ typedef __int128 cm_i128;
+__extension__ typedef unsigned __int128 cm_u128;
 
 typedef enum cm_status {
     CM_OK = 0,
