@@ -23,7 +23,7 @@ typedef int32_t cm_wire;
 #define CM_WIRE_0 ((cm_wire)0) /* the constants */
 #define CM_WIRE_1 ((cm_wire)1)
 
-enum { CM_NUM_MAX = 192 };
+enum { CM_NUM_MAX = 640 };
 typedef struct cm_num { /* a number of so many bits; small enough to pass by value */
     unsigned bits;
     cm_wire wire[CM_NUM_MAX];

@@ -87,6 +87,7 @@ typedef enum cm_agg_kind {
     CM_AGG_MIN,        /* unsigned order; NULL when nothing was seen */
     CM_AGG_MAX,
     CM_AGG_COUNT_DISTINCT, /* distinct non-NULL values; by-sort only */
+    CM_AGG_ANY,            /* the value of some row of the group, as it is; by-sort only */
 } cm_agg_kind;
 typedef struct cm_agg {
     cm_agg_kind kind;

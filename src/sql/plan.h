@@ -1,0 +1,183 @@
+/*
+ * sql/plan.h - how a query is computed: an immutable tree with a canonical text and its digest.
+ *
+ * Nodes are numbered in the order of execution.  Each is a secret table with public facts: padded
+ * rows, columns with encodings.  Leaves are INPUT nodes: what one owner computes in the clear on its
+ * own data and then shares.  Same query, snapshot and settings: same plan, byte for byte.
+ */
+#ifndef CM_SQL_PLAN_H
+#define CM_SQL_PLAN_H
+
+#include "crypto/crypto.h"
+#include "sql/policy.h"
+
+/* How a column's values become planes. */
+typedef enum cm_encoding_kind {
+    CM_ENC_NUMBER, /* canonical integer - lo, unsigned, `planes` planes */
+    CM_ENC_TEXT,   /* bytes padded with NUL to planes / 8, first byte in the most significant planes,
+                      so that unsigned order is byte order */
+    CM_ENC_DIGEST, /* first 128 bits of SHA-256 of the bytes, for equality alone */
+} cm_encoding_kind;
+
+typedef struct cm_encoding {
+    cm_encoding_kind kind;
+    cm_i128 lo;
+    unsigned planes;
+    bool nullable; /* has a NULL plane */
+} cm_encoding;
+
+typedef struct cm_plan_col {
+    const char *name;
+    cm_type type;
+    cm_range range; /* numbers: lo == enc.lo, and hi - lo fits planes */
+    cm_encoding enc;
+} cm_plan_col;
+
+typedef enum cm_plan_op {
+    CM_PLAN_INPUT,        /* owner's fragment -> rows (padded with invalid ones to the bound) */
+    CM_PLAN_CONCAT,       /* rows of all children, equal columns */
+    CM_PLAN_COMBINE,      /* dense partial aggregates of all children, row by row */
+    CM_PLAN_FILTER,       /* valid AND condition is true */
+    CM_PLAN_PROJECT,      /* one expression per column */
+    CM_PLAN_JOIN,         /* child 0 is the unique side, child 1 the other */
+    CM_PLAN_AGGREGATE,    /* one row */
+    CM_PLAN_GROUP_DOMAIN, /* keys with a public domain of few values */
+    CM_PLAN_GROUP_SORT,
+    CM_PLAN_SORT,
+    CM_PLAN_LIMIT, /* after SORT: skips offset, keeps limit rows */
+} cm_plan_op;
+
+typedef enum cm_combine_kind { CM_COMBINE_KEY, CM_COMBINE_SUM, CM_COMBINE_MIN, CM_COMBINE_MAX } cm_combine_kind;
+
+/* Public list of the values of one grouping key: lo .. hi, and NULL last when nullable. */
+typedef struct cm_domain {
+    cm_range range;
+    bool nullable;
+} cm_domain;
+
+/*
+ * What one owner does alone, on one of its tables, as one SQL statement over canonical integers.
+ * Expressions are over the table's columns (rel 0; index cols is the pseudo-column org).
+ */
+typedef struct cm_fragment {
+    const cm_org_table *table;
+    const cm_expr *filter; /* or NULL */
+    size_t outputs;        /* row-level expressions; or aggregates when aggregated */
+    const cm_expr *const *output;
+    bool aggregated; /* dense: one row for every combination of the domains, in order, first key
+                        slowest; without keys one row */
+    size_t keys;
+    const cm_expr *const *key;
+    const cm_domain *domain; /* keys entries */
+} cm_fragment;
+
+typedef struct cm_plan_agg {
+    cm_aggregate aggregate; /* COUNT, SUM, MIN, MAX; AVG was taken apart by the planner */
+    int col;                /* of the child; -1: count(*) */
+    bool distinct;
+    bool any; /* not an aggregate: some row's value (long text beside its digest) */
+} cm_plan_agg;
+
+typedef struct cm_plan_cost { /* of this node alone, one party, estimates */
+    double ands, bytes, rounds, seconds;
+} cm_plan_cost;
+
+typedef struct cm_plan_node cm_plan_node;
+struct cm_plan_node {
+    cm_plan_op op;
+    unsigned number;
+    uint64_t rows; /* public */
+    size_t cols;
+    const cm_plan_col *col;
+    size_t children;
+    const cm_plan_node *const *child;
+    cm_plan_cost cost;
+    const cm_fragment *fragment;    /* INPUT */
+    const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */
+    const cm_expr *condition;       /* FILTER */
+    const cm_expr *const *expr;     /* PROJECT: cols entries, over the child's columns */
+    struct {
+        cm_from_kind kind; /* INNER, LEFT, SEMI, ANTI; LEFT keeps child 1's rows */
+        size_t keys;
+        const unsigned *unique_key, *other_key;
+    } join; /* columns: child 1's, then all of child 0's (INNER and LEFT) */
+    size_t keys; /* GROUP_*: the child's key columns; columns: keys, then aggs, then count(*) */
+    const unsigned *key;
+    const cm_domain *domain; /* GROUP_DOMAIN and COMBINE: keys entries */
+    size_t aggs;
+    const cm_plan_agg *agg;
+    size_t orders; /* SORT */
+    const cm_order *order; /* target is the child's column */
+    uint64_t limit, offset;
+};
+
+typedef enum cm_discloses_to { CM_TO_COORDINATOR, CM_TO_PARTIES, CM_TO_OWNERS } cm_discloses_to;
+typedef struct cm_disclosure {
+    const char *to;   /* organisation, or "computing parties" */
+    const char *what; /* a sentence */
+} cm_disclosure;
+
+typedef struct cm_plan {
+    const cm_plan_node *root;
+    size_t nodes;
+    const cm_plan_node *const *node; /* by number */
+    /* The answer: columns of the root that are shown, in order. */
+    size_t outputs;
+    const unsigned *output;         /* root columns */
+    const char *const *output_name; /* headings */
+    bool shuffle_output;            /* positions of the root's rows mean something: shuffle first */
+    /* ORDER BY over shown columns is done by the coordinator after opening. */
+    size_t orders;
+    const cm_order *order; /* target: index into outputs */
+    uint32_t min_rows;     /* K that the plan enforces */
+    size_t parties;        /* computing parties' organisations, in order: participants 0.. */
+    const char *const *party;
+    size_t participants; /* parties, then other owners, then the coordinator if not among them */
+    const char *const *participant;
+    unsigned coordinator; /* participant */
+    size_t disclosures;
+    const cm_disclosure *disclosure;
+    cm_plan_cost total;
+    const char *text; /* canonical */
+    cm_hash digest;   /* SHA-256 of the text */
+} cm_plan;
+
+/* Settings that change plans; part of what is proposed, so that everybody plans alike. */
+typedef struct cm_plan_settings {
+    bool pushdown;        /* owners evaluate what they can: on */
+    uint32_t domain_max;  /* most groups for a group-by on a public domain: 4096 */
+    double rtt_seconds;   /* measured link, rounded to steps of 0.5 ms, */
+    double bytes_per_second; /* and to powers of 2 */
+} cm_plan_settings;
+cm_plan_settings cm_plan_settings_default(void);
+
+CM_MUST cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema,
+                              const char *coordinator, const cm_plan_settings *settings,
+                              cm_arena *arena, const cm_plan **ret, cm_diag *diag);
+
+/* Parse, bind, check and plan one SELECT: what the coordinator does first and every node repeats. */
+CM_MUST cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
+                                 const char *const *params, size_t param_count,
+                                 const cm_plan_settings *settings, cm_arena *arena,
+                                 const cm_query **ret_query, const cm_plan **ret_plan,
+                                 cm_diag *diag);
+
+/* One line per element of EXPLAIN's output, text or one JSON document.  measured (nodes entries) or
+ * NULL is what EXPLAIN ANALYZE adds. */
+typedef struct cm_measured {
+    double bytes, rounds, seconds;
+} cm_measured;
+void cm_explain_print(const cm_plan *plan, const cm_explain *options, const cm_measured *measured,
+                      cm_buf *out);
+
+/*
+ * SQL of a fragment for one dialect.  `from` is what stands for the table: an expression of the
+ * source that yields the table's columns by name as canonical integers (source/source.h).  Outputs
+ * are columns c0.. (row-level) or keys k0.. then c0.. (aggregated, only existing groups).
+ */
+typedef enum cm_dialect { CM_DIALECT_SQLITE, CM_DIALECT_POSTGRES } cm_dialect;
+void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from, cm_buf *out);
+/* Whether an owner with that dialect can evaluate the expression exactly (int64 in SQLite). */
+bool cm_expr_pushable(const cm_expr *expr);
+
+#endif

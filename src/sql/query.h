@@ -1,0 +1,90 @@
+/*
+ * sql/query.h - a SELECT after name and type resolution: what is asked, not yet how.
+ *
+ * Bound against a snapshot; pure and deterministic.  Base relations are unions of published tables
+ * (one organisation's, or every member's table of that name with equal columns); other relations
+ * are derived queries.  Column i of a base relation is column i of its tables; the pseudo-column org is
+ * column `cols`.
+ */
+#ifndef CM_SQL_QUERY_H
+#define CM_SQL_QUERY_H
+
+#include "sql/expr.h"
+#include "sql/stmt.h"
+
+typedef struct cm_query cm_query;
+
+typedef struct cm_relation {
+    const char *alias;
+    size_t tables; /* base: the published tables that make it up, in the members' order */
+    const cm_org_table *const *table;
+    const cm_query *derived; /* or a subquery in FROM, WITH or a view */
+    size_t cols;             /* without org */
+    const cm_column *col;    /* for unions: the hull of ranges, the strictest label */
+} cm_relation;
+
+typedef enum cm_from_kind {
+    CM_FROM_RELATION,
+    CM_FROM_INNER,
+    CM_FROM_LEFT, /* RIGHT is turned round by the binder */
+    CM_FROM_FULL,
+    CM_FROM_CROSS,
+    CM_FROM_SEMI, /* IN, EXISTS */
+    CM_FROM_ANTI,
+} cm_from_kind;
+
+typedef struct cm_from {
+    cm_from_kind kind;
+    unsigned rel; /* RELATION: index into query->relation */
+    const struct cm_from *left, *right;
+    const cm_expr *on; /* NULL for CROSS */
+    int position;
+} cm_from;
+
+typedef struct cm_target {
+    const char *name;
+    const cm_expr *expr;
+    bool hidden; /* only for ORDER BY: not shown */
+} cm_target;
+
+typedef struct cm_order {
+    unsigned target; /* index into targets */
+    bool descending;
+    bool nulls_first;
+} cm_order;
+
+struct cm_query {
+    size_t relations;
+    const cm_relation *relation;
+    const cm_from *from; /* NULL: no FROM */
+    const cm_expr *where;
+    bool grouped; /* GROUP BY or an aggregate */
+    size_t groups;
+    const cm_expr *const *group;
+    const cm_expr *having;
+    bool distinct; /* SELECT DISTINCT: binder turns it into grouping where it can */
+    size_t targets;
+    const cm_target *target;
+    size_t orders;
+    const cm_order *order;
+    bool has_limit;
+    uint64_t limit, offset;
+};
+
+/*
+ * Binds a SELECT.  params: values of $1.. or NULL while describing; param_types (stmt->params
+ * entries, kind UNKNOWN where to be inferred) is filled.  requester is the organisation that asks
+ * (its own tables are visible to it like any other's).  Errors as PostgreSQL's with position; 0A000
+ * names what is missing.
+ */
+CM_MUST cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema,
+                              const char *requester, cm_type *param_types,
+                              const cm_value *param_values, int params, cm_arena *arena,
+                              const cm_query **ret, cm_diag *diag);
+
+/* The deepest origin of a column expression: base table column, through derived queries; false when
+ * it is computed.  For policy and uniqueness. */
+bool cm_query_origin(const cm_query *query, const cm_expr *expr, const cm_relation **ret_relation,
+                     unsigned *ret_col);
+
+#endif

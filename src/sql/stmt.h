@@ -1,0 +1,130 @@
+/*
+ * sql/stmt.h - SQL text to statements.  PostgreSQL's own grammar (libpg_query), so what is syntax
+ * here is syntax there, with its messages and positions.
+ *
+ * cm_sql_parse splits a text into statements.  DDL and session commands come out complete, ready
+ * for the node to carry out; SELECT keeps its tree private (sql/ast.h) and goes to cm_sql_bind.
+ * Everything is allocated from the arena.  Pure: no I/O, no state.
+ */
+#ifndef CM_SQL_STMT_H
+#define CM_SQL_STMT_H
+
+#include "sql/schema.h"
+
+typedef struct cm_ast_select cm_ast_select; /* sql/ast.h */
+
+typedef enum cm_stmt_kind {
+    CM_STMT_SELECT,
+    CM_STMT_SYSTEM_SELECT, /* reads pg_catalog, information_schema, or has no FROM at all, like
+                              SELECT version(): answered by the node about itself, never by MPC */
+    CM_STMT_EXPLAIN,
+    CM_STMT_CREATE_SERVER,
+    CM_STMT_DROP_SERVER,
+    CM_STMT_CREATE_ENUM,
+    CM_STMT_DROP_TYPE,
+    CM_STMT_CREATE_TABLE, /* CREATE FOREIGN TABLE */
+    CM_STMT_DROP_TABLE,
+    CM_STMT_IMPORT_SCHEMA,
+    CM_STMT_LABEL,
+    CM_STMT_GRANT, /* and REVOKE: stmt.grant.revoke */
+    CM_STMT_CREATE_ROLE,
+    CM_STMT_ALTER_ROLE,
+    CM_STMT_DROP_ROLE,
+    CM_STMT_GRANT_ROLE, /* GRANT administrator|publisher|analyst TO role, and REVOKE */
+    CM_STMT_ANALYZE,    /* republish row bounds */
+    CM_STMT_SET,        /* SET name = value, RESET name (value NULL) */
+    CM_STMT_SHOW,
+    CM_STMT_BEGIN,
+    CM_STMT_COMMIT,
+    CM_STMT_ROLLBACK,
+    CM_STMT_PREPARE,
+    CM_STMT_EXECUTE,
+    CM_STMT_DEALLOCATE,
+    CM_STMT_DISCARD,
+} cm_stmt_kind;
+
+typedef struct cm_option {
+    const char *name;
+    const char *value;
+} cm_option;
+
+typedef struct cm_options {
+    size_t count;
+    const cm_option *option;
+} cm_options;
+const char *cm_options_get(const cm_options *options, const char *name); /* NULL when absent */
+
+/* A column of CREATE FOREIGN TABLE before its type name is resolved against the node's enums. */
+typedef struct cm_column_def {
+    const char *name;
+    const char *type_name; /* "int4", "numeric", "varchar", "region", ... lower case, no schema */
+    int type_args;
+    int type_arg[2];
+    bool not_null;
+    bool unique;
+    bool has_check;
+    const char *check_lo; /* literals of CHECK (col BETWEEN lo AND hi), or col >= lo AND col <= hi */
+    const char *check_hi;
+    cm_options options; /* column_name 'x' at the source, max_bytes 'n' */
+    int position;
+} cm_column_def;
+
+typedef struct cm_explain {
+    bool analyze, disclosure, cost, json;
+} cm_explain;
+
+typedef struct cm_stmt {
+    cm_stmt_kind kind;
+    const char *sql; /* this statement's text alone */
+    int offset;      /* of sql in the whole text, in characters: added to positions */
+    const char *tag; /* command tag without counts: "SELECT", "CREATE SERVER", ... */
+    bool if_not_exists, if_exists;
+    const cm_ast_select *select; /* SELECT, SYSTEM_SELECT, EXPLAIN, PREPARE */
+    int params;                  /* highest $n */
+    cm_explain explain;
+    const char *name;   /* server, type, table, role, setting, prepared statement */
+    const char *schema; /* qualifier of name, or NULL */
+    const char *value;  /* SET: value text; LABEL: label text, NULL to remove */
+    const char *column; /* LABEL ON COLUMN schema.name.column; NULL: the whole table */
+    struct {
+        const char *wrapper; /* CREATE SERVER ... FOREIGN DATA WRAPPER wrapper */
+        const char *server;  /* CREATE FOREIGN TABLE, IMPORT */
+        const char *remote_schema;
+        const char *local_schema;
+        bool limit_to, except;
+        size_t names;
+        const char *const *name;
+    } foreign;
+    cm_options options;
+    size_t labels; /* CREATE TYPE ... AS ENUM */
+    const char *const *label;
+    size_t columns;
+    const cm_column_def *columndef;
+    struct {
+        bool revoke;
+        size_t tables; /* GRANT SELECT ON t1, t2; 0 and all_tables: ALL TABLES IN SCHEMA */
+        const char *const *table;
+        bool all_tables;
+        size_t grantees; /* organisations or, for GRANT_ROLE, roles */
+        const char *const *grantee;
+        size_t roles;
+        const char *const *role;
+    } grant;
+    const char *password; /* CREATE/ALTER ROLE ... PASSWORD; wiped by the node after use */
+    size_t args;          /* EXECUTE name (args): literal texts, NULL for NULL */
+    const char *const *arg;
+} cm_stmt;
+
+typedef struct cm_stmts {
+    size_t count;
+    const cm_stmt *stmt;
+} cm_stmts;
+
+/* Syntax errors: 42601 with position.  Statements that PostgreSQL knows and Comity does not: 0A000
+ * naming the statement.  Never crashes on any bytes; sql is valid UTF-8 (22021 otherwise). */
+CM_MUST cm_status cm_sql_parse(const char *sql, cm_arena *arena, cm_stmts *ret, cm_diag *diag);
+/* libpg_query's fingerprint of a statement: equal for queries that differ in constants only. */
+CM_MUST cm_status cm_sql_fingerprint(const char *sql, cm_arena *arena, const char **ret,
+                                     cm_diag *diag);
+
+#endif
