@@ -1,0 +1,47 @@
+/*
+ * exec/exec.h - runs a plan as one participant: reads and shares its own rows, evaluates as a
+ * computing party, receives the answer as coordinator.
+ */
+#ifndef CM_EXEC_EXEC_H
+#define CM_EXEC_EXEC_H
+
+#include "source/source.h"
+#include "table/table.h"
+
+/* Finds where a table of this node is; the source stays open and is borrowed. */
+typedef struct cm_exec_sources {
+    void *arg;
+    cm_status (*find)(void *arg, const cm_org_table *table, cm_source **ret_source,
+                      const cm_source_table **ret_table, cm_diag *diag);
+} cm_exec_sources;
+
+typedef struct cm_exec_result { /* coordinator only */
+    size_t rows;
+    size_t cols;             /* plan->outputs */
+    const cm_value *value;   /* rows * cols, ordered as the query says */
+} cm_exec_result;
+
+/* Called when a plan node starts, for progress; node is the number, of plan->nodes. */
+typedef void (*cm_exec_progress_fn)(void *arg, unsigned node);
+
+typedef struct cm_exec_options {
+    const cm_plan *plan;
+    cm_mpc *mpc; /* participants as in the plan; borrowed */
+    unsigned me; /* participant */
+    cm_exec_sources sources;
+    cm_exec_progress_fn progress; /* or NULL */
+    void *progress_arg;
+    cm_measured *measured; /* plan->nodes entries to fill, or NULL */
+} cm_exec_options;
+
+/*
+ * Phases: 1. an owner checks its domains and computes its fragments in the clear; nothing has been
+ * sent when that fails; 2. fragments are shared; 3. the parties evaluate; 4. the answer is opened
+ * to the coordinator alone.  Errors under MPC that SQL knows (division by zero, out of range) come
+ * out of the computation as one secret flag each, opened with the answer: raised at the coordinator
+ * before any row is shown.  arena (secret) holds the shares; result in result_arena.
+ */
+CM_MUST cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena,
+                              cm_arena *result_arena, cm_exec_result *ret, cm_diag *diag);
+
+#endif
