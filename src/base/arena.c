@@ -165,6 +165,7 @@ char *cm_arena_printf(cm_arena *arena, const char *format, ...)
 {
     va_list args, again;
 
+    CM_ASSERT(format != NULL);
     va_start(args, format);
     va_copy(again, args);
     int bytes = vsnprintf(NULL, 0, format, args);

@@ -68,6 +68,7 @@ static void trim_partial_character(char *text)
     }
 }
 
+CM_PRINTF(3, 0)
 static void print_into(char *text, size_t capacity, const char *format, va_list args)
 {
     int bytes = vsnprintf(text, capacity, format, args);

@@ -36,7 +36,7 @@ void cm_buf_put_text(cm_buf *buf, const char *text);
 /* Bytes and the terminating NUL (PostgreSQL's strings). */
 void cm_buf_put_cstr(cm_buf *buf, const char *text);
 CM_PRINTF(2, 3) void cm_buf_printf(cm_buf *buf, const char *format, ...);
-void cm_buf_vprintf(cm_buf *buf, const char *format, __builtin_va_list args);
+CM_PRINTF(2, 0) void cm_buf_vprintf(cm_buf *buf, const char *format, __builtin_va_list args);
 /* The content as a NUL-terminated string, "" on failure.  Borrowed until the next change. */
 const char *cm_buf_text(cm_buf *buf);
 

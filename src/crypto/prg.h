@@ -12,13 +12,18 @@
 #include "base/cpu.h"
 #include "crypto/crypto.h"
 
+/* Writes whole blocks, from the given position on; one implementation per instruction set. */
+typedef void cm_prg_blocks_fn(const uint8_t round_keys[11][16], uint64_t stream, uint64_t block,
+                              uint8_t *data, size_t blocks);
+
 typedef struct cm_prg {
     uint8_t round_keys[11][16]; /* expanded AES-128 key: secret */
     uint64_t stream;
     uint64_t next_block;
-    bool aesni;
+    cm_prg_blocks_fn *blocks_fn; /* portable, AES-NI or VAES: chosen by cm_prg_init */
 } cm_prg;
 
+/* A zeroed cm_cpu chooses the portable implementation.  All give the same bytes. */
 void cm_prg_init(cm_prg *prg, const cm_key *key, uint64_t stream, const cm_cpu *cpu);
 /* Fills bytes; a last partial block is used up whole. */
 void cm_prg_fill(cm_prg *prg, void *data, size_t bytes);
