@@ -113,15 +113,27 @@ const cm_expr *cm_expr_column(cm_arena *arena, unsigned rel, unsigned index, cm_
 CM_MUST cm_status cm_expr_op_new(cm_arena *arena, cm_expr_op op, cm_type type,
                                  const cm_expr *const *args, size_t count, unsigned index,
                                  int shift, int position, const cm_expr **ret, cm_diag *diag);
-bool cm_expr_equal(const cm_expr *a, const cm_expr *b);
-/* Calls fn for every node, parents first; stops when it returns false. */
+/*
+ * An aggregate.  arg is NULL for count(*), filter is the condition of FILTER (WHERE ...) or NULL.
+ * rows is a public bound of the rows it sees (sum of the relations' rows), for the range of sums;
+ * 0 stands for 2^40.  The planner computes ranges again from what it plans.
+ */
+CM_MUST cm_status cm_expr_agg_new(cm_arena *arena, cm_aggregate aggregate, cm_type type,
+                                  const cm_expr *arg, bool distinct, const cm_expr *filter,
+                                  uint64_t rows, int position, const cm_expr **ret,
+                                  cm_diag *diag);
+bool cm_expr_equal(const cm_expr *a, const cm_expr *b); /* positions in the text do not count */
+/* Calls fn for every node, parents first, filters of aggregates included; stops when it returns
+ * false, and returns false then. */
 bool cm_expr_walk(const cm_expr *expr, bool (*fn)(const cm_expr *, void *), void *arg);
-/* A copy in which fn may replace nodes (returns NULL to descend). */
+/* A copy in which fn may replace nodes (returns NULL to descend).  Ranges and nullability are
+ * computed again above a replaced node, except for aggregates, which keep theirs. */
 CM_MUST cm_status cm_expr_rewrite(cm_arena *arena, const cm_expr *expr,
                                   const cm_expr *(*fn)(const cm_expr *, void *), void *arg,
                                   const cm_expr **ret, cm_diag *diag);
 bool cm_expr_has_aggregate(const cm_expr *expr);
-/* Value of an expression without columns; NULL-aware; errors as PostgreSQL's. */
+/* Value of an expression in the clear, columns[index] for its columns (NULL: it has none);
+ * NULL-aware; errors as PostgreSQL's.  Aggregates and parameters are our bug here. */
 CM_MUST cm_status cm_expr_eval(const cm_expr *expr, const cm_value *columns, cm_arena *arena,
                                cm_value *ret, cm_diag *diag);
 
