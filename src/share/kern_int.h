@@ -1,0 +1,10 @@
+/* share/kern_int.h - private to share: kernels that more than one table uses. */
+#ifndef CM_SHARE_KERN_INT_H
+#define CM_SHARE_KERN_INT_H
+
+#include "share/kern.h"
+
+/* Needs AVX2. */
+void cm_kern_transpose_avx2(uint64_t block[static 64]);
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * share/kern_loops.h - elementwise kernels in plain C, compiled once per instruction set: each
+ * kern_*.c includes this file under its own compiler flags and puts the functions into its table.
+ */
+#ifndef CM_SHARE_KERN_LOOPS_H
+#define CM_SHARE_KERN_LOOPS_H
+
+#include "share/kern.h"
+
+/* An output may be an input, so restrict would be a lie; that no iteration reads what an earlier
+ * one wrote is what the vectoriser needs to know. */
+#if defined(__clang__)
+#define CM_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define CM_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+static inline void loop_xor(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] = x[i] ^ y[i];
+    }
+}
+
+static inline void loop_and(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] = x[i] & y[i];
+    }
+}
+
+static inline void loop_add(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] = x[i] + y[i];
+    }
+}
+
+static inline void loop_sub(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] = x[i] - y[i];
+    }
+}
+
+static inline void loop_mul(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] = x[i] * y[i];
+    }
+}
+
+static inline void loop_scale(uint64_t *z, const uint64_t *x, uint64_t factor, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] = x[i] * factor;
+    }
+}
+
+static inline void loop_and_cross(uint64_t *z, cm_cross in, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] ^= (in.x0[i] & (in.y0[i] ^ in.y1[i])) ^ (in.x1[i] & in.y0[i]);
+    }
+}
+
+static inline void loop_mul_cross(uint64_t *z, cm_cross in, size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        z[i] += in.x0[i] * (in.y0[i] + in.y1[i]) + in.x1[i] * in.y0[i];
+    }
+}
+
+static inline uint64_t loop_dot(const uint64_t *x, const uint64_t *y, size_t words)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < words; i++) {
+        sum += x[i] * y[i];
+    }
+    return sum;
+}
+
+static inline uint64_t loop_dot_cross(cm_cross in, size_t words)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < words; i++) {
+        sum += in.x0[i] * (in.y0[i] + in.y1[i]) + in.x1[i] * in.y0[i];
+    }
+    return sum;
+}
+
+static inline void loop_spread(uint64_t *z, const uint64_t *x, size_t rows)
+{
+    size_t whole = rows / 64;
+    for (size_t w = 0; w < whole; w++) {
+        uint64_t word = x[w];
+        for (unsigned r = 0; r < 64; r++) {
+            z[64 * w + r] = (word >> r) & 1;
+        }
+    }
+    for (size_t r = 64 * whole; r < rows; r++) {
+        z[r] = (x[whole] >> (r % 64)) & 1;
+    }
+}
+
+/* Prefix XOR inside one word by doubling: after step s a bit covers the 2s bits below and at it. */
+static inline uint64_t loop_prefix_word(uint64_t word)
+{
+    word ^= word << 1;
+    word ^= word << 2;
+    word ^= word << 4;
+    word ^= word << 8;
+    word ^= word << 16;
+    word ^= word << 32;
+    return word;
+}
+
+/* Carries a vector's running parity on: carry is 0 or all ones. */
+static inline void loop_prefix_xor(uint64_t *z, const uint64_t *x, size_t words)
+{
+    uint64_t carry = 0;
+    for (size_t i = 0; i < words; i++) {
+        z[i] = loop_prefix_word(x[i]) ^ carry;
+        carry = 0 - (z[i] >> 63);
+    }
+}
+
+#define CM_LOOP_KERNELS                                                                            \
+    .xor = loop_xor, .and = loop_and, .add = loop_add, .sub = loop_sub, .mul = loop_mul,           \
+    .scale = loop_scale, .and_cross = loop_and_cross, .mul_cross = loop_mul_cross,                 \
+    .dot = loop_dot, .dot_cross = loop_dot_cross, .spread = loop_spread
+
+#endif
