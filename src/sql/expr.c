@@ -212,7 +212,7 @@ static bool range_extract(cm_field field, const cm_expr *arg, const cm_type *typ
         }
         break;
     default:
-        CM_ASSERT(!"field");
+        CM_ASSERT(false && "field");
     }
     return range_mul(*ret, (cm_range){power, power}, ret);
 }
@@ -404,7 +404,7 @@ static bool range_of(const cm_expr *x, cm_range *ret)
     case CM_X_AGG:
         break;
     }
-    CM_ASSERT(!"has a constructor of its own");
+    CM_ASSERT(false && "has a constructor of its own");
 }
 
 static bool any_nullable(const cm_expr *const *args, size_t count, size_t from, size_t step)
