@@ -39,6 +39,9 @@ CM_MUST cm_status cm_stream_of_fd(cm_loop *loop, int fd, cm_stream **ret, cm_dia
 void cm_stream_start(cm_stream *stream, cm_stream_events events);
 void cm_stream_pause(cm_stream *stream); /* stops reading: back pressure */
 void cm_stream_resume(cm_stream *stream);
+/* Reads at most so many more bytes, then pauses by itself: what follows stays in the socket, for
+ * whom cm_stream_detach_fd hands it to.  cm_stream_resume ends the limit. */
+void cm_stream_limit(cm_stream *stream, size_t bytes);
 /* Copies and queues.  Queued bytes not yet written: cm_stream_pending. */
 void cm_stream_write(cm_stream *stream, const void *data, size_t bytes);
 size_t cm_stream_pending(const cm_stream *stream);
