@@ -26,6 +26,7 @@ CM_MUST cm_status cm_identity_from_pem(const char *pem, cm_identity **ret, cm_di
 /* Heap string, free with cm_identity_pem_free (wipes). */
 CM_MUST cm_status cm_identity_to_pem(const cm_identity *id, char **ret_pem, cm_diag *diag);
 void cm_identity_pem_free(char *pem);
+/* The file must not be open to group or others: CM_EDENIED otherwise. */
 CM_MUST cm_status cm_identity_load(const char *path, cm_identity **ret, cm_diag *diag);
 /* Mode 0600, written to a temporary file, synced and renamed. */
 CM_MUST cm_status cm_identity_save(const cm_identity *id, const char *path, cm_diag *diag);
