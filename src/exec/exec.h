@@ -17,8 +17,8 @@ typedef struct cm_exec_sources {
 
 typedef struct cm_exec_result { /* coordinator only */
     size_t rows;
-    size_t cols;             /* plan->outputs */
-    const cm_value *value;   /* rows * cols, ordered as the query says */
+    size_t cols;           /* plan->outputs */
+    const cm_value *value; /* rows * cols, ordered as the query says */
 } cm_exec_result;
 
 /* Called when a plan node starts, for progress; node is the number, of plan->nodes. */

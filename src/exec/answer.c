@@ -1,0 +1,235 @@
+/*
+ * The one door to the coordinator.  Rows that do not count, and values under NULL, are zeroed under
+ * MPC before they are opened; when an error flag is up, every row is.
+ */
+#include "exec/exec_int.h"
+
+#include <stdlib.h>
+
+static const cm_ticket RESULT_TICKET = {CM_TICKET_RESULT, "answer: rows, NULLs and values shown"};
+static const cm_ticket ERROR_TICKET = {CM_TICKET_RESULT, "answer: whether a row raised an error"};
+
+/* Planes that are opened: valid, then for each output its NULL plane and its data. */
+static unsigned answer_planes(const cm_plan *plan)
+{
+    unsigned planes = 1;
+    for (size_t i = 0; i < plan->outputs; i++) {
+        planes += cm_exec_planes(&plan->root->col[plan->output[i]], 1);
+    }
+    return planes;
+}
+
+/* valid AND no error anywhere. */
+static cm_status silence_on_error(cm_exec *x, cm_bcol valid, cm_bcol *ret, cm_arena *arena)
+{
+    cm_arena scratch = x->scratch;
+    uint32_t *zeros = CM_NEW(&scratch, uint32_t, valid.rows);
+    cm_bcol range = cm_bcol_planes(x->error, CM_ROW_RANGE, 1);
+    cm_bcol zero = cm_bcol_planes(x->error, CM_ROW_DIVISION_ZERO, 1);
+    cm_bcol any = cm_bcol_new(&scratch, x->legs, 1, 1);
+    cm_status st = cm_mpc_and_col(x->mpc, range, zero, any, scratch);
+    if (st != CM_OK) {
+        return cm_exec_mpc_failed(x, st);
+    }
+    cm_bcol_xor(any, range, any);
+    cm_bcol_xor(any, zero, any);
+    cm_mpc_not(x->mpc, any, 0);
+    cm_bcol every = cm_bcol_new(&scratch, x->legs, 1, valid.rows);
+    cm_bcol_gather(any, zeros, every);
+    *ret = cm_bcol_new(arena, x->legs, 1, valid.rows);
+    return cm_exec_mpc_failed(x, cm_mpc_and_col(x->mpc, valid, every, *ret, scratch));
+}
+
+/* Everything that is opened, masked, in one column of planes. */
+static cm_status mask(cm_exec *x, const cm_table *table, cm_bcol valid, cm_bcol ret,
+                      cm_arena scratch)
+{
+    const cm_plan *plan = x->plan;
+    cm_circuit *circuit = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
+    cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, 2 * plan->outputs + 1);
+    cm_bcol *outputs = CM_NEW(&scratch, cm_bcol, 2 * plan->outputs + 1);
+    size_t ins = 0;
+    size_t outs = 0;
+    unsigned at = 1;
+    cm_wire keep = cm_circuit_input(circuit, 1).wire[0];
+    inputs[ins++] = valid;
+    cm_bcol_copy(cm_bcol_planes(ret, 0, 1), valid);
+    for (size_t i = 0; i < plan->outputs; i++) {
+        const cm_scol *col = &table->col[plan->output[i]];
+        cm_wire shown = keep;
+        if (col->null.planes > 0) {
+            cm_wire null = cm_circuit_input(circuit, 1).wire[0];
+            inputs[ins++] = col->null;
+            cm_circuit_output_wire(circuit, cm_gate_and(circuit, keep, null));
+            outputs[outs++] = cm_bcol_planes(ret, at++, 1);
+            shown = cm_gate_and(circuit, keep, cm_gate_not(circuit, null));
+        }
+        cm_num data = cm_circuit_input(circuit, col->data.planes);
+        inputs[ins++] = col->data;
+        data = cm_num_mask(circuit, data, shown);
+        cm_circuit_output(circuit, &data);
+        outputs[outs++] = cm_bcol_planes(ret, at, col->data.planes);
+        at += col->data.planes;
+    }
+    cm_program *program = cm_circuit_finish(circuit);
+    cm_status st = cm_program_run(program, x->mpc, inputs, outputs, scratch);
+    cm_program_free(program);
+    cm_circuit_free(circuit);
+    return cm_exec_mpc_failed(x, st);
+}
+
+static cm_status prepare(cm_exec *x, cm_bcol *ret, cm_arena *arena)
+{
+    const cm_plan *plan = x->plan;
+    cm_table table = x->table[plan->root->number];
+    cm_status st = CM_OK;
+    if (plan->shuffle_output) {
+        /* Only what is opened moves. */
+        cm_scol *cols = CM_NEW(arena, cm_scol, table.cols + 1);
+        for (size_t i = 0; i < plan->outputs; i++) {
+            const cm_scol *from = &x->table[plan->root->number].col[plan->output[i]];
+            cols[i].data = cm_bcol_new(arena, x->legs, from->data.planes, table.rows);
+            cols[i].null = cm_bcol_new(arena, x->legs, from->null.planes, table.rows);
+            cm_bcol_copy(cols[i].data, from->data);
+            cm_bcol_copy(cols[i].null, from->null);
+        }
+        cm_bcol valid = cm_bcol_new(arena, x->legs, 1, table.rows);
+        cm_bcol_copy(valid, table.valid);
+        cm_table shown = {
+            .rows = table.rows, .cols = (unsigned)plan->outputs, .col = cols, .valid = valid};
+        st = cm_exec_mpc_failed(x, cm_table_shuffle(x->mpc, &shown, x->scratch));
+        cm_scol *placed = CM_NEW(arena, cm_scol, table.cols + 1);
+        for (size_t i = 0; i < plan->outputs; i++) {
+            placed[plan->output[i]] = shown.col[i];
+        }
+        table.col = placed;
+        table.valid = shown.valid;
+    }
+    cm_bcol valid = table.valid;
+    if (st == CM_OK && x->may_fail) {
+        st = silence_on_error(x, table.valid, &valid, arena);
+    }
+    if (st == CM_OK) {
+        *ret = cm_bcol_new(arena, x->legs, answer_planes(plan), table.rows);
+        st = mask(x, &table, valid, *ret, x->scratch);
+    }
+    return st;
+}
+
+static cm_status raise_errors(cm_exec *x, const uint64_t *flags)
+{
+    if ((flags[CM_ROW_DIVISION_ZERO] & 1) != 0) {
+        return cm_fail(x->diag, CM_EINVAL, CM_SQL_DIVISION_BY_ZERO, "division by zero");
+    }
+    if ((flags[CM_ROW_RANGE] & 1) != 0) {
+        return cm_fail(x->diag, CM_ERANGE, CM_SQL_RANGE, "value out of range");
+    }
+    return CM_OK;
+}
+
+/* Values of the rows that count; anything that is no value means that a party misbehaved. */
+static cm_status decode(cm_exec *x, const uint64_t *planes, size_t rows, cm_arena *result_arena,
+                        cm_exec_result *ret)
+{
+    const cm_plan *plan = x->plan;
+    cm_arena scratch = x->scratch;
+    size_t words = cm_words_of(rows);
+    size_t shown = 0;
+    for (size_t r = 0; r < rows; r++) {
+        shown += planes[r / 64] >> (r % 64) & 1;
+    }
+    cm_value *values = CM_NEW(result_arena, cm_value, shown * plan->outputs + 1);
+    unsigned at = 1;
+    for (size_t i = 0; i < plan->outputs; i++) {
+        const cm_encoding *enc = &plan->root->col[plan->output[i]].enc;
+        const uint64_t *null = enc->nullable ? planes + at++ * words : NULL;
+        size_t width = cm_encode_words(enc);
+        uint64_t *row_words = CM_NEW(&scratch, uint64_t, rows * width);
+        cm_planes_unpack(planes + at * words, rows, enc->planes, width, row_words);
+        at += enc->planes;
+        size_t to = 0;
+        for (size_t r = 0; r < rows; r++) {
+            if ((planes[r / 64] >> (r % 64) & 1) == 0) {
+                continue;
+            }
+            cm_value *value = &values[to++ * plan->outputs + i];
+            if (null != NULL && (null[r / 64] >> (r % 64) & 1) != 0) {
+                value->null = true;
+            } else if (cm_decode_value(enc, row_words + r * width, result_arena, value) != CM_OK) {
+                return cm_fail(x->diag, CM_EPROTO, CM_SQL_INTERNAL,
+                               "the opened answer holds a malformed value");
+            }
+        }
+    }
+    *ret = (cm_exec_result){.rows = shown, .cols = plan->outputs, .value = values};
+    return CM_OK;
+}
+
+static int compare_rows(const void *a, const void *b, void *arg)
+{
+    const cm_plan *plan = arg;
+    const cm_value *x = a;
+    const cm_value *y = b;
+    for (size_t i = 0; i < plan->orders; i++) {
+        const cm_order *order = &plan->order[i];
+        const cm_value *p = &x[order->target];
+        const cm_value *q = &y[order->target];
+        if (p->null || q->null) {
+            if (p->null != q->null) {
+                return p->null == order->nulls_first ? -1 : 1;
+            }
+            continue;
+        }
+        const cm_type *type = &plan->root->col[plan->output[order->target]].type;
+        int way = cm_value_compare(type, p, q);
+        if (way != 0) {
+            return order->descending ? -way : way;
+        }
+    }
+    return 0;
+}
+
+cm_status cm_exec_answer(cm_exec *x, cm_arena *result_arena, cm_exec_result *ret)
+{
+    const cm_plan *plan = x->plan;
+    bool receives = x->options->me == plan->coordinator;
+    size_t rows = (size_t)plan->root->rows;
+    unsigned planes = answer_planes(plan);
+    cm_arena local = *x->arena;
+    cm_bcol masked = {.rows = rows};
+    cm_status st = CM_OK;
+    if (x->legs > 0) {
+        st = prepare(x, &masked, &local);
+    }
+    uint64_t flags[CM_ROW_ERRORS] = {0};
+    uint64_t *opened = NULL;
+    if (st == CM_OK && receives) {
+        opened = CM_NEW(result_arena, uint64_t, planes * cm_words_of(rows) + 1);
+    }
+    if (st == CM_OK) {
+        st = cm_exec_mpc_failed(x, cm_mpc_open_bits_to(x->mpc, plan->coordinator, x->error,
+                                                       CM_ROW_ERRORS, 1, &ERROR_TICKET,
+                                                       receives ? flags : NULL, x->scratch));
+    }
+    if (st == CM_OK) {
+        st = cm_exec_mpc_failed(x, cm_mpc_open_bits_to(x->mpc, plan->coordinator, masked, planes,
+                                                       rows, &RESULT_TICKET, opened, x->scratch));
+    }
+    if (st != CM_OK || !receives) {
+        return st;
+    }
+    st = raise_errors(x, flags);
+    if (st == CM_OK) {
+        st = decode(x, opened, rows, result_arena, ret);
+    }
+    if (st == CM_OK && plan->orders > 0 && ret->rows > 1) {
+        cm_value *values = CM_NEW(result_arena, cm_value, ret->rows * ret->cols);
+        for (size_t i = 0; i < ret->rows * ret->cols; i++) {
+            values[i] = ret->value[i];
+        }
+        qsort_r(values, ret->rows, ret->cols * sizeof *values, compare_rows,
+                (void *)(uintptr_t)plan);
+        ret->value = values;
+    }
+    return st;
+}

@@ -1,0 +1,220 @@
+/* Walks the plan in the order of its nodes' numbers.  Design: docs/design/exec.md. */
+#include "exec/exec_int.h"
+
+#include "base/clock.h"
+
+cm_status cm_exec_mpc_failed(cm_exec *x, cm_status status)
+{
+    if (status == CM_OK || (x->diag != NULL && x->diag->status != CM_OK)) {
+        return status;
+    }
+    const cm_diag *cause = cm_mpc_diag(x->mpc);
+    if (cause->status == CM_OK) {
+        return cm_fail(x->diag, status, CM_SQL_INTERNAL, "computing failed: %s",
+                       cm_status_text(status));
+    }
+    if (x->diag != NULL) {
+        *x->diag = *cause;
+    }
+    return status;
+}
+
+static cm_status run_concat(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    cm_arena scratch = x->scratch;
+    cm_table *parts = CM_NEW(&scratch, cm_table, node->children);
+    for (size_t i = 0; i < node->children; i++) {
+        parts[i] = x->table[node->child[i]->number];
+    }
+    *ret = cm_table_concat(x->mpc, parts, node->children, x->arena);
+    return CM_OK;
+}
+
+static cm_join_kind join_kind(cm_from_kind kind)
+{
+    switch ((int)kind) {
+    case CM_FROM_LEFT:
+        return CM_JOIN_LEFT;
+    case CM_FROM_SEMI:
+        return CM_JOIN_SEMI;
+    case CM_FROM_ANTI:
+        return CM_JOIN_ANTI;
+    default:
+        CM_ASSERT(kind == CM_FROM_INNER);
+        return CM_JOIN_INNER;
+    }
+}
+
+static cm_status run_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    cm_arena scratch = x->scratch;
+    const cm_plan_node *unique = node->child[0];
+    bool carries = node->join.kind == CM_FROM_INNER || node->join.kind == CM_FROM_LEFT;
+    unsigned *payload = CM_NEW(&scratch, unsigned, unique->cols + 1);
+    for (size_t i = 0; i < unique->cols; i++) {
+        payload[i] = (unsigned)i;
+    }
+    cm_join_spec spec = {.kind = join_kind(node->join.kind),
+                         .keys = node->join.keys,
+                         .unique_key = node->join.unique_key,
+                         .other_key = node->join.other_key,
+                         .payload_cols = carries ? unique->cols : 0,
+                         .payload = payload};
+    return cm_exec_mpc_failed(x, cm_table_join_unique(x->mpc, &x->table[unique->number],
+                                                      &x->table[node->child[1]->number], &spec,
+                                                      x->arena, ret, scratch));
+}
+
+static cm_status run_sort(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    cm_arena scratch = x->scratch;
+    cm_sort_key *keys = CM_NEW(&scratch, cm_sort_key, node->orders + 1);
+    for (size_t i = 0; i < node->orders; i++) {
+        keys[i] = (cm_sort_key){.col = node->order[i].target,
+                                .descending = node->order[i].descending,
+                                .nulls_first = node->order[i].nulls_first};
+    }
+    *ret = x->table[node->child[0]->number];
+    return cm_exec_mpc_failed(
+        x, cm_table_sort(x->mpc, ret, keys, node->orders, true, x->arena, scratch));
+}
+
+static cm_bcol rows_of(cm_exec *x, cm_bcol from, size_t first, size_t rows)
+{
+    cm_bcol ret = cm_bcol_new(x->arena, x->legs, from.planes, rows);
+    cm_bcol_get_rows(from, first, ret);
+    return ret;
+}
+
+/* Public positions after a sort that put valid rows first. */
+static cm_status run_limit(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    const cm_table *table = &x->table[node->child[0]->number];
+    size_t first = node->offset < table->rows ? (size_t)node->offset : table->rows;
+    size_t rows = (size_t)node->rows;
+    CM_ASSERT(rows <= table->rows - first);
+    cm_table made = {.rows = rows, .cols = table->cols};
+    made.col = CM_NEW(x->arena, cm_scol, table->cols + 1);
+    for (unsigned i = 0; i < table->cols; i++) {
+        made.col[i].data = rows_of(x, table->col[i].data, first, rows);
+        made.col[i].null = rows_of(x, table->col[i].null, first, rows);
+    }
+    made.valid = rows_of(x, table->valid, first, rows);
+    *ret = made;
+    return CM_OK;
+}
+
+static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    switch (node->op) {
+    case CM_PLAN_INPUT:
+        return cm_exec_share_input(x, node, &x->input[node->number], ret);
+    case CM_PLAN_CONCAT:
+        return run_concat(x, node, ret);
+    case CM_PLAN_COMBINE:
+        return cm_exec_combine(x, node, ret);
+    case CM_PLAN_FILTER:
+        return cm_exec_filter(x, node, ret);
+    case CM_PLAN_PROJECT:
+        return cm_exec_project(x, node, ret);
+    case CM_PLAN_JOIN:
+        return run_join(x, node, ret);
+    case CM_PLAN_AGGREGATE:
+    case CM_PLAN_GROUP_DOMAIN:
+    case CM_PLAN_GROUP_SORT:
+        return cm_exec_group(x, node, ret);
+    case CM_PLAN_SORT:
+        return run_sort(x, node, ret);
+    case CM_PLAN_LIMIT:
+        return run_limit(x, node, ret);
+    }
+    CM_ASSERT(false);
+    return CM_EINVAL;
+}
+
+static cm_status read_inputs(cm_exec *x)
+{
+    for (size_t i = 0; i < x->plan->nodes; i++) {
+        const cm_plan_node *node = x->plan->node[i];
+        if (node->op == CM_PLAN_INPUT) {
+            int64_t start_ns = cm_clock_ns();
+            cm_status st = cm_exec_read_input(x, node, &x->input[node->number]);
+            if (st != CM_OK) {
+                return st;
+            }
+            if (x->options->measured != NULL) {
+                double seconds = (double)(cm_clock_ns() - start_ns) * 1e-9;
+                x->options->measured[i].seconds = seconds;
+            }
+        }
+    }
+    return CM_OK;
+}
+
+static void measure(cm_exec *x, size_t number, cm_mesh_stats before, int64_t start_ns)
+{
+    cm_measured *measured = x->options->measured;
+    if (measured == NULL) {
+        return;
+    }
+    cm_mesh_stats after = cm_mesh_statistics(cm_mpc_mesh(x->mpc));
+    measured[number].bytes += (double)(after.bytes_sent - before.bytes_sent);
+    measured[number].rounds += (double)(after.rounds - before.rounds);
+    measured[number].seconds += (double)(cm_clock_ns() - start_ns) * 1e-9;
+}
+
+/* Participants outside the computing parties only share what they own. */
+static cm_status run_nodes(cm_exec *x)
+{
+    for (size_t i = 0; i < x->plan->nodes; i++) {
+        const cm_plan_node *node = x->plan->node[i];
+        if (x->legs == 0 && node->op != CM_PLAN_INPUT) {
+            continue;
+        }
+        if (x->options->progress != NULL) {
+            x->options->progress(x->options->progress_arg, node->number);
+        }
+        cm_mesh_stats before = cm_mesh_statistics(cm_mpc_mesh(x->mpc));
+        int64_t start_ns = cm_clock_ns();
+        cm_status st = run_node(x, node, &x->table[node->number]);
+        if (st != CM_OK) {
+            return st;
+        }
+        CM_ASSERT(x->legs == 0 || x->table[node->number].rows == node->rows);
+        measure(x, i, before, start_ns);
+    }
+    return CM_OK;
+}
+
+cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena *result_arena,
+                      cm_exec_result *ret, cm_diag *diag)
+{
+    cm_diag own = {0};
+    cm_exec x = {.options = options, .plan = options->plan, .mpc = options->mpc, .arena = arena};
+    x.diag = diag != NULL ? diag : &own;
+    x.legs = cm_mpc_legs(options->mpc);
+    cm_arena scratch;
+    cm_status st = cm_arena_init_secret(&scratch, (size_t)1 << 38);
+    if (st != CM_OK) {
+        return cm_fail(diag, st, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    }
+    x.scratch = scratch;
+    x.input = CM_NEW(arena, cm_exec_input, options->plan->nodes + 1);
+    x.table = CM_NEW(arena, cm_table, options->plan->nodes + 1);
+    x.error = (cm_bcol){.rows = 1};
+    if (x.legs > 0) {
+        x.error = cm_bcol_new(arena, x.legs, CM_ROW_ERRORS, 1);
+    }
+    st = read_inputs(&x);
+    if (st == CM_OK) {
+        st = run_nodes(&x);
+    }
+    if (st == CM_OK) {
+        st = cm_exec_answer(&x, result_arena, ret);
+    }
+    if (st == CM_OK) { /* what is queued for slower participants still has to leave */
+        st = cm_exec_mpc_failed(&x, cm_mesh_flush(cm_mpc_mesh(options->mpc)));
+    }
+    cm_arena_fini(&scratch);
+    return st;
+}

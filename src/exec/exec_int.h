@@ -1,0 +1,80 @@
+/* Shared by the files of exec/. */
+#ifndef CM_EXEC_EXEC_INT_H
+#define CM_EXEC_EXEC_INT_H
+
+#include "exec/compile.h"
+#include "exec/encode.h"
+#include "exec/exec.h"
+
+/* An owner's fragment in the clear, packed and padded, ready to be shared: private to its owner. */
+typedef struct cm_exec_input {
+    unsigned owner;        /* participant */
+    size_t rows;           /* public */
+    unsigned planes;       /* of all columns, their NULL planes, and the valid plane last */
+    uint64_t *plane_words; /* planes * words of rows; NULL unless this participant is the owner */
+} cm_exec_input;
+
+typedef struct cm_exec {
+    const cm_exec_options *options;
+    const cm_plan *plan;
+    cm_mpc *mpc;
+    unsigned legs;
+    cm_arena *arena; /* shares: one secret arena for the job */
+    cm_arena scratch;
+    cm_exec_input *input; /* plan->nodes entries; INPUT nodes only */
+    cm_table *table;      /* plan->nodes entries: results, at computing parties */
+    cm_bcol error;        /* CM_ROW_ERRORS planes, one row: flags raised so far */
+    bool may_fail;        /* some program of the plan can raise: public */
+    cm_diag *diag;
+} cm_exec;
+
+/* input.c: phase 1, in the clear, at the owner alone. */
+CM_MUST cm_status cm_exec_read_input(cm_exec *x, const cm_plan_node *node, cm_exec_input *ret);
+/* phase 2: shares it; at computing parties *ret is the secret table. */
+CM_MUST cm_status cm_exec_share_input(cm_exec *x, const cm_plan_node *node,
+                                      const cm_exec_input *input, cm_table *ret);
+unsigned cm_exec_planes(const cm_plan_col *col, size_t cols);
+unsigned cm_exec_participant(const cm_plan *plan, const char *org);
+
+/*
+ * rowwise.c: a program over the columns of one or more tables of equal rows, its inputs collected
+ * on the way.  Legal order: init, input(s), compile and declare outputs, run; then free the
+ * circuit.
+ */
+typedef struct cm_rowwise {
+    cm_exec *x;
+    cm_compiler compiler;
+    cm_cval *column; /* of the child whose columns expressions name */
+    cm_bcol *input;
+    size_t inputs;
+} cm_rowwise;
+void cm_rowwise_init(cm_rowwise *r, cm_exec *x, size_t columns, cm_arena *arena);
+cm_cval cm_rowwise_input(cm_rowwise *r, const cm_plan_col *col, const cm_scol *data);
+/* Declares inputs for the child's columns that the expressions name, and no others. */
+void cm_rowwise_inputs_of(cm_rowwise *r, const cm_plan_node *child, const cm_expr *const *exprs,
+                          size_t count, cm_arena *arena);
+/* Runs into outputs (one more entry than count is used), and takes the error flags of valid rows.
+ */
+CM_MUST cm_status cm_rowwise_run(cm_rowwise *r, size_t rows, cm_bcol valid, cm_bcol *outputs,
+                                 size_t count, cm_arena scratch);
+/* A column of the encoding whose planes are appended to outputs. */
+cm_scol cm_rowwise_new_column(cm_exec *x, const cm_encoding *enc, size_t rows, cm_bcol *outputs,
+                              size_t *count);
+
+/* rows.c: phase 3, operators of one row at a time: COMBINE, FILTER, PROJECT. */
+CM_MUST cm_status cm_exec_combine(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+CM_MUST cm_status cm_exec_filter(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+CM_MUST cm_status cm_exec_project(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+/* Columns that hold the public values of a domain's keys, by row. */
+void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned *key_cols,
+                            cm_scol *ret);
+
+/* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT. */
+CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+
+/* answer.c: phase 4. */
+CM_MUST cm_status cm_exec_answer(cm_exec *x, cm_arena *result_arena, cm_exec_result *ret);
+
+CM_MUST cm_status cm_exec_mpc_failed(cm_exec *x, cm_status status);
+
+#endif
