@@ -2,8 +2,8 @@
  * sql/plan.h - how a query is computed: an immutable tree with a canonical text and its digest.
  *
  * Nodes are numbered in the order of execution.  Each is a secret table with public facts: padded
- * rows, columns with encodings.  Leaves are INPUT nodes: what one owner computes in the clear on its
- * own data and then shares.  Same query, snapshot and settings: same plan, byte for byte.
+ * rows, columns with encodings.  Leaves are INPUT nodes: what one owner computes in the clear on
+ * its own data and then shares.  Same query, snapshot and settings: same plan, byte for byte.
  */
 #ifndef CM_SQL_PLAN_H
 #define CM_SQL_PLAN_H
@@ -14,8 +14,8 @@
 /* How a column's values become planes. */
 typedef enum cm_encoding_kind {
     CM_ENC_NUMBER, /* canonical integer - lo, unsigned, `planes` planes */
-    CM_ENC_TEXT,   /* bytes padded with NUL to planes / 8, first byte in the most significant planes,
-                      so that unsigned order is byte order */
+    CM_ENC_TEXT, /* bytes padded with NUL to planes / 8, first byte in the most significant planes,
+                    so that unsigned order is byte order */
     CM_ENC_DIGEST, /* first 128 bits of SHA-256 of the bytes, for equality alone */
 } cm_encoding_kind;
 
@@ -34,20 +34,32 @@ typedef struct cm_plan_col {
 } cm_plan_col;
 
 typedef enum cm_plan_op {
-    CM_PLAN_INPUT,        /* owner's fragment -> rows (padded with invalid ones to the bound) */
+    CM_PLAN_INPUT,        /* owner's fragment -> rows (padded with invalid ones to the bound); one
+                             column per output; of an aggregated fragment all rows are valid */
     CM_PLAN_CONCAT,       /* rows of all children, equal columns */
-    CM_PLAN_COMBINE,      /* dense partial aggregates of all children, row by row */
+    CM_PLAN_COMBINE,      /* dense partial aggregates of all children (one or more), row by row;
+                             columns: keys, then the children's; every row is valid */
     CM_PLAN_FILTER,       /* valid AND condition is true */
-    CM_PLAN_PROJECT,      /* one expression per column */
+    CM_PLAN_PROJECT,      /* one expression per column, encoded as the column says: a bare column
+                             may change lo and planes.  TEXT and DIGEST: bare columns, or text
+                             constants.  Errors (22012, 22003) count where the row is valid */
     CM_PLAN_JOIN,         /* child 0 is the unique side, child 1 the other */
     CM_PLAN_AGGREGATE,    /* one row */
     CM_PLAN_GROUP_DOMAIN, /* keys with a public domain of few values */
     CM_PLAN_GROUP_SORT,
-    CM_PLAN_SORT,
+    CM_PLAN_SORT,  /* valid rows first, then by `order`, which may be empty */
     CM_PLAN_LIMIT, /* after SORT: skips offset, keeps limit rows */
 } cm_plan_op;
 
-typedef enum cm_combine_kind { CM_COMBINE_KEY, CM_COMBINE_SUM, CM_COMBINE_MIN, CM_COMBINE_MAX } cm_combine_kind;
+/* SUM adds encoded values: lo of the result is the sum of the children's, and a sum or count that
+ * an owner does not have is the number 0.  MIN and MAX ignore NULLs; one that an owner does not
+ * have is NULL. */
+typedef enum cm_combine_kind {
+    CM_COMBINE_KEY,
+    CM_COMBINE_SUM,
+    CM_COMBINE_MIN,
+    CM_COMBINE_MAX
+} cm_combine_kind;
 
 /* Public list of the values of one grouping key: lo .. hi, and NULL last when nullable. */
 typedef struct cm_domain {
@@ -71,11 +83,14 @@ typedef struct cm_fragment {
     const cm_domain *domain; /* keys entries */
 } cm_fragment;
 
+/* SUM adds encoded values (number - lo of the child's column) of rows where it is not NULL, and is
+ * 0 without any: the planner puts lo times the count back.  MIN and MAX keep the child's encoding
+ * and are NULL without any. */
 typedef struct cm_plan_agg {
     cm_aggregate aggregate; /* COUNT, SUM, MIN, MAX; AVG was taken apart by the planner */
     int col;                /* of the child; -1: count(*) */
-    bool distinct;
-    bool any; /* not an aggregate: some row's value (long text beside its digest) */
+    bool distinct;          /* COUNT in GROUP_SORT alone */
+    bool any;               /* not an aggregate: some row's value (long text beside its digest) */
 } cm_plan_agg;
 
 typedef struct cm_plan_cost { /* of this node alone, one party, estimates */
@@ -99,14 +114,17 @@ struct cm_plan_node {
     struct {
         cm_from_kind kind; /* INNER, LEFT, SEMI, ANTI; LEFT keeps child 1's rows */
         size_t keys;
-        const unsigned *unique_key, *other_key;
-    } join; /* columns: child 1's, then all of child 0's (INNER and LEFT) */
-    size_t keys; /* GROUP_*: the child's key columns; columns: keys, then aggs, then count(*) */
+        const unsigned *unique_key, *other_key; /* at least one */
+        size_t payloads; /* INNER and LEFT: columns of child 0 that are carried over */
+        const unsigned *payload;
+    } join;      /* columns: child 1's, then the payload, nullable for LEFT */
+    size_t keys; /* GROUP_*: the child's key columns; columns: keys, then aggs, then count(*);
+                    AGGREGATE: the same without keys */
     const unsigned *key;
     const cm_domain *domain; /* GROUP_DOMAIN and COMBINE: keys entries */
     size_t aggs;
     const cm_plan_agg *agg;
-    size_t orders; /* SORT */
+    size_t orders;         /* SORT */
     const cm_order *order; /* target is the child's column */
     uint64_t limit, offset;
 };
@@ -144,9 +162,9 @@ typedef struct cm_plan {
 
 /* Settings that change plans; part of what is proposed, so that everybody plans alike. */
 typedef struct cm_plan_settings {
-    bool pushdown;        /* owners evaluate what they can: on */
-    uint32_t domain_max;  /* most groups for a group-by on a public domain: 4096 */
-    double rtt_seconds;   /* measured link, rounded to steps of 0.5 ms, */
+    bool pushdown;           /* owners evaluate what they can: on */
+    uint32_t domain_max;     /* most groups for a group-by on a public domain: 4096 */
+    double rtt_seconds;      /* measured link, rounded to steps of 0.5 ms, */
     double bytes_per_second; /* and to powers of 2 */
 } cm_plan_settings;
 cm_plan_settings cm_plan_settings_default(void);
@@ -155,7 +173,8 @@ CM_MUST cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema,
                               const char *coordinator, const cm_plan_settings *settings,
                               cm_arena *arena, const cm_plan **ret, cm_diag *diag);
 
-/* Parse, bind, check and plan one SELECT: what the coordinator does first and every node repeats. */
+/* Parse, bind, check and plan one SELECT: what the coordinator does first and every node repeats.
+ */
 CM_MUST cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
                                  const char *const *params, size_t param_count,
                                  const cm_plan_settings *settings, cm_arena *arena,
@@ -176,7 +195,8 @@ void cm_explain_print(const cm_plan *plan, const cm_explain *options, const cm_m
  * are columns c0.. (row-level) or keys k0.. then c0.. (aggregated, only existing groups).
  */
 typedef enum cm_dialect { CM_DIALECT_SQLITE, CM_DIALECT_POSTGRES } cm_dialect;
-void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from, cm_buf *out);
+void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from,
+                     cm_buf *out);
 /* Whether an owner with that dialect can evaluate the expression exactly (int64 in SQLite). */
 bool cm_expr_pushable(const cm_expr *expr);
 
