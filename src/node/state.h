@@ -26,6 +26,7 @@ void cm_state_close(cm_state *state); /* NULL allowed */
 CM_MUST cm_status cm_state_begin(cm_state *state, cm_diag *diag);
 CM_MUST cm_status cm_state_commit(cm_state *state, cm_diag *diag); /* rolls back on failure */
 void cm_state_rollback(cm_state *state);
+bool cm_state_in_change(const cm_state *state);
 
 /* Small facts by key: "org", "listen", ... *ret is NULL when absent. */
 CM_MUST cm_status cm_state_fact_get(cm_state *state, const char *key, cm_arena *arena,
