@@ -47,22 +47,16 @@ static cm_join_kind join_kind(cm_from_kind kind)
 
 static cm_status run_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
-    cm_arena scratch = x->scratch;
     const cm_plan_node *unique = node->child[0];
-    bool carries = node->join.kind == CM_FROM_INNER || node->join.kind == CM_FROM_LEFT;
-    unsigned *payload = CM_NEW(&scratch, unsigned, unique->cols + 1);
-    for (size_t i = 0; i < unique->cols; i++) {
-        payload[i] = (unsigned)i;
-    }
     cm_join_spec spec = {.kind = join_kind(node->join.kind),
                          .keys = node->join.keys,
                          .unique_key = node->join.unique_key,
                          .other_key = node->join.other_key,
-                         .payload_cols = carries ? unique->cols : 0,
-                         .payload = payload};
+                         .payload_cols = node->join.payloads,
+                         .payload = node->join.payload};
     return cm_exec_mpc_failed(x, cm_table_join_unique(x->mpc, &x->table[unique->number],
                                                       &x->table[node->child[1]->number], &spec,
-                                                      x->arena, ret, scratch));
+                                                      x->arena, ret, x->scratch));
 }
 
 static cm_status run_sort(cm_exec *x, const cm_plan_node *node, cm_table *ret)

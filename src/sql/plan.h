@@ -29,7 +29,7 @@ typedef struct cm_encoding {
 typedef struct cm_plan_col {
     const char *name;
     cm_type type;
-    cm_range range; /* numbers: lo == enc.lo, and hi - lo fits planes */
+    cm_range range; /* numbers: lo == enc.lo, cm_range_planes(range) == enc.planes, at least 1 */
     cm_encoding enc;
 } cm_plan_col;
 
@@ -41,8 +41,8 @@ typedef enum cm_plan_op {
                              columns: keys, then the children's; every row is valid */
     CM_PLAN_FILTER,       /* valid AND condition is true */
     CM_PLAN_PROJECT,      /* one expression per column, encoded as the column says: a bare column
-                             may change lo and planes.  TEXT and DIGEST: bare columns, or text
-                             constants.  Errors (22012, 22003) count where the row is valid */
+                             may change lo and planes.  Errors (22012, 22003) count where the
+                             row is valid */
     CM_PLAN_JOIN,         /* child 0 is the unique side, child 1 the other */
     CM_PLAN_AGGREGATE,    /* one row */
     CM_PLAN_GROUP_DOMAIN, /* keys with a public domain of few values */
@@ -83,9 +83,8 @@ typedef struct cm_fragment {
     const cm_domain *domain; /* keys entries */
 } cm_fragment;
 
-/* SUM adds encoded values (number - lo of the child's column) of rows where it is not NULL, and is
- * 0 without any: the planner puts lo times the count back.  MIN and MAX keep the child's encoding
- * and are NULL without any. */
+/* SUM is the exact sum of the numbers that are not NULL; without any it is NULL where its column is
+ * nullable and anything otherwise.  MIN and MAX keep the child's range and are nullable. */
 typedef struct cm_plan_agg {
     cm_aggregate aggregate; /* COUNT, SUM, MIN, MAX; AVG was taken apart by the planner */
     int col;                /* of the child; -1: count(*) */
