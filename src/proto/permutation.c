@@ -1,0 +1,122 @@
+/* Random permutations, and what they do to a table. */
+#include "proto/proto_int.h"
+
+#include <string.h>
+
+/* Draws of 32 bits, a block of the stream at a time. */
+typedef struct draws {
+    cm_prg *prg;
+    size_t next;
+    uint32_t word[1024];
+} draws;
+
+static uint32_t draw(draws *d)
+{
+    if (d->next == CM_COUNT(d->word)) {
+        cm_prg_fill(d->prg, d->word, sizeof d->word);
+        d->next = 0;
+    }
+    return d->word[d->next++];
+}
+
+/*
+ * Uniform below bound (Lemire, ACM TOMACS 2019): the high half of draw * bound, unless the low half
+ * is among the first 2^32 mod bound values.  Whether a draw is rejected is independent of the value
+ * that is accepted in the end, so the number of rejections tells nothing about the permutation.
+ */
+static uint32_t draw_below(draws *d, uint32_t bound)
+{
+    uint64_t product = (uint64_t)draw(d) * bound;
+
+    if ((uint32_t)product < bound) {
+        uint32_t reject = (0 - bound) % bound;
+        while ((uint32_t)product < reject) {
+            product = (uint64_t)draw(d) * bound;
+        }
+    }
+    return (uint32_t)(product >> 32);
+}
+
+/* Fisher and Yates.  The indexes are secret to those without the key, not to this process. */
+void cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows)
+{
+    CM_ASSERT(rows <= UINT32_MAX);
+
+    draws d = {.prg = prg, .next = CM_COUNT(d.word)};
+    for (size_t r = 0; r < rows; r++) {
+        ret_from[r] = (uint32_t)r;
+    }
+    for (size_t r = rows; r > 1; r--) {
+        uint32_t other = draw_below(&d, (uint32_t)r);
+        uint32_t swap = ret_from[r - 1];
+        ret_from[r - 1] = ret_from[other];
+        ret_from[other] = swap;
+    }
+    cm_wipe(&d, sizeof d);
+}
+
+cm_flat cm_flat_of(const cm_acol *ring, size_t ring_count, const cm_bcol *bits, size_t bits_count,
+                   size_t rows)
+{
+    cm_flat flat = {.rows = rows, .rings = ring_count};
+
+    for (size_t c = 0; c < ring_count; c++) {
+        CM_ASSERT(ring[c].rows == rows);
+    }
+    for (size_t c = 0; c < bits_count; c++) {
+        CM_ASSERT(bits[c].rows == rows);
+        flat.planes += bits[c].planes;
+    }
+    flat.words = flat.rings * rows + flat.planes * cm_words_of(rows);
+    return flat;
+}
+
+void cm_flat_load(cm_flat flat, const cm_acol *ring, const cm_bcol *bits, size_t bits_count,
+                  unsigned leg, uint64_t *ret)
+{
+    for (size_t c = 0; c < flat.rings; c++, ret += flat.rows) {
+        memcpy(ret, ring[c].leg[leg], flat.rows * sizeof *ret);
+    }
+    for (size_t c = 0; c < bits_count; c++) {
+        size_t words = bits[c].planes * bits[c].words;
+        if (words != 0) {
+            memcpy(ret, bits[c].leg[leg], words * sizeof *ret);
+            ret += words;
+        }
+    }
+}
+
+void cm_flat_store(cm_flat flat, const cm_acol *ring, const cm_bcol *bits, size_t bits_count,
+                   unsigned leg, const uint64_t *content)
+{
+    for (size_t c = 0; c < flat.rings; c++, content += flat.rows) {
+        memcpy(ring[c].leg[leg], content, flat.rows * sizeof *content);
+    }
+    for (size_t c = 0; c < bits_count; c++) {
+        size_t words = bits[c].planes * bits[c].words;
+        if (words != 0) {
+            memcpy(bits[c].leg[leg], content, words * sizeof *content);
+            content += words;
+        }
+    }
+}
+
+void cm_flat_gather(cm_flat flat, const uint64_t *x, const uint32_t *from, uint64_t *z,
+                    cm_arena scratch)
+{
+    for (size_t c = 0; c < flat.rings; c++) {
+        for (size_t r = 0; r < flat.rows; r++) {
+            z[c * flat.rows + r] = x[c * flat.rows + from[r]];
+        }
+    }
+
+    size_t words = cm_words_of(flat.rows);
+    const uint64_t **source = CM_NEW(&scratch, const uint64_t *, flat.planes);
+    uint64_t **target = CM_NEW(&scratch, uint64_t *, flat.planes);
+    for (size_t p = 0; p < flat.planes; p++) {
+        source[p] = x + flat.rings * flat.rows + p * words;
+        target[p] = z + flat.rings * flat.rows + p * words;
+    }
+    cm_planes_gather(&(cm_plane_gather){source, target, flat.planes, flat.rows, flat.rows, from},
+                     scratch);
+}

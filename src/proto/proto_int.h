@@ -1,0 +1,143 @@
+/*
+ * proto/proto_int.h - private to proto: what a protocol supplies, and the session.
+ *
+ * A protocol sees vectors of words and a group, because XOR on packed bits and addition in Z_2^64
+ * differ in nothing but the operation: a vector of `words` words has its legs in a cm_plane.  What
+ * a leg means is the protocol's own affair: a component, an authentication code, a checked copy.
+ *
+ * proto.c asserts shapes, refuses dead sessions, masks bits past the last row, counts openings,
+ * runs verify before each opening and wipes outputs on failure.  So a protocol need not.
+ */
+#ifndef CM_PROTO_PROTO_INT_H
+#define CM_PROTO_PROTO_INT_H
+
+#include "crypto/prg.h"
+#include "proto/proto.h"
+#include "share/kern.h"
+
+typedef enum cm_group { CM_GROUP_XOR, CM_GROUP_ADD } cm_group;
+
+typedef struct cm_proto_ops {
+    cm_protocol_info info;
+    size_t
+        state_bytes; /* zeroed, secret, wiped with the session; 0 at participants without shares */
+
+    CM_MUST cm_status (*setup)(cm_mpc *mpc);
+
+    /* x += c[i * step] for word i: step is 1, or 0 for a constant. */
+    void (*add_public)(cm_mpc *mpc, cm_group group, cm_plane x, const uint64_t *c, size_t step,
+                       size_t words);
+    void (*random_bits)(cm_mpc *mpc, cm_plane z, size_t words);
+
+    /* entries vectors of `words` words each, all in one round. */
+    CM_MUST cm_status (*mul)(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
+                             const cm_plane *z, size_t entries, size_t words, cm_arena scratch);
+    CM_MUST cm_status (*dot)(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t results,
+                             cm_acol z, cm_arena scratch);
+
+    /* Called at the owner and at all computing parties; values is NULL but at the owner, z is empty
+     * where no shares are held. */
+    CM_MUST cm_status (*input)(cm_mpc *mpc, cm_group group, unsigned owner, const uint64_t *values,
+                               size_t words, cm_plane z, cm_arena scratch);
+    CM_MUST cm_status (*open)(cm_mpc *mpc, cm_group group, cm_plane x, size_t words, uint64_t *ret,
+                              cm_arena scratch);
+    /* Called at the receiver and at all computing parties; ret is NULL but at the receiver. */
+    CM_MUST cm_status (*open_to)(cm_mpc *mpc, cm_group group, unsigned receiver, cm_plane x,
+                                 size_t words, uint64_t *ret, cm_arena scratch);
+
+    CM_MUST cm_status (*bits_to_ring)(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scratch);
+    CM_MUST cm_status (*bit_to_ring)(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_arena scratch);
+    CM_MUST cm_status (*ring_to_bits)(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratch);
+    CM_MUST cm_status (*shuffle)(cm_mpc *mpc, const cm_acol *ring, size_t ring_count,
+                                 const cm_bcol *bits, size_t bits_count, size_t rows,
+                                 cm_arena scratch);
+    CM_MUST cm_status (*verify)(cm_mpc *mpc);
+} cm_proto_ops;
+
+extern const cm_proto_ops cm_clear_ops;
+extern const cm_proto_ops cm_rep3_ops;
+
+struct cm_mpc {
+    const cm_proto_ops *ops;
+    cm_protocol protocol;
+    cm_mesh *mesh; /* borrowed */
+    unsigned me, parties;
+    cm_cpu cpu;
+    const cm_kernels *kernels;
+    cm_arena memory; /* secret: holds own and state */
+    cm_prg *own;     /* this participant's private randomness */
+    void *state;     /* the protocol's; NULL at participants without shares */
+    bool dead;       /* set by the first failure, never cleared */
+    cm_diag diag;
+    uint64_t opened[3]; /* by cm_ticket_kind */
+};
+
+/* ---- proto.c ------------------------------------------------------------------------------ */
+
+/* A ring column as a vector of words; and a boolean column, all planes one after the other. */
+cm_plane cm_plane_of_words(cm_acol x);
+cm_plane cm_plane_of_bits(cm_bcol x);
+/* x, or a copy in scratch without the bits past the last row, if there are such. */
+cm_plane cm_plane_masked(cm_bcol x, cm_arena *scratch);
+/* Records the first failure in the session; returns status. */
+CM_MUST cm_status cm_mpc_outcome(cm_mpc *mpc, cm_status status);
+void cm_mpc_count_opened(cm_mpc *mpc, cm_ticket_kind kind, size_t values);
+
+static inline uint64_t *cm_leg(cm_plane x, unsigned k)
+{
+    return cm_b64_words(x.leg[k]);
+}
+
+/* z = x + y and z = x - y in the group. */
+static inline void cm_group_add(const cm_mpc *mpc, cm_group group, uint64_t *z, const uint64_t *x,
+                                const uint64_t *y, size_t words)
+{
+    (group == CM_GROUP_XOR ? mpc->kernels->xor : mpc->kernels->add)(z, x, y, words);
+}
+static inline void cm_group_sub(const cm_mpc *mpc, cm_group group, uint64_t *z, const uint64_t *x,
+                                const uint64_t *y, size_t words)
+{
+    (group == CM_GROUP_XOR ? mpc->kernels->xor : mpc->kernels->sub)(z, x, y, words);
+}
+
+/* ---- wire.c ------------------------------------------------------------------------------- */
+
+/*
+ * Words of any number, as frames of a bounded length, in the byte order of x86-64.  Sender and
+ * receiver know the number.
+ */
+CM_MUST cm_status cm_wire_send(cm_mpc *mpc, unsigned to, const uint64_t *data, size_t words);
+CM_MUST cm_status cm_wire_recv(cm_mpc *mpc, unsigned from, uint64_t *ret_data, size_t words);
+
+/* ---- permutation.c ------------------------------------------------------------------------ */
+
+/* A uniformly random permutation of 0 .. rows - 1, equal at all holders of a stream in step. */
+void cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows);
+
+/* One leg of all columns of a table as a flat vector: `rings` ring columns, then planes. */
+typedef struct cm_flat {
+    size_t rows;
+    size_t rings;
+    size_t planes;
+    size_t words; /* in all */
+} cm_flat;
+cm_flat cm_flat_of(const cm_acol *ring, size_t ring_count, const cm_bcol *bits, size_t bits_count,
+                   size_t rows);
+/* One leg of the columns into a flat vector, and back. */
+void cm_flat_load(cm_flat flat, const cm_acol *ring, const cm_bcol *bits, size_t bits_count,
+                  unsigned leg, uint64_t *ret);
+void cm_flat_store(cm_flat flat, const cm_acol *ring, const cm_bcol *bits, size_t bits_count,
+                   unsigned leg, const uint64_t *content);
+/* z row r = x row from[r]; z does not overlap x. */
+void cm_flat_gather(cm_flat flat, const uint64_t *x, const uint32_t *from, uint64_t *z,
+                    cm_arena scratch);
+
+/* ---- adder.c ------------------------------------------------------------------------------ */
+
+/*
+ * z = x + y modulo 2^z.planes.  x.planes == z.planes; y may have fewer, the missing ones are 0.
+ * For 64 planes: 209 ANDs a row in 9 rounds.  z overlaps neither.
+ */
+CM_MUST cm_status cm_adder(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch);
+
+#endif
