@@ -4,6 +4,7 @@
  * Every non-text value is one canonical integer, so that owners' SQL, circuits and printing agree:
  *   bool 0/1 · int2/4/8 itself · numeric(p,s) value * 10^s · date days since 2000-01-01 ·
  *   timestamp microseconds since 2000-01-01 00:00 · enum the label's ordinal from 0.
+ * Year 0 of the calendar functions is 1 BC.
  * Text is UTF-8 bytes without NUL, compared bytewise (collation "C").
  */
 #ifndef CM_SQL_TYPE_H
@@ -21,7 +22,7 @@ typedef enum cm_type_kind {
     CM_TYPE_NUMERIC,
     CM_TYPE_DATE,
     CM_TYPE_TIMESTAMP,
-    CM_TYPE_INTERVAL, /* of whole days or microseconds; constants only */
+    CM_TYPE_INTERVAL, /* months and microseconds (a day is 24 hours); constants only */
     CM_TYPE_ENUM,
     CM_TYPE_TEXT, /* text, varchar(n), char(n) */
 } cm_type_kind;
@@ -36,7 +37,8 @@ typedef enum cm_text_kind { CM_TEXT_TEXT, CM_TEXT_VARCHAR, CM_TEXT_CHAR } cm_tex
 
 typedef struct cm_type {
     cm_type_kind kind;
-    int precision;      /* NUMERIC: 1..38, 0 when it came from an expression */
+    int precision;      /* NUMERIC: 1..38, 0 when it came from an expression; of a quotient: the
+                           least number of digits shown after the point */
     int scale;          /* NUMERIC: digits after the point of the canonical integer */
     bool quotient;      /* NUMERIC from a division: truncated at `scale`, shown with the number of
                            digits that PostgreSQL's select_div_scale would choose */
@@ -56,14 +58,14 @@ typedef struct cm_value {
     const char *text; /* TEXT only */
 } cm_value;
 
-/* The range of a type without CHECK (numeric: by its precision). */
+/* The range of a type without CHECK (numeric: by its precision, and never beyond 126 bits). */
 cm_range cm_type_range(const cm_type *type);
 /* Bits of hi - lo: planes of a column of that range.  At most 127. */
 unsigned cm_range_planes(cm_range range);
 bool cm_type_equal(const cm_type *a, const cm_type *b);
 bool cm_type_is_number(const cm_type *type); /* int2, int4, int8, numeric */
 
-/* Text as PostgreSQL reads and writes it; 22P02, 22003, 22008 with the offending text cut short. */
+/* Text as PostgreSQL reads and writes it; 22P02, 22003, 22007, 22008, 22001 with the offending text cut short. */
 CM_MUST cm_status cm_value_parse(const cm_type *type, const char *text, cm_arena *arena,
                                  cm_value *ret, cm_diag *diag);
 /* Appends PostgreSQL's output text of a non-NULL value (dates ISO, numeric with its scale,
@@ -73,6 +75,12 @@ void cm_value_print(const cm_type *type, const cm_value *value, cm_buf *out);
 CM_MUST cm_status cm_value_rescale(cm_i128 number, int from_scale, int to_scale, cm_i128 *ret);
 /* Order of two non-NULL values of one type: <0, 0, >0. */
 int cm_value_compare(const cm_type *type, const cm_value *a, const cm_value *b);
+
+/* An interval's number holds both of its parts: months * 2^80 + microseconds. */
+#define CM_INTERVAL_MONTH ((cm_i128)1 << 80)
+cm_i128 cm_interval_make(int months, cm_i128 micros);
+int cm_interval_months(cm_i128 interval);
+cm_i128 cm_interval_micros(cm_i128 interval);
 
 /* days since 2000-01-01 <-> year, month, day (proleptic Gregorian). */
 cm_i128 cm_date_from_ymd(int year, int month, int day);

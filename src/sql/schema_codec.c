@@ -1,0 +1,194 @@
+/*
+ * Bytes of a published table, version 1.  Integers are big-endian, texts as cm_buf_put_text writes
+ * them.
+ *
+ *   u8 version · org · name · u64 rows · u32 columns, each:
+ *     name · type: u8 kind, u8 precision, u8 scale, u8 text kind, u32 max_bytes
+ *       [ENUM: name, u32 labels, each a text]
+ *     u8 flags (1 not null, 2 unique, 4 check) · i128 lo, hi · u8 label, u32 min_rows
+ *   u32 grants, each a text
+ *
+ * What a type has no use for is 0, so one table has one encoding; decoding refuses all others.
+ */
+#include "sql/schema.h"
+
+#include "sql/schema_int.h"
+#include "sql/sql_int.h"
+
+enum { VERSION = 1, FLAG_NOT_NULL = 1, FLAG_UNIQUE = 2, FLAG_CHECK = 4, FLAGS_ALL = 7 };
+
+static void put_type(const cm_type *type, cm_buf *out)
+{
+    bool numeric = type->kind == CM_TYPE_NUMERIC, text = type->kind == CM_TYPE_TEXT;
+
+    cm_buf_put_u8(out, (uint8_t)type->kind);
+    cm_buf_put_u8(out, numeric ? (uint8_t)type->precision : 0);
+    cm_buf_put_u8(out, numeric ? (uint8_t)type->scale : 0);
+    cm_buf_put_u8(out, text ? (uint8_t)type->text : 0);
+    cm_buf_put_u32(out, text ? type->max_bytes : 0);
+    if (type->kind == CM_TYPE_ENUM) {
+        cm_buf_put_text(out, type->labels->name);
+        cm_buf_put_u32(out, (uint32_t)type->labels->count);
+        for (size_t i = 0; i < type->labels->count; i++) {
+            cm_buf_put_text(out, type->labels->labels[i]);
+        }
+    }
+}
+
+static void put_column(const cm_column *col, cm_buf *out)
+{
+    int flags = (col->not_null ? FLAG_NOT_NULL : 0) | (col->unique ? FLAG_UNIQUE : 0) |
+                (col->has_check ? FLAG_CHECK : 0);
+
+    cm_buf_put_text(out, col->name);
+    put_type(&col->type, out);
+    cm_buf_put_u8(out, (uint8_t)flags);
+    cm_buf_put_i128(out, col->range.lo);
+    cm_buf_put_i128(out, col->range.hi);
+    cm_buf_put_u8(out, (uint8_t)col->label.kind);
+    cm_buf_put_u32(out, col->label.min_rows);
+}
+
+void cm_org_table_encode(const cm_org_table *table, cm_buf *out)
+{
+    cm_buf_put_u8(out, VERSION);
+    cm_buf_put_text(out, table->org);
+    cm_buf_put_text(out, table->name);
+    cm_buf_put_u64(out, table->rows);
+    cm_buf_put_u32(out, (uint32_t)table->cols);
+    for (size_t i = 0; i < table->cols; i++) {
+        put_column(&table->col[i], out);
+    }
+    cm_buf_put_u32(out, (uint32_t)table->grants);
+    for (size_t i = 0; i < table->grants; i++) {
+        cm_buf_put_text(out, table->granted_to[i]);
+    }
+}
+
+/* A text that may not be NULL. */
+static const char *get_text(cm_reader *reader, cm_arena *arena, size_t max_bytes)
+{
+    const char *text = cm_reader_text(reader, arena, max_bytes);
+
+    if (text == NULL) {
+        reader->failed = true;
+        return "";
+    }
+    return text;
+}
+
+/* A count of items of at least item_bytes each: what is left bounds it, so that it bounds memory.
+ */
+static size_t get_count(cm_reader *reader, size_t max, size_t item_bytes)
+{
+    size_t count = cm_reader_u32(reader);
+
+    if (count > max || count > cm_reader_left(reader) / item_bytes) {
+        reader->failed = true;
+        return 0;
+    }
+    return count;
+}
+
+/* NULL (and a failed reader) when the arena is full. */
+static void *get_items(cm_reader *reader, cm_arena *arena, size_t count, size_t item_bytes)
+{
+    void *items = cm_arena_try(arena, count + 1, item_bytes);
+
+    if (items == NULL) {
+        reader->failed = true;
+    }
+    return items;
+}
+
+static const char *const *get_texts(cm_reader *reader, cm_arena *arena, size_t count,
+                                    size_t max_bytes)
+{
+    const char **texts = get_items(reader, arena, count, sizeof *texts);
+
+    for (size_t i = 0; i < count && !reader->failed; i++) {
+        texts[i] = get_text(reader, arena, max_bytes);
+    }
+    return texts;
+}
+
+static void get_enum(cm_reader *reader, cm_arena *arena, cm_type *type)
+{
+    cm_enum *labels = get_items(reader, arena, 1, sizeof *labels);
+
+    if (labels == NULL) {
+        return;
+    }
+    labels->name = get_text(reader, arena, CM_NAME_MAX_BYTES);
+    labels->count = get_count(reader, CM_ENUM_MAX_LABELS, 4);
+    labels->labels = get_texts(reader, arena, labels->count, CM_LABEL_MAX_BYTES);
+    type->labels = labels;
+}
+
+static void get_type(cm_reader *reader, cm_arena *arena, cm_type *type)
+{
+    type->kind = (cm_type_kind)cm_reader_u8(reader);
+    type->precision = cm_reader_u8(reader);
+    type->scale = cm_reader_u8(reader);
+    type->text = (cm_text_kind)cm_reader_u8(reader);
+    type->max_bytes = cm_reader_u32(reader);
+    if ((type->kind != CM_TYPE_NUMERIC && (type->precision != 0 || type->scale != 0)) ||
+        (type->kind != CM_TYPE_TEXT && ((unsigned)type->text != 0 || type->max_bytes != 0))) {
+        reader->failed = true;
+    }
+    if (type->kind == CM_TYPE_ENUM) {
+        get_enum(reader, arena, type);
+    }
+}
+
+static void get_column(cm_reader *reader, cm_arena *arena, cm_column *col)
+{
+    col->name = get_text(reader, arena, CM_NAME_MAX_BYTES);
+    get_type(reader, arena, &col->type);
+    unsigned flags = cm_reader_u8(reader);
+    col->not_null = (flags & FLAG_NOT_NULL) != 0;
+    col->unique = (flags & FLAG_UNIQUE) != 0;
+    col->has_check = (flags & FLAG_CHECK) != 0;
+    col->range.lo = cm_reader_i128(reader);
+    col->range.hi = cm_reader_i128(reader);
+    col->label.kind = (cm_label_kind)cm_reader_u8(reader);
+    col->label.min_rows = cm_reader_u32(reader);
+    if (flags > FLAGS_ALL || col->label.min_rows > INT32_MAX) {
+        reader->failed = true;
+    }
+}
+
+static void get_table(cm_reader *reader, cm_arena *arena, cm_org_table *table)
+{
+    enum { COLUMN_LEAST_BYTES = 4 + 8 + 1 + 32 + 5 };
+
+    if (cm_reader_u8(reader) != VERSION) {
+        reader->failed = true;
+    }
+    table->org = get_text(reader, arena, CM_NAME_MAX_BYTES);
+    table->name = get_text(reader, arena, CM_NAME_MAX_BYTES);
+    table->rows = cm_reader_u64(reader);
+    table->cols = get_count(reader, CM_TABLE_MAX_COLS, COLUMN_LEAST_BYTES);
+    cm_column *cols = get_items(reader, arena, table->cols, sizeof *cols);
+    for (size_t i = 0; i < table->cols && !reader->failed; i++) {
+        get_column(reader, arena, &cols[i]);
+    }
+    table->col = cols;
+    table->grants = get_count(reader, CM_TABLE_MAX_GRANTS, 4);
+    table->granted_to = get_texts(reader, arena, table->grants, CM_NAME_MAX_BYTES);
+}
+
+cm_status cm_org_table_decode(cm_reader *reader, cm_arena *arena, cm_org_table *ret, cm_diag *diag)
+{
+    cm_org_table table = {0};
+
+    get_table(reader, arena, &table);
+    if (reader->failed) {
+        return cm_fail(diag, CM_EPROTO, CM_SQL_PROTOCOL, "malformed description of a table");
+    }
+    cm_status st = cm_org_table_check(&table, *arena, diag);
+    if (st == CM_OK) {
+        *ret = table;
+    }
+    return st;
+}
