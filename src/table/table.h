@@ -3,12 +3,12 @@
  *
  * A secret table has a public number of rows, named by `rows`; which of them count is secret, in
  * the one-plane column `valid`.  A column is planes, and where it may be NULL a one-plane column
- * `null` (null.planes is 0 otherwise).  Values under NULL and in invalid rows are arbitrary unless a
- * function says otherwise.
+ * `null` (null.planes is 0 otherwise).  Values under NULL and in invalid rows are arbitrary unless
+ * a function says otherwise.
  *
  * Operators never branch on secrets: their messages depend on public sizes alone.  Tables live in
- * the caller's arena; an operator's result is allocated from `arena`, its temporaries from `scratch`.
- * Costs, openings and their arguments: docs/design/table.md.
+ * the caller's arena; an operator's result is allocated from `arena`, its temporaries from
+ * `scratch`: disjoint ranges of memory. Costs, openings and their arguments: docs/design/table.md.
  */
 #ifndef CM_TABLE_TABLE_H
 #define CM_TABLE_TABLE_H
@@ -32,7 +32,7 @@ cm_table cm_table_new(cm_arena *arena, unsigned legs, size_t rows, unsigned cols
                       const unsigned *planes, const bool *nullable);
 /* The same rows one below the other.  Columns agree in planes; nullable where one of them is. */
 cm_table cm_table_concat(cm_mpc *mpc, const cm_table *parts, size_t count, cm_arena *arena);
-/* valid = valid AND keep. */
+/* valid = valid AND keep, in place. */
 CM_MUST cm_status cm_table_filter(cm_mpc *mpc, cm_table *table, cm_bcol keep, cm_arena scratch);
 
 /* One key of a sort; ascending, NULLs last, is PostgreSQL's default. */
@@ -44,20 +44,20 @@ typedef struct cm_sort_key {
 
 /*
  * Stable sort by keys, valid rows before invalid ones when valid_first.  Shuffle, then quicksort by
- * opened comparisons of keys made distinct with the original position (DESIGN.md, 6): what is opened
- * has the same distribution for all tables of the size.
+ * opened comparisons of keys made distinct with the original position (DESIGN.md, 6): what is
+ * opened has the same distribution for all tables of the size.
  */
 CM_MUST cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
                                 bool valid_first, cm_arena *arena, cm_arena scratch);
 /*
- * Stable partition: rows with flag = 1 first, order kept on both sides.  One bit-to-ring conversion,
- * one shuffle, one opening of a uniformly random permutation.
+ * Stable partition: rows with flag = 1 first, order kept on both sides.  One bit-to-ring
+ * conversion, one shuffle, one opening of a uniformly random permutation.
  */
 CM_MUST cm_status cm_table_partition(cm_mpc *mpc, cm_table *table, cm_bcol flag, cm_arena *arena,
                                      cm_arena scratch);
-/* A secret random order, so that positions tell nothing any more. */
+/* A secret random order, in place, so that positions tell nothing any more. */
 CM_MUST cm_status cm_table_shuffle(cm_mpc *mpc, cm_table *table, cm_arena scratch);
-/* Borrows the first rows (rows at most table->rows), public. */
+/* A copy of the first rows (rows at most table->rows), public. */
 CM_MUST cm_status cm_table_head(cm_mpc *mpc, const cm_table *table, size_t rows, cm_arena *arena,
                                 cm_table *ret);
 
@@ -103,9 +103,9 @@ CM_MUST cm_status cm_table_aggregate(cm_mpc *mpc, const cm_table *table, const c
                                      cm_arena scratch);
 /*
  * Groups by a public domain: row g of the result counts the rows whose key columns have the packed
- * value domain[g] (all key planes concatenated, first key lowest; a nullable key adds its null plane
- * above its data planes, data 0 under NULL).  Columns: one per agg; valid where the group has a row.
- * No sort: one-hot bits and dot products; MIN and MAX by masked trees.
+ * value domain[g] (all key planes concatenated, first key lowest; a nullable key adds its null
+ * plane above its data planes, data 0 under NULL).  Columns: one per agg; valid where the group has
+ * a row. No sort: one-hot bits and dot products; MIN and MAX by masked trees.
  */
 CM_MUST cm_status cm_table_group_domain(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
                                         size_t key_count, const cm_u128 *domain, size_t groups,
@@ -113,8 +113,8 @@ CM_MUST cm_status cm_table_group_domain(cm_mpc *mpc, const cm_table *table, cons
                                         cm_table *ret, cm_arena scratch);
 /*
  * Groups by sort: result has table->rows rows (or max_groups when smaller and not 0: the caller
- * knows a public bound), valid ones first, in key order with NULLs last.  Columns: the keys, then one
- * per agg.  NULL keys form one group.
+ * knows a public bound), valid ones first, in key order with NULLs last.  Columns: the keys, then
+ * one per agg.  NULL keys form one group.
  */
 CM_MUST cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
                                       size_t key_count, size_t max_groups, const cm_agg *aggs,

@@ -1,0 +1,158 @@
+/*
+ * Aggregates of many groups at once, from one membership plane per group: sums are dot products of
+ * membership with values, in the ring; MIN and MAX are trees.  One group of all valid rows is the
+ * aggregate without GROUP BY.
+ */
+#include "table/table_int.h"
+
+enum {
+    PLANES_MAX = 128,
+    BATCH_ROWS = 1 << 20, /* rows times groups handled at once: bounds memory */
+};
+
+cm_status cm_aggregate_check(const cm_table *table, const cm_agg *aggs, size_t count,
+                             bool distinct_allowed)
+{
+    for (size_t i = 0; i < count; i++) {
+        cm_agg_kind kind = aggs[i].kind;
+        if (aggs[i].planes == 0 || aggs[i].planes > PLANES_MAX) {
+            return CM_EUNSUPPORTED;
+        }
+        if (kind == CM_AGG_COUNT_DISTINCT && !distinct_allowed) {
+            return CM_EUNSUPPORTED;
+        }
+        if (kind == CM_AGG_COUNT_ROWS) {
+            continue;
+        }
+        CM_ASSERT(aggs[i].col < table->cols);
+        bool adds_or_compares = kind == CM_AGG_SUM || cm_agg_is_extreme(kind);
+        if (adds_or_compares && table->col[aggs[i].col].data.planes > PLANES_MAX) {
+            return CM_EUNSUPPORTED;
+        }
+    }
+    return CM_OK;
+}
+
+/* Groups first .. first + member.planes - 1 into the totals of all `groups` groups. */
+static cm_status add_up(cm_mpc *mpc, const cm_sums *sums, cm_bcol member, size_t first,
+                        size_t groups, cm_acol totals, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc);
+    size_t batch = member.planes, results = batch * sums->factors;
+    cm_acol *weight = CM_NEW(&scratch, cm_acol, batch);
+    cm_acol *x = CM_NEW(&scratch, cm_acol, results);
+    cm_acol *y = CM_NEW(&scratch, cm_acol, results);
+    cm_acol z = cm_acol_new(&scratch, legs, results);
+
+    for (size_t g = 0; g < batch; g++) {
+        weight[g] = cm_acol_new(&scratch, legs, member.rows);
+    }
+    cm_status st = cm_mpc_bit_to_ring(mpc, member, weight, scratch);
+    if (st != CM_OK) {
+        return st;
+    }
+    for (size_t f = 0; f < sums->factors; f++) {
+        for (size_t g = 0; g < batch; g++) {
+            x[f * batch + g] = weight[g];
+            y[f * batch + g] = sums->factor[f];
+        }
+    }
+    st = cm_mpc_dot(mpc, x, y, results, z, scratch);
+    for (size_t f = 0; st == CM_OK && f < sums->factors; f++) {
+        cm_acol_copy(cm_acol_slice(totals, f * groups + first, batch),
+                     cm_acol_slice(z, f * batch, batch));
+    }
+    return st;
+}
+
+static cm_status find_extreme(cm_mpc *mpc, const cm_table *table, const cm_agg *agg, cm_bcol member,
+                              size_t first, cm_bcol ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc), planes = ret.planes;
+    cm_bcol x = cm_bcol_new(&scratch, legs, planes, member.planes * table->rows);
+    cm_bcol greatest = cm_bcol_new(&scratch, legs, planes, member.planes);
+
+    cm_status st = cm_extreme_candidates(mpc, table, agg, member, x, scratch);
+    if (st == CM_OK) {
+        st = cm_extreme_reduce(mpc, x, table->rows, greatest, scratch);
+    }
+    if (st == CM_OK) {
+        cm_bcol_put_rows(ret, first, greatest);
+    }
+    return st;
+}
+
+static cm_status run_batch(cm_mpc *mpc, const cm_table *table, const cm_sums *sums, cm_bcol member,
+                           size_t first, const cm_agg *aggs, size_t count, cm_acol totals,
+                           const cm_bcol *extreme, cm_arena scratch)
+{
+    size_t groups = totals.rows / sums->factors;
+    cm_status st = add_up(mpc, sums, member, first, groups, totals, scratch);
+
+    for (size_t i = 0; st == CM_OK && i < count; i++) {
+        if (cm_agg_is_extreme(aggs[i].kind)) {
+            st = find_extreme(mpc, table, &aggs[i], member, first, extreme[i], scratch);
+        }
+    }
+    return st;
+}
+
+cm_status cm_aggregate_members(cm_mpc *mpc, const cm_table *table, cm_bcol member,
+                               const cm_agg *aggs, size_t count, cm_arena *arena, cm_table *ret,
+                               cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc), groups = member.planes;
+    cm_table result = {
+        .rows = groups, .cols = (unsigned)count, .col = CM_NEW(arena, cm_scol, count)};
+    cm_bcol *extreme = CM_NEW(&scratch, cm_bcol, count);
+    cm_sums sums;
+
+    for (size_t i = 0; i < count; i++) {
+        if (cm_agg_is_extreme(aggs[i].kind)) {
+            unsigned planes = table->col[aggs[i].col].data.planes + 1;
+            extreme[i] = cm_bcol_new(&scratch, legs, planes, groups);
+        }
+    }
+    cm_status st = cm_sums_prepare(mpc, table, aggs, count, (cm_bcol){0}, &scratch, &sums);
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_acol totals = cm_acol_new(&scratch, legs, sums.factors * groups);
+
+    size_t batch = table->rows > 0 ? BATCH_ROWS / table->rows : 0;
+    batch = batch > 0 ? batch : 1;
+    for (unsigned first = 0; table->rows > 0 && first < groups; first += (unsigned)batch) {
+        unsigned planes = groups - first < batch ? groups - first : (unsigned)batch;
+        st = run_batch(mpc, table, &sums, cm_bcol_planes(member, first, planes), first, aggs, count,
+                       totals, extreme, scratch);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+
+    for (size_t i = 0; i < count; i++) {
+        if (cm_agg_is_extreme(aggs[i].kind)) {
+            result.col[i] = cm_extreme_result(mpc, &aggs[i], extreme[i], arena);
+        }
+    }
+    st = cm_sums_finish(mpc, &sums, aggs, count, totals, groups, result.col, &result.valid, arena,
+                        scratch);
+    if (st == CM_OK) {
+        *ret = result;
+    }
+    return st;
+}
+
+cm_status cm_table_aggregate(cm_mpc *mpc, const cm_table *table, const cm_agg *aggs, size_t count,
+                             cm_arena *arena, cm_table *ret, cm_arena scratch)
+{
+    cm_table_check_arenas(arena, scratch);
+    cm_status st = cm_aggregate_check(table, aggs, count, false);
+    if (st == CM_OK) {
+        st = cm_aggregate_members(mpc, table, table->valid, aggs, count, arena, ret, scratch);
+    }
+    if (st == CM_OK) {
+        cm_mpc_set_public(mpc, ret->valid, 0, true);
+    }
+    return st;
+}

@@ -1,0 +1,339 @@
+/*
+ * Equi-join with one unique side: docs/design/table.md, "Join".
+ *
+ *   1. Sort the keys of both sides together: unique rows before other rows of the same key, and
+ * among unique rows those that do not count before the one that does.
+ *   2. Partition the unique rows to the front: their sorted sequence.  Difference it, bring the
+ *      differences back to the sorted positions.
+ *   3. The prefix XOR puts at every row the last unique row above it, whose key then either equals
+ * the row's own, or no unique row matches.
+ *   4. Bring payload and match back to the original positions, next to the other side's columns,
+ *      which never moved.
+ */
+#include "table/table_int.h"
+
+typedef struct join {
+    cm_mpc *mpc;
+    const cm_table *unique, *other;
+    const cm_join_spec *spec;
+    size_t rows; /* of both sides */
+    unsigned tag_planes, key_planes, payload_planes;
+
+    /* Over both sides, sorted: */
+    cm_bcol tag;     /* original position */
+    cm_bcol carried; /* live flag, key, payload; one below the other in this order */
+    cm_bcol is_unique;
+} join;
+
+/* Planes of `carried` and of what is made from it. */
+static unsigned carried_planes(const join *j)
+{
+    return 1 + j->key_planes + j->payload_planes;
+}
+
+static bool carries_payload(const cm_join_spec *spec)
+{
+    return spec->kind == CM_JOIN_INNER || spec->kind == CM_JOIN_LEFT;
+}
+
+static void measure(join *j)
+{
+    j->rows = j->unique->rows + j->other->rows;
+    j->tag_planes = cm_bits_for(j->rows);
+    for (size_t i = 0; i < j->spec->keys; i++) {
+        CM_ASSERT(j->spec->unique_key[i] < j->unique->cols);
+        CM_ASSERT(j->spec->other_key[i] < j->other->cols);
+        cm_bcol a = j->unique->col[j->spec->unique_key[i]].data;
+        cm_bcol b = j->other->col[j->spec->other_key[i]].data;
+        CM_ASSERT(a.planes == b.planes);
+        j->key_planes += a.planes;
+    }
+    for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
+        CM_ASSERT(j->spec->payload[i] < j->unique->cols);
+        cm_scol col = j->unique->col[j->spec->payload[i]];
+        j->payload_planes += col.data.planes + col.null.planes;
+    }
+}
+
+/* flag = flag AND no key is NULL. */
+static cm_status drop_null_keys(cm_mpc *mpc, const cm_table *table, const unsigned *key,
+                                size_t keys, cm_bcol flag, cm_arena scratch)
+{
+    cm_bcol present = cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, table->rows);
+    cm_plane x = cm_bcol_plane(flag, 0), y = cm_bcol_plane(present, 0);
+
+    for (size_t i = 0; i < keys; i++) {
+        if (table->col[key[i]].null.planes == 0 || table->rows == 0) {
+            continue;
+        }
+        cm_rows_not(mpc, table->col[key[i]].null, present);
+        cm_status st = cm_mpc_and(mpc, &x, &y, &x, 1, flag.words, scratch);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    return CM_OK;
+}
+
+static void put(cm_bcol wide, unsigned *at, size_t first, cm_bcol x)
+{
+    if (x.planes > 0 && x.rows > 0) {
+        cm_bcol_put_rows(cm_bcol_planes(wide, *at, x.planes), first, x);
+    }
+    *at += x.planes;
+}
+
+/* ---- 1. sort ------------------------------------------------------------------------------- */
+
+/*
+ * Rows before the sort, planes from the lowest: tag, live, key | payload, is_unique.  The first
+ * three are what is sorted by.  `live` is 1 for other rows and for unique rows that count; the tag
+ * tells unique rows (the first positions) from other rows of the same key, after live.
+ */
+static cm_status lay_out(join *j, cm_bcol wide, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), at = j->tag_planes;
+    size_t first_other = j->unique->rows;
+    cm_bcol live = cm_bcol_new(&scratch, legs, 1, j->unique->rows);
+
+    cm_rows_index_bits(j->mpc, cm_bcol_planes(wide, 0, j->tag_planes), scratch);
+    cm_bcol_copy(live, j->unique->valid);
+    cm_status st =
+        drop_null_keys(j->mpc, j->unique, j->spec->unique_key, j->spec->keys, live, scratch);
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_mpc_set_public(j->mpc, wide, at, true);
+    put(wide, &at, 0, live);
+    for (size_t i = 0; i < j->spec->keys; i++) {
+        unsigned here = at;
+        put(wide, &here, first_other, j->other->col[j->spec->other_key[i]].data);
+        put(wide, &at, 0, j->unique->col[j->spec->unique_key[i]].data);
+    }
+    for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
+        put(wide, &at, 0, j->unique->col[j->spec->payload[i]].data);
+        put(wide, &at, 0, j->unique->col[j->spec->payload[i]].null);
+    }
+    cm_bcol side = cm_bcol_new(&scratch, legs, 1, j->other->rows); /* 0 */
+    cm_mpc_set_public(j->mpc, wide, at, true);
+    put(wide, &at, first_other, side);
+    CM_ASSERT(at == wide.planes);
+    return CM_OK;
+}
+
+static cm_status sort_both(join *j, cm_arena *keep)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), carried = carried_planes(j);
+    unsigned planes = j->tag_planes + carried + 1;
+    cm_bcol sorted = cm_bcol_new(keep, legs, planes, j->rows);
+    cm_arena scratch = *keep;
+    cm_bcol wide = cm_bcol_new(&scratch, legs, planes, j->rows);
+
+    cm_status st = lay_out(j, wide, scratch);
+    if (st == CM_OK) {
+        st = cm_sort_rows(j->mpc, wide, j->tag_planes + 1 + j->key_planes, sorted, scratch);
+    }
+    j->tag = cm_bcol_planes(sorted, 0, j->tag_planes);
+    j->carried = cm_bcol_planes(sorted, j->tag_planes, carried);
+    j->is_unique = cm_bcol_planes(sorted, j->tag_planes + carried, 1);
+    return st;
+}
+
+/* ---- 2. and 3. copy-down ------------------------------------------------------------------- */
+
+/*
+ * Replaces the sequence of all rows, unique ones first, by differences of the unique rows and
+ * zeros. How many rows are unique-side rows is public.
+ */
+static void difference_unique(const join *j, cm_bcol sequence, cm_bcol ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc);
+    cm_bcol head = cm_bcol_new(&scratch, legs, sequence.planes, j->unique->rows);
+    cm_bcol difference = cm_bcol_new(&scratch, legs, sequence.planes, j->unique->rows);
+
+    cm_bcol_get_rows(sequence, 0, head);
+    cm_bcol_difference(head, difference);
+    cm_bcol_put_rows(ret, 0, difference);
+}
+
+/* ret row r = live flag, key and payload of the last unique row at or above sorted row r. */
+static cm_status copy_down(join *j, cm_bcol ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), place = j->tag_planes, carried = carried_planes(j);
+    cm_acol dest = cm_acol_new(&scratch, legs, j->rows);
+    cm_rows rows = {.bits = cm_bcol_new(&scratch, legs, place + carried, j->rows)};
+    cm_rows apart = {.bits = cm_bcol_new(&scratch, legs, place + carried, j->rows)};
+    cm_bcol back = cm_bcol_new(&scratch, legs, place + carried, j->rows);
+
+    cm_rows_index_bits(j->mpc, cm_bcol_planes(rows.bits, 0, place), scratch);
+    cm_bcol_copy(cm_bcol_planes(rows.bits, place, carried), j->carried);
+    cm_status st = cm_partition_destination(j->mpc, j->is_unique, dest, scratch);
+    if (st == CM_OK) {
+        st = cm_rows_place(j->mpc, dest, &rows, &apart, scratch);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    if (place > 0) {
+        cm_bcol_copy(cm_bcol_planes(back, 0, place), cm_bcol_planes(apart.bits, 0, place));
+    }
+    difference_unique(j, cm_bcol_planes(apart.bits, place, carried),
+                      cm_bcol_planes(back, place, carried), scratch);
+    st = cm_rows_place_bits(j->mpc, back, place, ret, scratch);
+    if (st == CM_OK) {
+        cm_bcol_prefix_xor(ret, ret);
+    }
+    return st;
+}
+
+/* match = the carried row is live and its key equals the row's own. */
+static cm_status compare_keys(join *j, cm_bcol above, cm_bcol match, cm_arena scratch)
+{
+    unsigned planes = 1 + j->key_planes;
+    cm_bcol d = cm_bcol_new(&scratch, cm_mpc_legs(j->mpc), planes, j->rows);
+
+    cm_bcol_xor(cm_bcol_planes(above, 0, planes), cm_bcol_planes(j->carried, 0, planes), d);
+    cm_bcol_copy(cm_bcol_planes(d, 0, 1), cm_bcol_planes(above, 0, 1));
+    cm_mpc_not(j->mpc, d, 0); /* not live counts as a difference */
+    return cm_wide_zero_rows(j->mpc, d, match, scratch);
+}
+
+/* ret: match and payload, in the order of `other`. */
+static cm_status find_partners(join *j, cm_bcol ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), tag = j->tag_planes;
+
+    if (j->unique->rows == 0) {
+        cm_bcol_xor(ret, ret, ret);
+        return CM_OK;
+    }
+    cm_status st = sort_both(j, &scratch);
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_bcol above = cm_bcol_new(&scratch, legs, carried_planes(j), j->rows);
+    cm_bcol found = cm_bcol_new(&scratch, legs, tag + ret.planes, j->rows);
+    cm_bcol placed = cm_bcol_new(&scratch, legs, ret.planes, j->rows);
+    st = copy_down(j, above, scratch);
+    if (st == CM_OK) {
+        st = compare_keys(j, above, cm_bcol_planes(found, tag, 1), scratch);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_bcol_copy(cm_bcol_planes(found, 0, tag), j->tag);
+    if (j->payload_planes > 0) {
+        cm_bcol_copy(cm_bcol_planes(found, tag + 1, j->payload_planes),
+                     cm_bcol_planes(above, 1 + j->key_planes, j->payload_planes));
+    }
+    st = cm_rows_place_bits(j->mpc, found, tag, placed, scratch);
+    if (st == CM_OK) {
+        cm_bcol_get_rows(placed, j->unique->rows, ret);
+    }
+    return st;
+}
+
+/* ---- 4. result ------------------------------------------------------------------------------ */
+
+static cm_bcol copy_column(cm_bcol x, unsigned legs, cm_arena *arena)
+{
+    cm_bcol z = cm_bcol_new(arena, legs, x.planes, x.rows);
+
+    if (x.planes > 0 && x.rows > 0) {
+        cm_bcol_copy(z, x);
+    }
+    return z;
+}
+
+/* LEFT: null where there is no partner or the partner's value is NULL. */
+static cm_status null_of_left(cm_mpc *mpc, cm_bcol match, cm_bcol null, cm_bcol ret,
+                              cm_arena scratch)
+{
+    if (null.planes == 0) {
+        cm_rows_not(mpc, match, ret);
+        return CM_OK;
+    }
+    cm_bcol present = cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, match.rows);
+    cm_rows_not(mpc, null, present);
+    cm_status st = cm_mpc_and_col(mpc, match, present, ret, scratch);
+    if (st == CM_OK) {
+        cm_mpc_not(mpc, ret, 0);
+    }
+    return st;
+}
+
+static cm_status take_payload(join *j, cm_bcol found, cm_bcol match, cm_scol *ret, cm_arena *arena,
+                              cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), at = 1;
+    cm_status st = CM_OK;
+
+    for (size_t i = 0; st == CM_OK && i < j->spec->payload_cols; i++) {
+        cm_scol like = j->unique->col[j->spec->payload[i]];
+        cm_bcol data = cm_bcol_planes(found, at, like.data.planes);
+        at += like.data.planes;
+        cm_bcol null = cm_bcol_planes(found, at, like.null.planes);
+        at += like.null.planes;
+        ret[i].data = copy_column(data, legs, arena);
+        if (j->spec->kind == CM_JOIN_LEFT) {
+            ret[i].null = cm_bcol_new(arena, legs, 1, match.rows);
+            st = null_of_left(j->mpc, match, null, ret[i].null, scratch);
+        } else {
+            ret[i].null = copy_column(null, legs, arena);
+        }
+    }
+    return st;
+}
+
+static cm_status decide_valid(join *j, cm_bcol match, cm_bcol ret, cm_arena scratch)
+{
+    cm_bcol wanted = match;
+
+    if (j->spec->kind == CM_JOIN_LEFT) {
+        cm_bcol_copy(ret, j->other->valid);
+        return CM_OK;
+    }
+    if (j->spec->kind == CM_JOIN_ANTI) {
+        wanted = cm_bcol_new(&scratch, cm_mpc_legs(j->mpc), 1, match.rows);
+        cm_rows_not(j->mpc, match, wanted);
+    }
+    return cm_mpc_and_col(j->mpc, j->other->valid, wanted, ret, scratch);
+}
+
+cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
+                               const cm_join_spec *spec, cm_arena *arena, cm_table *ret,
+                               cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc);
+    size_t payload_cols = carries_payload(spec) ? spec->payload_cols : 0;
+    join j = {.mpc = mpc, .unique = unique, .other = other, .spec = spec};
+    cm_table result = {.rows = other->rows, .cols = other->cols + (unsigned)payload_cols};
+
+    cm_table_check_arenas(arena, scratch);
+    measure(&j);
+    result.col = CM_NEW(arena, cm_scol, result.cols);
+    result.valid = cm_bcol_new(arena, legs, 1, other->rows);
+    for (unsigned i = 0; i < other->cols; i++) {
+        result.col[i].data = copy_column(other->col[i].data, legs, arena);
+        result.col[i].null = copy_column(other->col[i].null, legs, arena);
+    }
+    cm_bcol found = cm_bcol_new(&scratch, legs, 1 + j.payload_planes, other->rows);
+    cm_bcol match = cm_bcol_planes(found, 0, 1);
+    cm_status st = CM_OK;
+    if (other->rows > 0) {
+        st = find_partners(&j, found, scratch);
+        if (st == CM_OK) {
+            st = drop_null_keys(mpc, other, spec->other_key, spec->keys, match, scratch);
+        }
+        if (st == CM_OK) {
+            st = decide_valid(&j, match, result.valid, scratch);
+        }
+    }
+    if (st == CM_OK && payload_cols > 0) {
+        st = take_payload(&j, found, match, result.col + other->cols, arena, scratch);
+    }
+    if (st == CM_OK) {
+        *ret = result;
+    }
+    return st;
+}

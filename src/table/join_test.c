@@ -1,0 +1,227 @@
+#include "table/table_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const cm_protocol protocols[] = {CM_PROTOCOL_CLEAR, CM_PROTOCOL_REP3};
+static const cm_join_kind kinds[] = {CM_JOIN_INNER, CM_JOIN_LEFT, CM_JOIN_SEMI, CM_JOIN_ANTI};
+
+/* unique: key 0, payload, nullable key 1, nullable payload; other: payload, key 0, nullable key 1.
+ */
+static const plain_spec unique_specs[] = {
+    {11, false, 0}, {40, false, 0}, {2, true, 0}, {9, true, 0}};
+static const plain_spec other_specs[] = {{65, true, 0}, {11, false, 0}, {2, true, 0}};
+static const unsigned unique_keys[] = {0, 2};
+static const unsigned other_keys[] = {1, 2};
+static const unsigned payload[] = {3, 1};
+
+static cm_join_spec join_of(cm_join_kind kind, size_t keys)
+{
+    return (cm_join_spec){kind, keys, unique_keys, other_keys, CM_COUNT(payload), payload};
+}
+
+static cm_status op_join(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                         cm_arena scratch, cm_table *ret)
+{
+    return cm_table_join_unique(mpc, &in[0], &in[1], arg, arena, ret, scratch);
+}
+
+/* ---- the reference ------------------------------------------------------------------------- */
+
+static bool row_matches(const plain *u, size_t a, const plain *o, size_t b, const cm_join_spec *s)
+{
+    for (size_t i = 0; i < s->keys; i++) {
+        const plain_col *x = &u->col[s->unique_key[i]], *y = &o->col[s->other_key[i]];
+        if (x->null[a] || y->null[b] || x->value[a] != y->value[b]) {
+            return false;
+        }
+    }
+    return u->valid[a];
+}
+
+static size_t partner_of(const plain *u, const plain *o, size_t row, const cm_join_spec *s)
+{
+    size_t a = 0;
+
+    while (a < u->rows && !row_matches(u, a, o, row, s)) {
+        a++;
+    }
+    return a;
+}
+
+static bool survives(cm_join_kind kind, bool partner)
+{
+    return kind == CM_JOIN_LEFT || partner == (kind != CM_JOIN_ANTI);
+}
+
+static plain reference(cm_arena *arena, const plain *u, const plain *o, const cm_join_spec *s)
+{
+    plain_spec spec[PLAIN_COLS_MAX];
+    bool carries = s->kind == CM_JOIN_INNER || s->kind == CM_JOIN_LEFT;
+    unsigned cols = o->cols + (carries ? (unsigned)s->payload_cols : 0);
+
+    for (unsigned i = 0; i < cols; i++) {
+        const plain_col *c = i < o->cols ? &o->col[i] : &u->col[s->payload[i - o->cols]];
+        spec[i] = (plain_spec){c->planes, true, 0};
+    }
+    plain z = plain_new(arena, o->rows, cols, spec);
+    for (size_t r = 0; r < o->rows; r++) {
+        size_t a = partner_of(u, o, r, s);
+        z.valid[r] = o->valid[r] && survives(s->kind, a < u->rows);
+        for (unsigned i = 0; i < cols; i++) {
+            const plain_col *c = i < o->cols ? &o->col[i] : &u->col[s->payload[i - o->cols]];
+            size_t row = i < o->cols ? r : a;
+            z.col[i].null[r] = row == u->rows && i >= o->cols ? true : c->null[row];
+            z.col[i].value[r] = z.col[i].null[r] ? 0 : c->value[row];
+        }
+    }
+    return z;
+}
+
+/* A valid row of the unique side without NULL in its keys is invalidated when its key came before.
+ */
+static void make_unique(plain *u, const cm_join_spec *s)
+{
+    for (size_t r = 0; r < u->rows; r++) {
+        bool valid = u->valid[r];
+        for (size_t a = 0; a < r; a++) {
+            valid = valid && !row_matches(u, a, u, r,
+                                          &(cm_join_spec){s->kind, s->keys, s->unique_key,
+                                                          s->unique_key, 0, NULL});
+        }
+        u->valid[r] = valid;
+    }
+}
+
+static void check_join(const plain *tables, const cm_join_spec *spec, cm_protocol protocol,
+                       cm_arena *arena)
+{
+    plain expected = reference(arena, &tables[0], &tables[1], spec);
+    plain got = fixture_run(protocol, 3, NULL, tables, 2, op_join, spec, arena);
+
+    if (!plain_equal(&expected, &got)) {
+        plain_print("unique", &tables[0]);
+        plain_print("other", &tables[1]);
+        plain_print("expected", &expected);
+        plain_print("got", &got);
+    }
+    assert_true(plain_equal(&expected, &got));
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+/* Keys from a space of about `keys` values, so that most of them meet. */
+static void random_tables(cm_arena *arena, cm_rng *rng, size_t unique_rows, size_t other_rows,
+                          uint64_t keys, plain *ret)
+{
+    ret[0] = plain_random(arena, rng, unique_rows, CM_COUNT(unique_specs), unique_specs);
+    ret[1] = plain_random(arena, rng, other_rows, CM_COUNT(other_specs), other_specs);
+    for (size_t r = 0; r < unique_rows; r++) {
+        ret[0].col[0].value[r] = cm_rng_below(rng, keys);
+    }
+    for (size_t r = 0; r < other_rows; r++) {
+        ret[1].col[1].value[r] = cm_rng_below(rng, keys);
+    }
+}
+
+static void test_random(void **state)
+{
+    cm_rng rng = {1};
+    plain tables[2];
+
+    for (size_t i = 0; i < fixture_rows_count; i++) {
+        size_t rows = fixture_rows[i], other = fixture_rows[(i * 7 + 3) % fixture_rows_count];
+        for (size_t k = 0; k < CM_COUNT(kinds); k++) {
+            cm_join_spec spec = join_of(kinds[k], 1 + (i + k) % 2);
+            random_tables(*state, &rng, rows, other, rows + 1, tables);
+            make_unique(&tables[0], &spec);
+            for (size_t p = 0; p < CM_COUNT(protocols); p++) {
+                check_join(tables, &spec, protocols[p], *state);
+            }
+        }
+    }
+}
+
+/* Every key repeated many times among rows that do not count, on both sides of the one that does.
+ */
+static void test_invalid_duplicates(void **state)
+{
+    cm_rng rng = {2};
+    plain tables[2];
+
+    for (size_t k = 0; k < CM_COUNT(kinds); k++) {
+        cm_join_spec spec = join_of(kinds[k], 1);
+        random_tables(*state, &rng, 200, 150, 5, tables);
+        make_unique(&tables[0], &spec);
+        for (size_t p = 0; p < CM_COUNT(protocols); p++) {
+            check_join(tables, &spec, protocols[p], *state);
+        }
+    }
+}
+
+static void test_nothing_valid(void **state)
+{
+    cm_rng rng = {3};
+    plain tables[2];
+
+    for (size_t side = 0; side < 2; side++) {
+        random_tables(*state, &rng, 70, 80, 10, tables);
+        make_unique(&tables[0], &(cm_join_spec){CM_JOIN_LEFT, 1, unique_keys, other_keys, 0, NULL});
+        for (size_t r = 0; r < tables[side].rows; r++) {
+            tables[side].valid[r] = false;
+        }
+        for (size_t k = 0; k < CM_COUNT(kinds); k++) {
+            cm_join_spec spec = join_of(kinds[k], 1);
+            check_join(tables, &spec, CM_PROTOCOL_REP3, *state);
+        }
+    }
+}
+
+/* Other payload, other matches, the same order of keys: the messages must not differ. */
+static void test_trace(void **state)
+{
+    cm_rng rng = {4};
+    plain a[2], b[2];
+    cm_join_spec spec = join_of(CM_JOIN_LEFT, 1);
+
+    random_tables(*state, &rng, 150, 100, 1000, a);
+    random_tables(*state, &rng, 150, 100, 1000, b);
+    for (size_t r = 0; r < 150; r++) {
+        a[0].col[0].value[r] = r;
+        b[0].col[0].value[r] = 3 * r;
+        a[0].valid[r] = b[0].valid[r] = true;
+    }
+    for (size_t r = 0; r < 100; r++) {
+        a[1].col[1].value[r] = r; /* all match */
+        b[1].col[1].value[r] = 3 * r + 1;
+    }
+    assert_true(fixture_same_trace(a, b, 2, op_join, &spec, *state));
+}
+
+static int set_up(void **state)
+{
+    static cm_arena arena;
+
+    *state = &arena;
+    return cm_arena_init(&arena, (size_t)1 << 32) == CM_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    cm_arena_fini(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_invalid_duplicates),
+        cmocka_unit_test(test_nothing_valid),
+        cmocka_unit_test(test_trace),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

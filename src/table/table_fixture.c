@@ -1,0 +1,285 @@
+#include "table/table_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const size_t fixture_rows[] = {0, 1, 2, 3, 63, 64, 65, 127, 128, 129, 500};
+const size_t fixture_rows_count = CM_COUNT(fixture_rows);
+
+cm_u128 plain_mask(unsigned planes)
+{
+    return planes >= 128 ? ~(cm_u128)0 : ((cm_u128)1 << planes) - 1;
+}
+
+plain plain_new(cm_arena *arena, size_t rows, unsigned cols, const plain_spec *spec)
+{
+    plain p = {.rows = rows, .cols = cols, .valid = CM_NEW(arena, bool, rows)};
+
+    CM_ASSERT(cols <= PLAIN_COLS_MAX);
+    for (unsigned i = 0; i < cols; i++) {
+        p.col[i].planes = spec[i].planes;
+        p.col[i].nullable = spec[i].nullable;
+        p.col[i].value = CM_NEW(arena, cm_u128, rows);
+        p.col[i].null = CM_NEW(arena, bool, rows);
+    }
+    return p;
+}
+
+plain plain_random(cm_arena *arena, cm_rng *rng, size_t rows, unsigned cols, const plain_spec *spec)
+{
+    plain p = plain_new(arena, rows, cols, spec);
+
+    for (unsigned i = 0; i < cols; i++) {
+        for (size_t r = 0; r < rows; r++) {
+            cm_u128 v = (cm_u128)cm_rng_next(rng) << 64 | cm_rng_next(rng);
+            v = spec[i].below != 0 ? v % spec[i].below : v;
+            p.col[i].value[r] = v & plain_mask(spec[i].planes);
+            p.col[i].null[r] = spec[i].nullable && cm_rng_below(rng, 4) == 0;
+        }
+    }
+    for (size_t r = 0; r < rows; r++) {
+        p.valid[r] = cm_rng_below(rng, 4) != 0;
+    }
+    return p;
+}
+
+static bool same_value(const plain_col *a, const plain_col *b, size_t row)
+{
+    return a->null[row] == b->null[row] && (a->null[row] || a->value[row] == b->value[row]);
+}
+
+bool plain_equal(const plain *a, const plain *b)
+{
+    if (a->rows != b->rows || a->cols != b->cols) {
+        return false;
+    }
+    for (size_t r = 0; r < a->rows; r++) {
+        if (a->valid[r] != b->valid[r]) {
+            return false;
+        }
+        for (unsigned i = 0; a->valid[r] && i < a->cols; i++) {
+            if (!same_value(&a->col[i], &b->col[i], r)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Whether row is the first member with its value. */
+static bool is_new(const plain_col *c, const bool *member, size_t row)
+{
+    for (size_t r = 0; r < row; r++) {
+        if (member[r] && !c->null[r] && c->value[r] == c->value[row]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+cm_u128 plain_aggregate(const plain *p, const bool *member, const cm_agg *agg, bool *ret_null)
+{
+    const plain_col *c = &p->col[agg->col];
+    cm_u128 rows = 0, seen = 0, distinct = 0, sum = 0, least = 0, greatest = 0;
+
+    for (size_t r = 0; r < p->rows; r++) {
+        if (!member[r]) {
+            continue;
+        }
+        rows++;
+        if (agg->kind == CM_AGG_COUNT_ROWS || c->null[r]) {
+            continue;
+        }
+        least = seen == 0 || c->value[r] < least ? c->value[r] : least;
+        greatest = c->value[r] > greatest ? c->value[r] : greatest;
+        sum += c->value[r];
+        seen++;
+        if (agg->kind == CM_AGG_COUNT_DISTINCT) {
+            distinct += is_new(c, member, r);
+        }
+    }
+    *ret_null = (agg->kind == CM_AGG_MIN || agg->kind == CM_AGG_MAX) && seen == 0;
+    const cm_u128 by_kind[] = {
+        [CM_AGG_COUNT_ROWS] = rows, [CM_AGG_COUNT] = seen,   [CM_AGG_SUM] = sum,
+        [CM_AGG_MIN] = least,       [CM_AGG_MAX] = greatest, [CM_AGG_COUNT_DISTINCT] = distinct,
+    };
+    return by_kind[agg->kind] & plain_mask(agg->planes);
+}
+
+void plain_print(const char *title, const plain *p)
+{
+    fprintf(stderr, "%s: %zu rows\n", title, p->rows);
+    for (size_t r = 0; r < p->rows && r < 24; r++) {
+        fprintf(stderr, "  %c", p->valid[r] ? '+' : '-');
+        for (unsigned i = 0; i < p->cols; i++) {
+            const plain_col *c = &p->col[i];
+            fprintf(stderr, c->null[r] ? " NULL(%llx:%llx)" : " %llx:%llx",
+                    (unsigned long long)(c->value[r] >> 64), (unsigned long long)c->value[r]);
+        }
+        fprintf(stderr, "\n");
+    }
+}
+
+/* ---- sharing and opening ------------------------------------------------------------------- */
+
+static void share_values(cm_mpc *mpc, const cm_u128 *values, cm_bcol z, cm_arena scratch)
+{
+    uint64_t *words = CM_NEW(&scratch, uint64_t, 2 * z.rows);
+    uint64_t *planes = CM_NEW(&scratch, uint64_t, z.planes * z.words);
+
+    if (z.planes == 0 || z.rows == 0) {
+        return;
+    }
+    for (size_t r = 0; r < z.rows; r++) {
+        words[2 * r] = (uint64_t)values[r];
+        words[2 * r + 1] = (uint64_t)(values[r] >> 64);
+    }
+    cm_planes_pack(words, 2, z.rows, z.planes, planes);
+    cm_status st = cm_mpc_input_bits(mpc, 0, cm_mpc_me(mpc) == 0 ? planes : NULL, z.planes, z.rows,
+                                     z, scratch);
+    CM_ASSERT(st == CM_OK);
+}
+
+static void share_flags(cm_mpc *mpc, const bool *flags, cm_bcol z, cm_arena scratch)
+{
+    cm_u128 *values = CM_NEW(&scratch, cm_u128, z.rows);
+
+    for (size_t r = 0; r < z.rows; r++) {
+        values[r] = flags[r];
+    }
+    share_values(mpc, values, z, scratch);
+}
+
+static cm_table share_table(cm_mpc *mpc, const plain *p, cm_arena *arena, cm_arena scratch)
+{
+    unsigned planes[PLAIN_COLS_MAX];
+    bool nullable[PLAIN_COLS_MAX];
+
+    for (unsigned i = 0; i < p->cols; i++) {
+        planes[i] = p->col[i].planes;
+        nullable[i] = p->col[i].nullable;
+    }
+    cm_table table = cm_table_new(arena, cm_mpc_legs(mpc), p->rows, p->cols, planes, nullable);
+    for (unsigned i = 0; i < p->cols; i++) {
+        share_values(mpc, p->col[i].value, table.col[i].data, scratch);
+        if (nullable[i]) {
+            share_flags(mpc, p->col[i].null, table.col[i].null, scratch);
+        }
+    }
+    share_flags(mpc, p->valid, table.valid, scratch);
+    return table;
+}
+
+static void open_values(cm_mpc *mpc, cm_bcol x, cm_u128 *ret, cm_arena scratch)
+{
+    static const cm_ticket ticket = {CM_TICKET_RESULT, "test: result"};
+    uint64_t *planes = CM_NEW(&scratch, uint64_t, x.planes * x.words);
+    uint64_t *words = CM_NEW(&scratch, uint64_t, 4 * x.rows);
+
+    if (x.planes == 0 || x.rows == 0) {
+        return;
+    }
+    cm_status st = cm_mpc_open_bits(mpc, x, &ticket, planes, scratch);
+    CM_ASSERT(st == CM_OK);
+    /* The parties' results may be wider than 128 planes by mistake: that shows in the high words.
+     */
+    cm_planes_unpack(planes, x.rows, x.planes, 4, words);
+    for (size_t r = 0; r < x.rows; r++) {
+        CM_ASSERT(words[4 * r + 2] == 0 && words[4 * r + 3] == 0);
+        ret[r] = (cm_u128)words[4 * r + 1] << 64 | words[4 * r];
+    }
+}
+
+static void open_flags(cm_mpc *mpc, cm_bcol x, bool *ret, cm_arena scratch)
+{
+    cm_u128 *values = CM_NEW(&scratch, cm_u128, x.rows);
+
+    open_values(mpc, x, values, scratch);
+    for (size_t r = 0; r < x.rows; r++) {
+        ret[r] = values[r] != 0;
+    }
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+enum { TABLES_MAX = 3 };
+
+typedef struct running {
+    const plain *in;
+    size_t tables;
+    fixture_op op;
+    const void *arg;
+    cm_arena *keep;
+    plain result; /* written by party 0 */
+} running;
+
+static plain open_table(cm_mpc *mpc, const cm_table *table, cm_arena *arena, cm_arena scratch)
+{
+    plain_spec spec[PLAIN_COLS_MAX];
+
+    CM_ASSERT(table->cols <= PLAIN_COLS_MAX);
+    for (unsigned i = 0; i < table->cols; i++) {
+        spec[i] = (plain_spec){table->col[i].data.planes, table->col[i].null.planes > 0, 0};
+        CM_ASSERT(table->col[i].data.rows == table->rows);
+    }
+    CM_ASSERT(table->valid.planes == 1 && table->valid.rows == table->rows);
+    plain p = plain_new(arena, table->rows, table->cols, spec);
+    for (unsigned i = 0; i < table->cols; i++) {
+        open_values(mpc, table->col[i].data, p.col[i].value, scratch);
+        open_flags(mpc, table->col[i].null, p.col[i].null, scratch);
+    }
+    open_flags(mpc, table->valid, p.valid, scratch);
+    return p;
+}
+
+static void run_party(cm_mpc *mpc, cm_arena *arena, void *arg)
+{
+    running *run = arg;
+    cm_table in[TABLES_MAX], out;
+    cm_arena scratch;
+
+    CM_ASSERT(run->tables <= TABLES_MAX);
+    cm_status st = cm_arena_init_secret(&scratch, (size_t)1 << 32);
+    CM_ASSERT(st == CM_OK);
+    for (size_t i = 0; i < run->tables; i++) {
+        in[i] = share_table(mpc, &run->in[i], arena, scratch);
+    }
+    st = run->op(mpc, in, run->arg, arena, scratch, &out);
+    CM_ASSERT(st == CM_OK);
+    if (cm_mpc_me(mpc) == 0) {
+        run->result = open_table(mpc, &out, run->keep, scratch);
+    } else {
+        open_table(mpc, &out, arena, scratch);
+    }
+    cm_arena_fini(&scratch);
+}
+
+plain fixture_run(cm_protocol protocol, uint64_t seed, cm_trace **traces, const plain *in,
+                  size_t tables, fixture_op op, const void *arg, cm_arena *keep)
+{
+    running run = {.in = in, .tables = tables, .op = op, .arg = arg, .keep = keep};
+    unsigned parties = protocol == CM_PROTOCOL_REP3 ? 3 : 1;
+
+    cm_run_parties(protocol, parties, parties, seed, traces, run_party, &run);
+    return run.result;
+}
+
+bool fixture_same_trace(const plain *a, const plain *b, size_t tables, fixture_op op,
+                        const void *arg, cm_arena *keep)
+{
+    cm_trace *trace[2][3];
+    bool same = true;
+
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t i = 0; i < 3; i++) {
+            trace[side][i] = cm_trace_new();
+        }
+        fixture_run(CM_PROTOCOL_REP3, 7, trace[side], side == 0 ? a : b, tables, op, arg, keep);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        same = same && cm_trace_frames(trace[0][i]) > 0 && cm_trace_equal(trace[0][i], trace[1][i]);
+        cm_trace_free(trace[0][i]);
+        cm_trace_free(trace[1][i]);
+    }
+    return same;
+}

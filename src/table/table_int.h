@@ -1,0 +1,157 @@
+/*
+ * table/table_int.h - private to table/: rows as one wide column, moves of rows, programs over
+ * columns of any width, and what aggregates add up.
+ *
+ * An operator that moves rows first packs what has to travel into one wide column, one row of bits
+ * per row, so that a shuffle and a gather see a single column.  Opened positions are public and
+ * are `uint32_t`; a table has fewer than 2^32 rows.
+ *
+ * A function that takes `keep` and no scratch allocates its results first and copies keep's mark
+ * for its temporaries then, so that the caller may pass its own scratch.
+ */
+#ifndef CM_TABLE_TABLE_INT_H
+#define CM_TABLE_TABLE_INT_H
+
+#include "table/table.h"
+
+/* An operator's result and its temporaries must not share memory. */
+static inline void cm_table_check_arenas(const cm_arena *arena, cm_arena scratch)
+{
+    CM_ASSERT(arena->end <= scratch.mark || scratch.end <= arena->mark);
+}
+
+/* ---- rows.c: packing and moving ----------------------------------------------------------- */
+
+/* Bits that 0 .. count - 1 need; 0 for count <= 1. */
+unsigned cm_bits_for(size_t count);
+/* All columns of a table side by side, data below null, valid last. */
+unsigned cm_table_planes(const cm_table *table);
+void cm_table_pack(const cm_table *table, cm_bcol wide);
+/* The inverse: ret has columns like those of `like`, which may be ret itself, borrowed from wide.
+ */
+void cm_table_unpack(const cm_table *like, cm_bcol wide, cm_table *ret);
+/* The position of each row, as bits and as ring words: public values, shared. */
+void cm_rows_index_bits(cm_mpc *mpc, cm_bcol z, cm_arena scratch);
+void cm_rows_index_words(cm_mpc *mpc, cm_acol z);
+/* z = NOT x for a column of one plane. */
+void cm_rows_not(cm_mpc *mpc, cm_bcol x, cm_bcol z);
+/* z row r = x row r - 1, row 0 = 0; z does not overlap x. */
+void cm_rows_shift_words(cm_acol x, cm_acol z);
+
+/* Rows that move together. */
+typedef struct cm_rows {
+    cm_bcol bits;
+    cm_acol *ring;
+    size_t ring_count;
+} cm_rows;
+
+/*
+ * Shuffles the rows and their destinations, opens the destinations, and puts each row there.  The
+ * destinations are a permutation of all rows, else CM_EPROTO.  rows and dest are used up.  ret
+ * holds the first rows of the result, as many as its columns have.
+ */
+CM_MUST cm_status cm_rows_place(cm_mpc *mpc, cm_acol dest, cm_rows *rows, cm_rows *ret,
+                                cm_arena scratch);
+/* The same with destinations in the lowest dest_planes of wide; ret holds the planes above them. */
+CM_MUST cm_status cm_rows_place_bits(cm_mpc *mpc, cm_bcol wide, unsigned dest_planes, cm_bcol ret,
+                                     cm_arena scratch);
+
+/* ---- sort.c -------------------------------------------------------------------------------- */
+
+/* A key that orders as an unsigned number, without tag: the first key most significant. */
+unsigned cm_sort_key_planes(const cm_table *table, const cm_sort_key *keys, size_t count,
+                            bool valid_first);
+CM_MUST cm_status cm_sort_key_build(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
+                                    size_t count, bool valid_first, cm_bcol z, cm_arena scratch);
+/*
+ * The order of rows by key, all distinct, found by opened comparisons: ret_from[r] is the row of
+ * rank r.  The caller has shuffled the rows.  Tickets are CM_TICKET_SHUFFLED.
+ */
+CM_MUST cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch);
+/*
+ * Sorts the rows of wide by its key_planes lowest planes, distinct by a tag inside.  ret receives
+ * its highest ret.planes planes in order.  wide is used up.
+ */
+CM_MUST cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_bcol ret,
+                               cm_arena scratch);
+
+/* ---- partition.c --------------------------------------------------------------------------- */
+
+/* Where a stable partition by a secret flag puts each row. */
+CM_MUST cm_status cm_partition_destination(cm_mpc *mpc, cm_bcol flag, cm_acol ret,
+                                           cm_arena scratch);
+
+/* ---- wide.c: programs over columns wider than one cm_num ---------------------------------- */
+
+size_t cm_wide_chunks(unsigned planes);
+/* Inputs for a column of so many planes, lowest chunk first; and the columns to pass to them. */
+void cm_wide_input(cm_circuit *c, unsigned planes, cm_num *ret_chunks);
+void cm_wide_split(cm_bcol x, cm_bcol *ret_chunks);
+cm_wire cm_wide_lt(cm_circuit *c, const cm_num *x, const cm_num *y, size_t chunks);
+cm_wire cm_wide_is_zero(cm_circuit *c, const cm_num *x, size_t chunks);
+/* ret = 1 where all planes of x are 0. */
+CM_MUST cm_status cm_wide_zero_rows(cm_mpc *mpc, cm_bcol x, cm_bcol ret, cm_arena scratch);
+
+/* ---- extreme.c: MIN and MAX ---------------------------------------------------------------- */
+
+/*
+ * A candidate is a value with a flag above it that says whether it is there; the greater of two
+ * candidates is the greater number.  MIN complements the value.
+ */
+static inline bool cm_agg_is_extreme(cm_agg_kind kind)
+{
+    return kind == CM_AGG_MIN || kind == CM_AGG_MAX;
+}
+/* Candidates of group 0, then of group 1, ...: plane g of member says which rows are in group g. */
+CM_MUST cm_status cm_extreme_candidates(cm_mpc *mpc, const cm_table *table, const cm_agg *agg,
+                                        cm_bcol member, cm_bcol ret, cm_arena scratch);
+/* The greatest of each `rows` consecutive rows of x; ret.rows * rows = x.rows. */
+CM_MUST cm_status cm_extreme_reduce(cm_mpc *mpc, cm_bcol x, size_t rows, cm_bcol ret,
+                                    cm_arena scratch);
+/* ret row r = the greatest from the last row at or above r with start = 1 down to r.  Brent-Kung.
+ */
+CM_MUST cm_status cm_extreme_scan(cm_mpc *mpc, cm_bcol start, cm_bcol x, cm_bcol ret,
+                                  cm_arena scratch);
+/* The candidate as a result column. */
+cm_scol cm_extreme_result(cm_mpc *mpc, const cm_agg *agg, cm_bcol x, cm_arena *arena);
+
+/* ---- sums.c: COUNT and SUM ----------------------------------------------------------------- */
+
+/*
+ * Everything that a list of aggregates adds up, as ring columns: first counts (bits), then limbs of
+ * SUM's values, each so narrow that adding all rows stays below 2^64.  Factor 0 is the constant 1.
+ */
+typedef struct cm_sums {
+    size_t factors, counts;
+    unsigned count_planes, limb_planes; /* of a total */
+    cm_acol *factor;
+    size_t *first;        /* per aggregate: its first factor */
+    size_t *limbs;        /* per aggregate: how many; 0 where nothing is added up */
+    unsigned *limb_shift; /* per aggregate: planes of one limb's values */
+} cm_sums;
+
+/* distinct marks the rows that COUNT_DISTINCT counts; planes 0 where that is not supported. */
+CM_MUST cm_status cm_sums_prepare(cm_mpc *mpc, const cm_table *table, const cm_agg *aggs,
+                                  size_t count, cm_bcol distinct, cm_arena *keep, cm_sums *ret);
+/*
+ * From totals (row f * groups + g is factor f's total of group g) to the data of the result
+ * columns; ret_any, when not NULL, receives where factor 0's total is not 0.
+ */
+CM_MUST cm_status cm_sums_finish(cm_mpc *mpc, const cm_sums *sums, const cm_agg *aggs, size_t count,
+                                 cm_acol totals, size_t groups, cm_scol *ret, cm_bcol *ret_any,
+                                 cm_arena *arena, cm_arena scratch);
+
+/* ---- aggregate.c --------------------------------------------------------------------------- */
+
+/*
+ * Aggregates of every group at once, where plane g of member says which rows belong to group g.
+ * ret has member.planes rows, and is valid where a row belongs.
+ */
+CM_MUST cm_status cm_aggregate_members(cm_mpc *mpc, const cm_table *table, cm_bcol member,
+                                       const cm_agg *aggs, size_t count, cm_arena *arena,
+                                       cm_table *ret, cm_arena scratch);
+/* CM_EUNSUPPORTED where a width or kind is outside what table.h promises. */
+CM_MUST cm_status cm_aggregate_check(const cm_table *table, const cm_agg *aggs, size_t count,
+                                     bool distinct_allowed);
+
+#endif
