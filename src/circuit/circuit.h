@@ -3,10 +3,10 @@
  * it.
  *
  * A program is built once, from public information alone, and run over any number of rows.  XOR and
- * NOT are free; AND costs one bit per row.  Building folds constants (x AND 0, x XOR x, ...), shares
- * equal gates, drops gates that no output needs, and puts ANDs into levels; all ANDs of a level, of
- * whatever circuits the program holds, travel in one message.  So independent circuits of one
- * operator should be built into one program.
+ * NOT are free; AND costs one bit per row.  Building folds constants (x AND 0, x XOR x, ...),
+ * shares equal gates, drops gates that no output needs, and puts ANDs into levels; all ANDs of a
+ * level, of whatever circuits the program holds, travel in one message.  So independent circuits of
+ * one operator should be built into one program.
  *
  * Numbers are vectors of wires, least significant first.  Unsigned unless a function says signed.
  */
@@ -61,27 +61,33 @@ cm_num cm_num_mask(cm_circuit *c, cm_num x, cm_wire keep); /* keep ? x : 0 */
 
 /* Comparisons; operands are extended to the longer one. */
 cm_wire cm_num_eq(cm_circuit *c, cm_num x, cm_num y); /* w - 1 ANDs, ceil(log2 w) levels */
-cm_wire cm_num_lt(cm_circuit *c, cm_num x, cm_num y); /* <= 3w - log2 w - 2, 1 + ceil(log2 w) */
+/* Few rounds: about 2.5w ANDs, 1 + ceil(log2 w) levels.  Few bits: w ANDs in w levels. */
+cm_wire cm_num_lt(cm_circuit *c, cm_num x, cm_num y);
 cm_wire cm_num_slt(cm_circuit *c, cm_num x, cm_num y); /* signed */
 cm_wire cm_num_is_zero(cm_circuit *c, cm_num x);
 cm_num cm_num_mux(cm_circuit *c, cm_wire condition, cm_num if_one, cm_num if_zero); /* w, 1 */
 
-/* Arithmetic modulo 2^bits of the result, which the caller chooses wide enough. */
+/*
+ * Arithmetic modulo 2^bits of the result, which the caller chooses wide enough.  Operands are
+ * extended with zeros: extend signed ones to `bits` first.
+ */
 cm_num cm_num_add(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
 cm_num cm_num_sub(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
 cm_num cm_num_neg(cm_circuit *c, cm_num x, unsigned bits);
 cm_num cm_num_add_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits);
 cm_num cm_num_mul(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
 cm_num cm_num_mul_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits);
-/* Number of ones among wires. */
+/* Number of ones among wires, in the bits that count needs (none for count 0); < count ANDs. */
 cm_num cm_num_popcount(cm_circuit *c, const cm_wire *wires, size_t count);
 /*
  * Exact unsigned division: quotient (x.bits bits) and remainder (y.bits bits).  Divisor 0 gives a
- * quotient of all ones and remainder x cut to y.bits: the caller raises the flag.
+ * quotient of all ones and remainder x cut to y.bits: the caller raises the flag.  y.bits is less
+ * than CM_NUM_MAX - 4.  Few rounds: four quotient bits a step of about 2 + ceil(log2 y.bits)
+ * levels; few bits: about x.bits * y.bits ANDs and levels.
  */
 void cm_num_divmod(cm_circuit *c, cm_num x, cm_num y, cm_num *ret_quotient, cm_num *ret_remainder);
 
-/* Counts of what has been built so far, for cost models and tests. */
+/* What a finished program costs, for cost models and tests. */
 typedef struct cm_circuit_cost {
     size_t ands;    /* per row */
     size_t levels;  /* rounds */
@@ -95,13 +101,15 @@ void cm_program_free(cm_program *program);
 cm_circuit_cost cm_program_cost(const cm_program *program);
 
 /*
- * Runs the program over inputs (planes as declared, equal rows) into outputs (planes as declared).
- * Rounds: levels.  Bytes: ands * rows / 8.  Rows are processed in windows so that memory stays
- * bounded by public sizes.
+ * Runs the program over inputs (planes as declared, equal rows) into outputs (planes as declared),
+ * which overlap no input.  Rounds: levels.  Bytes: ands * rows / 8.  Scratch stays below 256 MiB
+ * and a little: where a program's values need more for all rows, rows are processed in windows, and
+ * each window takes all the rounds.  On failure outputs are wiped.
  */
 CM_MUST cm_status cm_program_run(const cm_program *program, cm_mpc *mpc, const cm_bcol *inputs,
                                  const cm_bcol *outputs, cm_arena scratch);
-/* The same on public values (for constant folding and tests): values are packed planes. */
+/* The same on public values: packed planes as in cm_planes_pack; bits past the last row become 0.
+ */
 void cm_program_run_public(const cm_program *program, const uint64_t *const *inputs, size_t rows,
                            uint64_t *const *outputs);
 
