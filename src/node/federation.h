@@ -79,6 +79,11 @@ CM_MUST cm_status cm_federation_parse(const char *text, bool complete, cm_federa
 void cm_federation_free(cm_federation *federation); /* NULL allowed */
 /* -1 when not a member. */
 int cm_federation_index(const cm_federation *federation, const char *org);
+/* A member's signature over the body, and whether it is one. */
+void cm_federation_sign(const cm_federation *federation, const cm_identity *identity,
+                        uint8_t ret[static CM_SIGNATURE_BYTES]);
+CM_MUST bool cm_federation_signature_ok(const cm_federation *federation, const cm_cert *cert,
+                                        const uint8_t signature[static CM_SIGNATURE_BYTES]);
 
 /* ---- founding and joining ----------------------------------------------------------------- */
 

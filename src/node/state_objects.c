@@ -1,11 +1,10 @@
 /* Servers, enum types, foreign tables, roles: what DDL makes and drops. */
 #include "node/state_int.h"
+#include "node/wire.h"
 
 #include <string.h>
 
 enum {
-    OPTION_MAX_BYTES = 1 << 16,
-    OPTIONS_MAX = 1000,
     REMOTE_MAX_BYTES = 1 << 12,
     VERIFIER_BYTES = 4 + 16 + 32 + 32,
 };
@@ -49,31 +48,6 @@ static void bind_buf(cm_sq *q, int index, cm_buf *buf)
 
 /* ---- servers ------------------------------------------------------------------------------ */
 
-static void encode_options(const cm_options *options, cm_buf *out)
-{
-    cm_buf_put_u32(out, (uint32_t)options->count);
-    for (size_t i = 0; i < options->count; i++) {
-        cm_buf_put_text(out, options->option[i].name);
-        cm_buf_put_text(out, options->option[i].value);
-    }
-}
-
-static bool decode_options(const uint8_t *data, size_t bytes, cm_arena *arena, cm_options *ret)
-{
-    cm_reader r = cm_reader_of(data, bytes);
-    uint32_t count = cm_reader_u32(&r);
-    if (count > OPTIONS_MAX) {
-        return false;
-    }
-    cm_option *option = CM_NEW_SMALL(arena, cm_option, count);
-    for (uint32_t i = 0; i < count; i++) {
-        option[i].name = cm_reader_text(&r, arena, OPTION_MAX_BYTES);
-        option[i].value = cm_reader_text(&r, arena, OPTION_MAX_BYTES);
-    }
-    *ret = (cm_options){count, option};
-    return cm_reader_done(&r);
-}
-
 cm_status cm_state_server_add(cm_state *state, const cm_state_server *server, cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_wipe_free) cm_buf options = {0};
@@ -82,7 +56,7 @@ cm_status cm_state_server_add(cm_state *state, const cm_state_server *server, cm
     if (st != CM_OK) {
         return st;
     }
-    encode_options(&server->options, &options);
+    cm_options_encode(&server->options, &options);
     cm_sq q =
         cm_sq_open(state, "INSERT INTO server(name, wrapper, options) VALUES (?1, ?2, ?3)", diag);
     cm_sq_text(&q, 1, server->name);
@@ -118,7 +92,8 @@ static void read_server(cm_sq *q, cm_arena *arena, cm_state_server *ret)
     ret->name = cm_sq_get_text(q, 0, arena);
     ret->wrapper = cm_sq_get_text(q, 1, arena);
     const uint8_t *data = cm_sq_get_blob(q, 2, &bytes);
-    if (!decode_options(data, bytes, arena, &ret->options)) {
+    cm_reader r = cm_reader_of(data, bytes);
+    if (!cm_options_decode(&r, arena, &ret->options) || !cm_reader_done(&r)) {
         q->status = damaged("server", ret->name, q->diag);
     }
 }
