@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { COLUMN_ALIGN = 64, SMALL_ALIGN = 16 };
+enum { COLUMN_ALIGN = 64, SMALL_ALIGN = 16, SMALL_PAGES_BYTES = 4 * 1024 * 1024 };
 
 struct cm_arena_region {
     uint8_t *base;
@@ -27,6 +27,19 @@ static void check_sane(const cm_arena *arena)
     CM_ASSERT(arena->mark >= arena->region->base);
     CM_ASSERT(arena->mark <= arena->region->high);
     CM_ASSERT(arena->region->high <= arena->end);
+}
+
+/*
+ * Columns are touched once and in order, and a fresh 4 KiB page costs three times its share of a
+ * huge one.  The first megabytes stay small, so that a small use does not touch 2 MiB at once.
+ */
+static void ask_for_huge_pages(uint8_t *base, uint8_t *end)
+{
+    if (end - base > 2 * SMALL_PAGES_BYTES) {
+        /* A kernel without them says no, which changes nothing but speed. */
+        (void)madvise(base + SMALL_PAGES_BYTES, (size_t)(end - base) - SMALL_PAGES_BYTES,
+                      MADV_HUGEPAGE);
+    }
 }
 
 static cm_status init(cm_arena *arena, size_t reserve_bytes, bool secret)
@@ -54,6 +67,7 @@ static cm_status init(cm_arena *arena, size_t reserve_bytes, bool secret)
     }
     region->base = base;
     region->end = region->base + bytes;
+    ask_for_huge_pages(region->base, region->end);
     region->high = region->base;
     region->secret = secret;
     *arena = (cm_arena){.mark = region->base, .end = region->end, .region = region};
@@ -83,9 +97,8 @@ void cm_arena_reset(cm_arena *arena)
         explicit_bzero(region->base, used_bytes(region));
     }
     /* A failure would leave old bytes above the mark, which the next allocation takes for zero. */
-    if (used_bytes(region) > 0) {
-        CM_ASSERT(madvise(region->base, used_bytes(region), MADV_DONTNEED) == 0);
-    }
+    size_t bytes = (size_t)(region->end - region->base);
+    CM_ASSERT(madvise(region->base, bytes, MADV_DONTNEED) == 0);
     region->high = region->base;
     arena->mark = region->base;
 }

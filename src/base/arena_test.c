@@ -84,6 +84,22 @@ static void reset_gives_everything_back(void **state)
     }
 }
 
+/* Large enough for huge pages: what reset gives back is zero again. */
+static void a_large_arena_is_reused(void **state)
+{
+    (void)state;
+    enum { BYTES = 20 << 20 };
+    cm_arena arena;
+    assert_int_equal(cm_arena_init_secret(&arena, 64 << 20), CM_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t *data = CM_NEW(&arena, uint8_t, BYTES + i);
+        assert_true(all_zero(data, BYTES + i));
+        memset(data, 0xff, BYTES + i);
+        cm_arena_reset(&arena);
+    }
+    cm_arena_fini(&arena);
+}
+
 static void outside_sizes_can_fail(void **state)
 {
     (void)state;
@@ -140,6 +156,7 @@ int main(void)
         cmocka_unit_test(allocations_are_zeroed_aligned_and_apart),
         cmocka_unit_test(scratch_comes_back_and_is_cleared),
         cmocka_unit_test(reset_gives_everything_back),
+        cmocka_unit_test(a_large_arena_is_reused),
         cmocka_unit_test(outside_sizes_can_fail),
         cmocka_unit_test(running_out_of_a_planned_size_aborts),
         cmocka_unit_test(strings),
