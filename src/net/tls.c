@@ -133,12 +133,14 @@ static int verify_peer(X509_STORE_CTX *store, void *arg)
 
 static bool restrict_to_nodes(cm_tls *tls)
 {
+    char groups[] = "X25519", signatures[] = "ed25519"; /* OpenSSL's macros cast const away */
+
     SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(tls->ctx, verify_peer, tls);
     return SSL_CTX_set_min_proto_version(tls->ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_ciphersuites(tls->ctx, "TLS_AES_128_GCM_SHA256") == 1 &&
-           SSL_CTX_set1_groups_list(tls->ctx, "X25519") == 1 &&
-           SSL_CTX_set1_sigalgs_list(tls->ctx, "ed25519") == 1;
+           SSL_CTX_set1_groups_list(tls->ctx, groups) == 1 &&
+           SSL_CTX_set1_sigalgs_list(tls->ctx, signatures) == 1;
 }
 
 static bool configure(cm_tls *tls, const cm_identity *identity)
