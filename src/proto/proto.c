@@ -14,8 +14,7 @@ static const cm_proto_ops *ops_of(cm_protocol protocol)
     case CM_PROTOCOL_REP3:
         return &cm_rep3_ops;
     }
-    CM_ASSERT(!"a protocol of the list");
-    return NULL;
+    cm_assert_failed("protocol is one of the list", __FILE__, __LINE__);
 }
 
 const cm_protocol_info *cm_protocol_info_of(cm_protocol protocol)

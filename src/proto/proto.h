@@ -55,7 +55,7 @@ const cm_diag *cm_mpc_diag(const cm_mpc *mpc);
 
 /* ---- local, free ------------------------------------------------------------------------- */
 
-/* z = x XOR c where c is public, one bit per row: c has x.words words and is applied to plane p. */
+/* x = x XOR c in the plane, in place; c is public, one bit per row, x.words words. */
 void cm_mpc_xor_public(cm_mpc *mpc, cm_bcol x, unsigned plane, const uint64_t *c);
 /* Flips a plane in place: XOR with all ones. */
 void cm_mpc_not(cm_mpc *mpc, cm_bcol x, unsigned plane);
@@ -114,7 +114,7 @@ CM_MUST cm_status cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t
  * output.  The session counts the openings by kind; job records put them into the audit log.
  */
 typedef enum cm_ticket_kind {
-    CM_TICKET_MASKED, /* uniformly random by construction: a masked value, a random permutation */
+    CM_TICKET_MASKED,   /* uniformly random by construction: a masked value, a random permutation */
     CM_TICKET_SHUFFLED, /* outcome whose distribution is the same for all inputs of the size */
     CM_TICKET_RESULT,   /* the answer, to the coordinator, as the disclosure lists it */
 } cm_ticket_kind;
@@ -136,22 +136,25 @@ CM_MUST cm_status cm_mpc_open_bits_to(cm_mpc *mpc, unsigned receiver, cm_bcol x,
                                       uint64_t *ret_plane_words, cm_arena scratch);
 
 /*
- * z = x as unsigned number in Z_2^64: x.planes at most 64.  Bits above x.planes are 0.
- * One plane: 2 words a row, 2 rounds.  More: about 2w ANDs a row and 3 words, log2 w + 3 rounds.
+ * z = x as unsigned number in Z_2^64: w = x.planes is at most 64.  Bits above w are 0.
+ * At most 5 planes: 8w bytes a row at P0, 8 at P1 and P2, 2 rounds.  More: 10 rounds; 32 bytes a
+ * row at P0 for w = 8, 42 for w = 64, of which 16 are words and the rest ANDs; P1 8 less, P2 16
+ * less. The opening of a masked value inside is counted as CM_TICKET_MASKED.
  */
 CM_MUST cm_status cm_mpc_bits_to_ring(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scratch);
-/* Each plane on its own: z[p] = plane p in Z_2^64.  2 words a row and plane, 2 rounds in all. */
+/* Each plane on its own: z[p] = plane p in Z_2^64.  8 bytes a row and plane, 2 rounds in all. */
 CM_MUST cm_status cm_mpc_bit_to_ring(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_arena scratch);
-/* z = the z.planes least significant bits of x (at most 64). */
+/* z = the w = z.planes least significant bits of x (at most 64).  An addition of at most 3.3 w ANDs
+ * in at most 9 rounds, and w bits more at P0 in a round of their own. */
 CM_MUST cm_status cm_mpc_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratch);
 
 /* A fresh sharing of uniformly random bits, unknown to every party.  Local. */
 void cm_mpc_random_bits(cm_mpc *mpc, cm_bcol z);
 
 /*
- * Permutes the rows of all columns by one secret permutation that no party knows, and re-randomises.
- * In place; all columns have equal rows.  Three rounds; 2 words a row and ring column, 2 bits a row
- * and plane.
+ * Permutes the rows of all columns by one secret permutation that no party knows, and
+ * re-randomises. In place; all columns have equal rows.  Two rounds; 8 bytes a row and ring column
+ * and 1 bit a row and plane at two parties, twice that at the third; the parties take turns.
  */
 CM_MUST cm_status cm_mpc_shuffle(cm_mpc *mpc, cm_acol *ring, size_t ring_count, cm_bcol *bits,
                                  size_t bits_count, cm_arena scratch);
@@ -159,7 +162,8 @@ CM_MUST cm_status cm_mpc_shuffle(cm_mpc *mpc, cm_acol *ring, size_t ring_count, 
 /* Runs deferred checks of malicious protocols; openings do it themselves.  Free for rep3. */
 CM_MUST cm_status cm_mpc_verify(cm_mpc *mpc);
 
-/* Openings so far, by kind, in values. */
+/* Openings so far that this participant took part in, by kind, in values: rows of opened columns.
+ */
 uint64_t cm_mpc_opened(const cm_mpc *mpc, cm_ticket_kind kind);
 
 #endif

@@ -63,7 +63,7 @@ void cm_kern_transpose_avx2(uint64_t block[static 64])
 }
 
 /* Four words by doubling at once; only the carry from word to word is serial. */
-static void prefix_xor_avx2(uint64_t *z, const uint64_t *x, size_t words)
+void cm_kern_prefix_xor_avx2(uint64_t *z, const uint64_t *x, size_t words)
 {
     uint64_t carry = 0;
     size_t i = 0;
@@ -93,7 +93,7 @@ const cm_kernels *cm_kernels_avx2(const cm_cpu *cpu)
     static const cm_kernels avx2 = {
         .name = "avx2",
         CM_LOOP_KERNELS,
-        .prefix_xor = prefix_xor_avx2,
+        .prefix_xor = cm_kern_prefix_xor_avx2,
         .transpose = cm_kern_transpose_avx2,
     };
     return cpu->avx2 ? &avx2 : NULL;

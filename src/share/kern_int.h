@@ -4,7 +4,8 @@
 
 #include "share/kern.h"
 
-/* Needs AVX2. */
+/* These need AVX2. */
+void cm_kern_prefix_xor_avx2(uint64_t *z, const uint64_t *x, size_t words);
 void cm_kern_transpose_avx2(uint64_t block[static 64]);
 
 #endif
