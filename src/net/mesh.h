@@ -9,6 +9,10 @@
  * cm_mesh_send copies into the link's queue and writes what the socket takes; it never blocks.
  * cm_mesh_recv waits for one frame and moves all queued bytes of all links meanwhile, so two
  * parties that send each other large frames cannot deadlock.
+ *
+ * The first failure kills the mesh: later calls return CM_EDEAD, and cm_mesh_diag keeps naming the
+ * participant at fault.  A received frame that is not returned is wiped.  Design:
+ * docs/design/net.md.
  */
 #ifndef CM_NET_MESH_H
 #define CM_NET_MESH_H
@@ -33,7 +37,9 @@ typedef struct cm_mesh_stats {
  * participant j (-1 for me, and for pairs without a link), owned by the mesh from now on, closed
  * on failure too.  certs[j] is the certificate that j must present, byte for byte, and that must be
  * valid now; names[j] is what diagnostics call it.  The lower number acts as TLS client.  All
- * handshakes run at once and share timeout_ms.  idle_timeout_ms bounds every later wait.
+ * handshakes run at once and share timeout_ms; a mesh that was made has heard from all its peers
+ * that they accept it.  idle_timeout_ms bounds every later wait without progress.  Everything but
+ * identity may be released after the call.
  */
 typedef struct cm_mesh_tls {
     unsigned me, participants;
@@ -53,7 +59,11 @@ CM_MUST cm_status cm_mesh_new_plain(const cm_mesh_tls *options, cm_mesh **ret, c
  * used by a thread of its own. */
 CM_MUST cm_status cm_mesh_new_memory(unsigned participants, int idle_timeout_ms, cm_mesh **ret);
 
-/* Closes all links.  A peer that waits sees CM_EPEER.  NULL is allowed. */
+/*
+ * Closes all links, after handing over what is still queued if the mesh is alive and that takes
+ * less than 2 s.  A peer that waits sees CM_EPEER; if this mesh failed, every peer does at its next
+ * wait, naming whom this mesh blamed.  NULL is allowed.
+ */
 void cm_mesh_free(cm_mesh *mesh);
 
 unsigned cm_mesh_me(const cm_mesh *mesh);

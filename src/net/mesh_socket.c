@@ -100,7 +100,7 @@ static cm_status wait_for_sockets(cm_mesh *mesh, const cm_link *skip, int64_t de
         cm_link *link = link_of(mesh, i);
         cm_status st = CM_OK;
         bool more;
-        if ((polls[i].revents & POLLOUT) != 0) {
+        if (polls[i].revents != 0) {
             st = cm_link_push(link);
         }
         if (st == CM_OK && (polls[i].revents & ~POLLOUT) != 0 && link != skip) {
