@@ -7,8 +7,17 @@
 
 enum {
     PLANES_MAX = 128,
-    BATCH_ROWS = 1 << 20, /* rows times groups handled at once: bounds memory */
+    WORD_PLANES = 64, /* of a ring element */
 };
+/* Bits of one leg, groups times rows times planes, that are handled at once: bounds memory. */
+static const size_t batch_bits = (size_t)1 << 28;
+
+static unsigned batch_groups(size_t rows, unsigned planes, unsigned left)
+{
+    size_t groups = batch_bits / planes / (rows + 1);
+
+    return groups == 0 ? 1 : groups < left ? (unsigned)groups : left;
+}
 
 cm_status cm_aggregate_check(const cm_table *table, const cm_agg *aggs, size_t count,
                              bool distinct_allowed)
@@ -65,6 +74,21 @@ static cm_status add_up(cm_mpc *mpc, const cm_sums *sums, cm_bcol member, size_t
     return st;
 }
 
+/* Every group's totals of all factors. */
+static cm_status add_up_all(cm_mpc *mpc, const cm_sums *sums, cm_bcol member, cm_acol totals,
+                            cm_arena scratch)
+{
+    unsigned groups = member.planes, batch;
+    cm_status st = CM_OK;
+
+    for (unsigned first = 0; st == CM_OK && first < groups; first += batch) {
+        batch = batch_groups(member.rows, WORD_PLANES, groups - first);
+        st =
+            add_up(mpc, sums, cm_bcol_planes(member, first, batch), first, groups, totals, scratch);
+    }
+    return st;
+}
+
 static cm_status find_extreme(cm_mpc *mpc, const cm_table *table, const cm_agg *agg, cm_bcol member,
                               size_t first, cm_bcol ret, cm_arena scratch)
 {
@@ -82,17 +106,17 @@ static cm_status find_extreme(cm_mpc *mpc, const cm_table *table, const cm_agg *
     return st;
 }
 
-static cm_status run_batch(cm_mpc *mpc, const cm_table *table, const cm_sums *sums, cm_bcol member,
-                           size_t first, const cm_agg *aggs, size_t count, cm_acol totals,
-                           const cm_bcol *extreme, cm_arena scratch)
+/* ret row g = the greatest candidate of group g. */
+static cm_status find_extremes(cm_mpc *mpc, const cm_table *table, const cm_agg *agg,
+                               cm_bcol member, cm_bcol ret, cm_arena scratch)
 {
-    size_t groups = totals.rows / sums->factors;
-    cm_status st = add_up(mpc, sums, member, first, groups, totals, scratch);
+    unsigned groups = member.planes, batch;
+    cm_status st = CM_OK;
 
-    for (size_t i = 0; st == CM_OK && i < count; i++) {
-        if (cm_agg_is_extreme(aggs[i].kind)) {
-            st = find_extreme(mpc, table, &aggs[i], member, first, extreme[i], scratch);
-        }
+    for (unsigned first = 0; st == CM_OK && first < groups; first += batch) {
+        batch = batch_groups(table->rows, ret.planes, groups - first);
+        st = find_extreme(mpc, table, agg, cm_bcol_planes(member, first, batch), first, ret,
+                          scratch);
     }
     return st;
 }
@@ -119,15 +143,16 @@ cm_status cm_aggregate_members(cm_mpc *mpc, const cm_table *table, cm_bcol membe
     }
     cm_acol totals = cm_acol_new(&scratch, legs, sums.factors * groups);
 
-    size_t batch = table->rows > 0 ? BATCH_ROWS / table->rows : 0;
-    batch = batch > 0 ? batch : 1;
-    for (unsigned first = 0; table->rows > 0 && first < groups; first += (unsigned)batch) {
-        unsigned planes = groups - first < batch ? groups - first : (unsigned)batch;
-        st = run_batch(mpc, table, &sums, cm_bcol_planes(member, first, planes), first, aggs, count,
-                       totals, extreme, scratch);
-        if (st != CM_OK) {
-            return st;
+    if (table->rows > 0) {
+        st = add_up_all(mpc, &sums, member, totals, scratch);
+    }
+    for (size_t i = 0; st == CM_OK && table->rows > 0 && i < count; i++) {
+        if (cm_agg_is_extreme(aggs[i].kind)) {
+            st = find_extremes(mpc, table, &aggs[i], member, extreme[i], scratch);
         }
+    }
+    if (st != CM_OK) {
+        return st;
     }
 
     for (size_t i = 0; i < count; i++) {

@@ -190,7 +190,7 @@ static cm_status op_domain_counts(cm_mpc *mpc, cm_table *in, const void *arg, cm
 static void test_domain_batches(void **state)
 {
     cm_rng rng = {6};
-    plain p = plain_random(*state, &rng, 200000, 3, specs);
+    plain p = plain_random(*state, &rng, 600000, 3, specs);
     plain got = fixture_run(CM_PROTOCOL_CLEAR, 5, NULL, &p, 1, op_domain_counts, NULL, *state);
 
     for (size_t g = 0; g < 8; g++) {

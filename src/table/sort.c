@@ -22,7 +22,7 @@ enum {
     SMALL_ROWS = 5,       /* a segment of so many rows is ordered by all pairs */
     SMALL_ROWS_MAX = 128, /* and of up to so many when few rows are left: depth costs more then */
     CHEAP_PAIRS = 16384 / 2, /* comparisons that cost little beside a depth's rounds */
-    WINDOW_ROWS = 1 << 18,   /* comparisons run at once: bounds memory */
+    WINDOW_ROWS = 1 << 18,   /* comparisons run at once, or as many as rows when those are more */
 };
 
 typedef enum step { STEP_PAIRS, STEP_SAMPLE, STEP_SPLIT } step;
@@ -87,10 +87,12 @@ static cm_status compare_window(sorter *s, const uint32_t *left, const uint32_t 
 static cm_status compare(sorter *s, const uint32_t *left, const uint32_t *right, size_t pairs,
                          uint64_t *ret_less, cm_arena scratch)
 {
+    /* A gather reads the whole key column, so that windows much smaller than it would cost more. */
+    size_t window = s->key.words * 64 > WINDOW_ROWS ? s->key.words * 64 : WINDOW_ROWS;
     cm_status st = CM_OK;
 
-    for (size_t first = 0; st == CM_OK && first < pairs; first += WINDOW_ROWS) {
-        size_t rows = pairs - first < WINDOW_ROWS ? pairs - first : WINDOW_ROWS;
+    for (size_t first = 0; st == CM_OK && first < pairs; first += window) {
+        size_t rows = pairs - first < window ? pairs - first : window;
         st = compare_window(s, left + first, right + first, rows, ret_less + first / 64, scratch);
     }
     return st;
