@@ -139,7 +139,9 @@ static cm_status compile_and_or(cm_compiler *c, const cm_expr *expr, cm_wire act
     cm_wire one = CM_WIRE_0; /* one false (AND) or one true (OR) */
     for (size_t i = 0; i < expr->args; i++) {
         cm_cval x;
-        cm_status st = compile(c, expr->arg[i], active, &x);
+        /* What follows a deciding argument is not evaluated: b <> 0 AND a / b > 1 is safe. */
+        cm_wire open = cm_gate_and(k, active, cm_gate_not(k, one));
+        cm_status st = compile(c, expr->arg[i], open, &x);
         if (st != CM_OK) {
             return st;
         }
@@ -163,7 +165,7 @@ static cm_status compile_in(cm_compiler *c, const cm_expr *expr, cm_wire active,
     for (size_t i = 1; st == CM_OK && i < expr->args; i++) {
         cm_cval item;
         cm_cval left = x;
-        st = compile(c, expr->arg[i], active, &item);
+        st = compile(c, expr->arg[i], cm_gate_and(k, active, cm_gate_not(k, found)), &item);
         if (st == CM_OK) {
             match_kinds(expr->arg[0], &left, expr->arg[i], &item);
             cm_wire null = cm_gate_or(k, left.null, item.null);
