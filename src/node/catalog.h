@@ -26,6 +26,13 @@ const cm_schema *cm_node_schema(cm_node *node);
 
 /* ---- used inside node/ -------------------------------------------------------------------- */
 
+typedef struct cm_state_catalog cm_state_catalog; /* node/state.h */
+/* The schema that members and signed catalogs (already verified) give: at the node and in its
+ * jobs' processes alike.  federation NULL: org alone. */
+CM_MUST cm_status cm_schema_of_catalogs(const cm_federation *federation, const char *org,
+                                        const cm_state_catalog *catalogs, size_t count,
+                                        cm_arena *arena, const cm_schema **ret, cm_diag *diag);
+
 enum { CM_CATALOG_MAX_BYTES = 8 << 20 };
 
 /* Identifies one published catalog; version 0 and zeros: none known. */

@@ -220,6 +220,11 @@ cm_status cm_channel_new(cm_stream *stream, bool is_client, const cm_tls_options
     return CM_OK;
 }
 
+void cm_channel_set_events(cm_channel *c, const cm_channel_events *events)
+{
+    c->events = *events;
+}
+
 void cm_channel_send(cm_channel *c, uint8_t type, const void *body, size_t bytes)
 {
     CM_CLEANUP(cm_buf_free) cm_buf frame = {0};

@@ -38,6 +38,8 @@ typedef struct cm_channel_events {
 CM_MUST cm_status cm_channel_new(cm_stream *stream, bool is_client, const cm_tls_options *options,
                                  size_t max_bytes, const cm_channel_events *events,
                                  cm_channel **ret, cm_diag *diag);
+/* Hands the channel to another owner; allowed inside ready. */
+void cm_channel_set_events(cm_channel *channel, const cm_channel_events *events);
 /* Queues one message.  Before the channel is ready nothing may be sent. */
 void cm_channel_send(cm_channel *channel, uint8_t type, const void *body, size_t bytes);
 size_t cm_channel_pending(const cm_channel *channel);

@@ -102,6 +102,8 @@ CM_MUST cm_status cm_founding_invite(cm_founding *founding, const char *name,
 typedef void (*cm_joined_fn)(void *arg, const cm_diag *diag);
 CM_MUST cm_status cm_founding_join(cm_founding *founding, const char *token, cm_joined_fn done,
                                    void *arg, cm_diag *diag);
+/* Whoever asked is gone: done will not be called. */
+void cm_founding_forget_asker(cm_founding *founding);
 /* Lines for `comity status`: who is still missing. */
 void cm_founding_status(cm_founding *founding, cm_buf *out);
 /* A connection of kind join came to the node port; the stream is taken. */

@@ -74,15 +74,15 @@ const char *cm_node_sql_address(const cm_node *node);
 /* The federation in force, NULL before there is one; borrowed until it is replaced. */
 const cm_federation *cm_node_federation(const cm_node *node);
 
-/* Called by node/federation.c when a new federation was verified and stored: links are rebuilt,
- * jobs of the old one end. */
+/* Called by node/founding.c with a verified federation, taken on CM_OK: it is stored, links are
+ * rebuilt, jobs of the old one end. */
 CM_MUST cm_status cm_node_set_federation(cm_node *node, cm_federation *federation, cm_diag *diag);
 
 /*
  * One change of what this node publishes or who may do what (DDL, GRANT, roles).  Between begin and
  * commit the state functions write into one transaction; commit adds an audit entry, republishes
  * the catalog when it changed, and is durable when it returns CM_OK.  On failure everything is
- * undone.  Does not nest.
+ * undone.  sql goes into the audit log as it is: the caller takes passwords out.  Does not nest.
  */
 CM_MUST cm_status cm_node_change_begin(cm_node *node, cm_diag *diag);
 CM_MUST cm_status cm_node_change_commit(cm_node *node, const char *role, const char *sql,

@@ -116,11 +116,12 @@ CM_MUST cm_status cm_state_role_list(cm_state *state, cm_arena *arena, const cm_
 /* ---- used inside node/ -------------------------------------------------------------------- */
 
 /* Catalogs received from other members, as signed by them. */
-typedef struct cm_state_catalog {
+typedef struct cm_state_catalog cm_state_catalog;
+struct cm_state_catalog {
     const char *org;
     size_t bytes;
     const uint8_t *data;
-} cm_state_catalog;
+};
 CM_MUST cm_status cm_state_catalog_put(cm_state *state, const cm_state_catalog *catalog,
                                        cm_diag *diag);
 CM_MUST cm_status cm_state_catalog_list(cm_state *state, cm_arena *arena,

@@ -130,6 +130,9 @@ void cm_diag_set(cm_diag *diag, cm_status status, const char *sqlstate, const ch
 {
     char message[sizeof diag->message];
     va_list args;
+    if (diag == NULL) {
+        return;
+    }
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);

@@ -1,0 +1,128 @@
+/*
+ * node/session_int.h - a session's inside, shared by session*.c, ddl*.c, roles.c and syscatalog*.c.
+ *
+ * A statement begins in cm_session_execute and ends in exactly one call of cm_session_done or
+ * cm_session_fail, there or later on the loop.  Both may start the next statement: whoever calls
+ * them touches the session no more.
+ */
+#ifndef CM_NODE_SESSION_INT_H
+#define CM_NODE_SESSION_INT_H
+
+#include "node/jobs.h"
+#include "node/session.h"
+#include "node/state.h"
+#include "node/work.h"
+
+/* SQLSTATE codes of this part of the node. */
+#define CM_SQL_BAD_VALUE "22023"
+#define CM_SQL_BAD_NAME "42602"
+#define CM_SQL_IN_TRANSACTION "25001"
+#define CM_SQL_FAILED_TRANSACTION "25P02"
+#define CM_SQL_DEPENDS "2BP01"
+#define CM_SQL_WARNING "01000"
+
+typedef struct cm_syscatalog cm_syscatalog; /* node/syscatalog.h */
+
+enum { CM_SESSION_SETTINGS = 64, CM_SESSION_PREPARED_MAX = 1000 };
+
+/* A SELECT under a name, by PREPARE. */
+typedef struct cm_named_query {
+    struct cm_named_query *next;
+    char *name, *sql;
+} cm_named_query;
+
+struct cm_session {
+    cm_node *node;
+    char role[CM_NAME_MAX_BYTES + 1];
+    uint32_t number;  /* pg_backend_pid(): unique on this node while it runs */
+    cm_arena arena;   /* of the statement at hand; reset when the next begins */
+    char transaction; /* 'I', 'T' or 'E' */
+    char *setting[CM_SESSION_SETTINGS];
+    char *setting_before[CM_SESSION_SETTINGS]; /* at BEGIN: ROLLBACK puts them back */
+    cm_option reported[CM_SESSION_SETTINGS];
+    cm_named_query *named;
+    cm_syscatalog *syscatalog; /* kept from one catalog query to the next; NULL */
+
+    /* the statement at hand */
+    bool running;
+    cm_session_sink sink;
+    cm_explain explain;
+    bool explaining; /* EXPLAIN ANALYZE */
+    cm_job *job;
+    cm_work *work;
+    uint64_t rows;
+};
+
+/* The outcome of the statement at hand. */
+void cm_session_done(cm_session *s, const char *tag);
+void cm_session_fail(cm_session *s, const cm_diag *diag);
+/* The one or the other. */
+void cm_session_end(cm_session *s, cm_status st, const char *tag, const cm_diag *diag);
+/* severity NOTICE */
+CM_PRINTF(3, 4)
+void cm_session_notice(cm_session *s, const char *sqlstate, const char *format, ...);
+/* Rows of text columns, one after the other: columns first. */
+void cm_session_text_columns(cm_session *s, const char *const *name, size_t cols);
+
+typedef enum cm_right { CM_RIGHT_ADMINISTRATOR, CM_RIGHT_PUBLISHER, CM_RIGHT_ANALYST } cm_right;
+const char *cm_right_name(cm_right right);
+/* 42501 with the GRANT that would help; 28000 when the role was dropped meanwhile. */
+CM_MUST cm_status cm_session_require(cm_session *s, cm_right right, const char *what,
+                                     cm_diag *diag);
+
+/* ---- session_settings.c ------------------------------------------------------------------- */
+
+CM_MUST cm_status cm_session_settings_init(cm_session *s, cm_diag *diag);
+void cm_session_settings_fini(cm_session *s);
+void cm_session_settings_keep(cm_session *s); /* BEGIN */
+/* The end of a transaction block; what ROLLBACK changes back is reported. */
+void cm_session_settings_end(cm_session *s, bool commit);
+/* The value in force, also of the node's own settings and in any case of letters; NULL: unknown.
+ * Borrowed from the session or the arena. */
+const char *cm_session_setting(cm_session *s, const char *name, cm_arena *arena);
+/* SET and RESET (value NULL). */
+CM_MUST cm_status cm_session_set(cm_session *s, const char *name, const char *value, cm_diag *diag);
+/* Calls fn for every setting, ordered by name within its kind. */
+typedef void (*cm_setting_fn)(void *arg, const char *name, const char *value, const char *what);
+void cm_session_settings_walk(cm_session *s, cm_setting_fn fn, void *arg);
+void cm_session_show(cm_session *s, const cm_stmt *stmt);
+cm_plan_settings cm_session_plan_settings(cm_session *s);
+
+/* ---- session_select.c --------------------------------------------------------------------- */
+
+/* One SELECT over the federation.  offset: where sql begins in the client's text. */
+void cm_session_select(cm_session *s, const char *sql, int offset, const char *const *params,
+                       size_t count);
+void cm_session_explain(cm_session *s, const cm_stmt *stmt, const char *const *params);
+cm_result_col cm_result_col_of(const char *name, const cm_type *type);
+CM_MUST cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_t *oids,
+                                             cm_arena *arena, const cm_result_col **ret_col,
+                                             size_t *ret_cols, cm_diag *diag);
+
+/* ---- ddl.c, ddl_table.c, ddl_import.c, ddl_grant.c, roles.c ------------------------------- */
+
+void cm_ddl_server(cm_session *s, const cm_stmt *stmt);  /* CREATE SERVER */
+void cm_ddl_table(cm_session *s, const cm_stmt *stmt);   /* CREATE FOREIGN TABLE */
+void cm_ddl_import(cm_session *s, const cm_stmt *stmt);  /* IMPORT FOREIGN SCHEMA */
+void cm_ddl_analyze(cm_session *s, const cm_stmt *stmt); /* ANALYZE */
+/* What needs no look at a source: inside a change of the node. */
+CM_MUST cm_status cm_ddl_enum(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_ddl_drop_server(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_ddl_drop_type(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_ddl_drop_table(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_ddl_label(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_ddl_grant(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_role_create(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_role_alter(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_role_drop(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_role_grant(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+
+/* What the audit log says of a statement: its text, with passwords and sources' credentials taken
+ * out. */
+const char *cm_ddl_audit_text(const cm_stmt *stmt, cm_arena *arena);
+/* Wipes the password and the text that holds it, in the parser's arena. */
+void cm_ddl_wipe_password(const cm_stmt *stmt);
+/* 3F000 unless the name stands for this node's own tables: no schema, the organisation, public. */
+CM_MUST cm_status cm_ddl_check_schema(cm_session *s, const char *schema, cm_diag *diag);
+
+#endif
