@@ -1,5 +1,6 @@
 /*
- * source/source.h - the owner's own data: a folder of CSV files, a SQLite file, a PostgreSQL server.
+ * source/source.h - the owner's own data: a folder of CSV files, a SQLite file, a PostgreSQL
+ * server.
  *
  * A source is opened from the options of CREATE SERVER by one process (comityd to look at shapes,
  * comity-job to read), and used by one thread.  It reads only; CSV files are loaded into a SQLite
@@ -35,15 +36,15 @@ cm_dialect cm_source_dialect(const cm_source *source);
 /* Where a published table's rows are. */
 typedef struct cm_source_table {
     const cm_org_table *table;
-    const char *remote;             /* OPTIONS (table 'public.visits') or file; default: the name */
-    const char *const *remote_col;  /* table->cols entries: column names at the source */
+    const char *remote;            /* OPTIONS (table 'public.visits') or file; default: the name */
+    const char *const *remote_col; /* table->cols entries: column names at the source */
 } cm_source_table;
 
 /*
  * IMPORT FOREIGN SCHEMA: every table of the source with types, NOT NULL, uniqueness of a first
- * column that is unique, and domains (CHECK ranges from PostgreSQL's own constraints; for CSV and SQLite the
- * values' minimum and maximum, widened to round figures; columns of few short texts become ENUMs
- * named table_column).  remote_schema is "public" or any name for csv and sqlite.
+ * column that is unique, and domains (CHECK ranges from PostgreSQL's own constraints; for CSV and
+ * SQLite the values' minimum and maximum, widened to round figures; columns of few short texts
+ * become ENUMs named table_column).  remote_schema is "public" or any name for csv and sqlite.
  */
 typedef struct cm_imported_enum {
     const char *name;
@@ -59,8 +60,7 @@ typedef struct cm_imported_table {
     const cm_imported_enum *enums_made;
 } cm_imported_table;
 CM_MUST cm_status cm_source_import(cm_source *source, const char *remote_schema, cm_arena *arena,
-                                   const cm_imported_table **ret, size_t *ret_count,
-                                   cm_diag *diag);
+                                   const cm_imported_table **ret, size_t *ret_count, cm_diag *diag);
 
 /* Actual number of rows, to publish a bound and to check it. */
 CM_MUST cm_status cm_source_count(cm_source *source, const cm_source_table *table, uint64_t *ret,
@@ -68,9 +68,9 @@ CM_MUST cm_status cm_source_count(cm_source *source, const cm_source_table *tabl
 
 /*
  * Every value of the given columns is within its declared domain, NOT NULL and UNIQUE hold, and the
- * table has no more rows than published.  Otherwise 23514 (23502, 23505, 22003, 22P02) naming table,
- * column and row number, never the value.  Cheap to repeat: what did not change is not checked again where the
- * source can tell.
+ * table has no more rows than published.  Otherwise 23514 (23502, 23505, 22003, 22P02) naming
+ * table, column and row number, never the value.  Cheap to repeat: what did not change is not
+ * checked again where the source can tell.
  */
 CM_MUST cm_status cm_source_check(cm_source *source, const cm_source_table *table,
                                   const bool *columns, cm_diag *diag);

@@ -1,0 +1,465 @@
+/*
+ * A PostgreSQL database as a source.  Published tables become subqueries of canonical values
+ * (postgres_table.h); checks are one aggregate query over the asked columns that the server's own
+ * constraints do not already promise.
+ */
+#include "source/postgres_import.h"
+#include "source/postgres_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHAPES_BYTES = 256 * 1024 * 1024 };
+
+/* A published table as this source knows it. */
+typedef struct shape {
+    struct shape *next;
+    cm_hash definition;
+    cm_pg_table remote;
+    const cm_pg_column **col; /* per published column */
+    const char **value;       /* canonical SQL */
+    const char **misfit;      /* condition of a bad value, "" when there can be none */
+    bool *checked;            /* in this transaction */
+    const char *from;
+} shape;
+
+typedef struct pg_source {
+    cm_source base;
+    char *conninfo;
+    cm_pg *pg; /* NULL until first needed */
+    cm_arena arena;
+    shape *first;
+} pg_source;
+
+static void pg_free(cm_source *base)
+{
+    pg_source *source = (pg_source *)base;
+    cm_pg_free(source->pg);
+    cm_arena_fini(&source->arena);
+    if (source->conninfo != NULL) {
+        cm_wipe(source->conninfo, strlen(source->conninfo)); /* may hold a password */
+    }
+    free(source->conninfo);
+    free(source);
+}
+
+CM_MUST static cm_status out_of_memory(cm_diag *diag)
+{
+    return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+}
+
+/* ---- shapes ---- */
+
+static const cm_pg_column *find_column(const cm_pg_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->cols; i++) {
+        if (strcmp(table->col[i].name, name) == 0) {
+            return &table->col[i];
+        }
+    }
+    return NULL;
+}
+
+CM_MUST static cm_status shape_column(pg_source *source, const cm_source_table *table, shape *s,
+                                      size_t i, cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf value = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf misfit = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf type = {0};
+    const cm_column *column = &table->table->col[i];
+    s->col[i] = find_column(&s->remote, table->remote_col[i]);
+    if (s->col[i] == NULL) {
+        return cm_fail(diag, CM_ENOTFOUND, CM_SQL_UNDEFINED_COLUMN,
+                       "table %s of the PostgreSQL source has no column \"%s\"", s->remote.name,
+                       table->remote_col[i]);
+    }
+    if (!cm_pg_canonical(column, s->col[i], &value, &misfit)) {
+        cm_type_name(&column->type, &type);
+        return cm_fail(diag, CM_EINVAL, CM_SQL_DATATYPE_MISMATCH,
+                       "column \"%s\" of table %s is of type %s at the source and cannot be "
+                       "published as %s",
+                       s->col[i]->name, s->remote.name, s->col[i]->type, cm_buf_text(&type));
+    }
+    if (value.failed || misfit.failed) {
+        return out_of_memory(diag);
+    }
+    s->value[i] = cm_arena_strdup(&source->arena, cm_buf_text(&value));
+    s->misfit[i] = cm_arena_strdup(&source->arena, cm_buf_text(&misfit));
+    return CM_OK;
+}
+
+CM_MUST static cm_status shape_from(pg_source *source, const cm_source_table *table, shape *s,
+                                    cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    cm_buf_printf(&sql, "(SELECT ");
+    for (size_t i = 0; i < table->table->cols; i++) {
+        cm_buf_printf(&sql, "%s%s AS ", i > 0 ? ", " : "", s->value[i]);
+        cm_sql_put_name(&sql, table->table->col[i].name);
+    }
+    cm_buf_printf(&sql, " FROM %s) AS t", s->remote.name);
+    if (sql.failed) {
+        return out_of_memory(diag);
+    }
+    s->from = cm_arena_strdup(&source->arena, cm_buf_text(&sql));
+    return CM_OK;
+}
+
+CM_MUST static cm_status connect(pg_source *source, cm_diag *diag)
+{
+    return source->pg != NULL
+               ? CM_OK
+               : cm_pg_connect(source->conninfo, source->base.timeout_ms, &source->pg, diag);
+}
+
+CM_MUST static cm_status shape_of(pg_source *source, const cm_source_table *table, shape **ret,
+                                  cm_diag *diag)
+{
+    cm_hash definition = cm_source_definition(table, NULL);
+    for (shape *s = source->first; s != NULL; s = s->next) {
+        if (memcmp(s->definition.bytes, definition.bytes, CM_HASH_BYTES) == 0) {
+            *ret = s;
+            return CM_OK;
+        }
+    }
+    size_t cols = table->table->cols;
+    shape *s = CM_NEW_SMALL(&source->arena, shape, 1);
+    *s = (shape){.next = source->first,
+                 .definition = definition,
+                 .col = CM_NEW_SMALL(&source->arena, const cm_pg_column *, cols),
+                 .value = CM_NEW_SMALL(&source->arena, const char *, cols),
+                 .misfit = CM_NEW_SMALL(&source->arena, const char *, cols),
+                 .checked = CM_NEW_SMALL(&source->arena, bool, cols)};
+    cm_status st = connect(source, diag);
+    if (st == CM_OK) {
+        st = cm_pg_table_read(source->pg, table->remote, &source->arena, &s->remote, diag);
+    }
+    for (size_t i = 0; i < cols && st == CM_OK; i++) {
+        st = shape_column(source, table, s, i, diag);
+    }
+    if (st == CM_OK) {
+        st = shape_from(source, table, s, diag);
+    }
+    if (st == CM_OK) {
+        source->first = s;
+        *ret = s;
+    }
+    return st;
+}
+
+static cm_status pg_from(cm_source *base, const cm_source_table *table, cm_buf *out, cm_diag *diag)
+{
+    shape *s = NULL;
+    cm_status st = shape_of((pg_source *)base, table, &s, diag);
+    if (st == CM_OK) {
+        cm_buf_printf(out, "%s", s->from);
+    }
+    return st;
+}
+
+/* ---- counts and checks ---- */
+
+/* A row of counts: NULL and absence are 0. */
+typedef struct counts {
+    size_t cols;
+    uint64_t *count;
+} counts;
+
+static cm_status read_counts(void *arg, const char *const *text, CM_UNUSED cm_diag *diag)
+{
+    const counts *c = arg;
+    for (size_t i = 0; i < c->cols; i++) {
+        c->count[i] = text[i] == NULL ? 0 : strtoull(text[i], NULL, 10);
+    }
+    return CM_OK;
+}
+
+CM_MUST static cm_status query_counts(pg_source *source, cm_buf *sql, size_t cols,
+                                      uint64_t *ret_count, cm_diag *diag)
+{
+    counts c = {.cols = cols, .count = ret_count};
+    if (sql->failed) {
+        return out_of_memory(diag);
+    }
+    memset(ret_count, 0, cols * sizeof *ret_count);
+    return cm_pg_query(source->pg, cm_buf_text(sql), NULL, 0, cols, read_counts, &c, diag);
+}
+
+static cm_status pg_count(cm_source *base, const cm_source_table *table, uint64_t *ret,
+                          cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    pg_source *source = (pg_source *)base;
+    shape *s = NULL;
+    uint64_t rows = 0;
+    cm_status st = shape_of(source, table, &s, diag);
+    if (st == CM_OK) {
+        cm_buf_printf(&sql, "SELECT count(*) FROM %s", s->remote.name);
+        st = query_counts(source, &sql, 1, &rows, diag);
+    }
+    if (st == CM_OK) {
+        *ret = rows;
+    }
+    return st;
+}
+
+/* The condition of rows that break NOT NULL or the domain of a column. */
+static void put_null(cm_buf *out, const cm_pg_column *remote)
+{
+    cm_sql_put_name(out, remote->name);
+    cm_buf_printf(out, " IS NULL");
+}
+
+/* Where the first bad row is.  Rows are numbered in the order of an unhurried scan. */
+CM_MUST static cm_status fail_row(pg_source *source, const cm_source_table *table, const shape *s,
+                                  size_t i, bool null, cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf condition = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    uint64_t row = 0;
+    if (null) {
+        put_null(&condition, s->col[i]);
+    } else {
+        cm_buf_printf(&condition, "%s", s->misfit[i]);
+    }
+    cm_buf_printf(&sql,
+                  "SELECT n FROM (SELECT row_number() OVER () AS n, (%s) AS bad FROM %s) AS t "
+                  "WHERE bad ORDER BY n LIMIT 1",
+                  cm_buf_text(&condition), s->remote.name);
+    cm_status st = cm_pg_query(source->pg, "SET LOCAL max_parallel_workers_per_gather = 0", NULL, 0,
+                               0, NULL, NULL, diag);
+    if (st == CM_OK) {
+        st = query_counts(source, &sql, 1, &row, diag);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    const cm_column *column = &table->table->col[i];
+    cm_fault fault = {"23502", "is NULL, declared NOT NULL"};
+    if (!null) {
+        bool text = column->type.kind == CM_TYPE_TEXT;
+        fault = text ? (cm_fault){"22001", "has a text longer than was published"}
+                : column->has_check
+                    ? (cm_fault){CM_SQL_CHECK, "has a value outside its declared domain"}
+                    : (cm_fault){CM_SQL_RANGE, "has a value out of range of its type"};
+    }
+    return cm_fault_fail(&fault, table->table, i, row, diag);
+}
+
+/* One pass over the table: its rows, and for each due column its NULLs and its misfits. */
+CM_MUST static cm_status check_values(pg_source *source, const cm_source_table *table,
+                                      const shape *s, const bool *due, uint64_t *count,
+                                      cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    size_t cols = table->table->cols;
+    cm_buf_printf(&sql, "SELECT count(*)");
+    for (size_t i = 0; i < cols; i++) {
+        bool nulls = due[i] && table->table->col[i].not_null && !s->col[i]->not_null;
+        bool misfits = due[i] && s->misfit[i][0] != '\0';
+        cm_buf_printf(&sql, ", count(*) FILTER (WHERE ");
+        if (nulls) {
+            put_null(&sql, s->col[i]);
+        } else {
+            cm_buf_printf(&sql, "false");
+        }
+        cm_buf_printf(&sql, "), count(*) FILTER (WHERE %s)", misfits ? s->misfit[i] : "false");
+    }
+    cm_buf_printf(&sql, " FROM %s", s->remote.name);
+    cm_status st = query_counts(source, &sql, 1 + 2 * cols, count, diag);
+    if (st == CM_OK) {
+        st = cm_check_rows(table->table, count[0], diag);
+    }
+    for (size_t i = 0; i < cols && st == CM_OK; i++) {
+        if (count[1 + 2 * i] > 0 || count[2 + 2 * i] > 0) {
+            st = fail_row(source, table, s, i, count[1 + 2 * i] > 0, diag);
+        }
+    }
+    return st;
+}
+
+/* Distinct values at the source stay distinct when nothing is rounded. */
+static bool unique_promised(const cm_column *column, const cm_pg_column *remote)
+{
+    bool rounded = column->type.kind == CM_TYPE_NUMERIC || column->type.text == CM_TEXT_CHAR;
+    return remote->unique && !rounded;
+}
+
+CM_MUST static cm_status check_unique(pg_source *source, const cm_source_table *table,
+                                      const shape *s, size_t i, cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf name = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf repeated = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    uint64_t number = 0;
+    cm_sql_put_name(&name, table->table->col[i].name);
+    const char *x = cm_buf_text(&name);
+    cm_buf_printf(&repeated, "FROM %s WHERE %s IS NOT NULL GROUP BY %s HAVING count(*) > 1 LIMIT 1",
+                  s->from, x, x);
+    cm_buf_printf(&sql, "SELECT count(*) FROM (SELECT 1 %s) AS d", cm_buf_text(&repeated));
+    cm_status st = query_counts(source, &sql, 1, &number, diag);
+    if (st != CM_OK || number == 0) {
+        return st;
+    }
+    cm_buf_clear(&sql);
+    cm_buf_printf(&sql,
+                  "SELECT n FROM (SELECT row_number() OVER () AS n, %s AS x FROM %s) AS d "
+                  "WHERE x = (SELECT %s %s) ORDER BY n LIMIT 1 OFFSET 1",
+                  x, s->from, x, cm_buf_text(&repeated));
+    st = query_counts(source, &sql, 1, &number, diag);
+    return st != CM_OK ? st : cm_check_fail_unique(table->table, i, number, diag);
+}
+
+static cm_status pg_check(cm_source *base, const cm_source_table *table, const bool *columns,
+                          cm_diag *diag)
+{
+    pg_source *source = (pg_source *)base;
+    size_t cols = table->table->cols;
+    shape *s = NULL;
+    cm_status st = shape_of(source, table, &s, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    bool *due = calloc(cols + 1, sizeof *due);
+    uint64_t *count = calloc(1 + 2 * cols, sizeof *count);
+    if (due == NULL || count == NULL) {
+        free(due);
+        free(count);
+        return out_of_memory(diag);
+    }
+    for (size_t i = 0; i < cols; i++) {
+        due[i] = columns[i] && !s->checked[i];
+    }
+    st = check_values(source, table, s, due, count, diag);
+    for (size_t i = 0; i < cols && st == CM_OK; i++) {
+        const cm_column *column = &table->table->col[i];
+        if (due[i] && column->unique && !unique_promised(column, s->col[i])) {
+            st = check_unique(source, table, s, i, diag);
+        }
+    }
+    for (size_t i = 0; i < cols && st == CM_OK; i++) {
+        s->checked[i] = s->checked[i] || due[i];
+    }
+    free(due);
+    free(count);
+    return st;
+}
+
+/* ---- reading ---- */
+
+typedef struct delivery {
+    size_t cols;
+    const bool *is_text;
+    cm_value *value;
+    cm_source_row_fn fn;
+    void *arg;
+} delivery;
+
+/* [-]digits, at most 38, perhaps with a fraction of zeros; t and f. */
+static bool parse_number(const char *text, cm_i128 *ret)
+{
+    if ((text[0] == 't' || text[0] == 'f') && text[1] == '\0') {
+        *ret = text[0] == 't';
+        return true;
+    }
+    const char *c = text + (text[0] == '-');
+    const char *first = c;
+    cm_i128 number = 0;
+    for (; *c >= '0' && *c <= '9'; c++) {
+        if (c - first >= 38) {
+            return false;
+        }
+        number = number * 10 + (*c - '0');
+    }
+    if (c == first) {
+        return false;
+    }
+    if (*c == '.') {
+        c++;
+        c += strspn(c, "0");
+    }
+    *ret = text[0] == '-' ? -number : number;
+    return *c == '\0';
+}
+
+static cm_status deliver(void *arg, const char *const *text, cm_diag *diag)
+{
+    delivery *d = arg;
+    for (size_t i = 0; i < d->cols; i++) {
+        cm_value *value = &d->value[i];
+        *value = (cm_value){.null = text[i] == NULL};
+        if (text[i] == NULL) {
+            continue;
+        }
+        if (d->is_text[i]) {
+            value->text = text[i];
+            if (!cm_csv_utf8_valid(text[i], strlen(text[i]))) {
+                return cm_fail(diag, CM_EINVAL, "22021", "a text of the source is not valid UTF-8");
+            }
+        } else if (!parse_number(text[i], &value->number)) {
+            return cm_fail(diag, CM_ERANGE, CM_SQL_RANGE,
+                           "a number of the source is not an integer of at most 38 digits");
+        }
+    }
+    return d->fn(d->arg, d->value);
+}
+
+static cm_status pg_query(cm_source *base, const char *sql, size_t cols, const bool *is_text,
+                          cm_source_row_fn fn, void *arg, cm_diag *diag)
+{
+    pg_source *source = (pg_source *)base;
+    delivery d = {.cols = cols, .is_text = is_text, .fn = fn, .arg = arg};
+    cm_status st = connect(source, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    d.value = calloc(cols + 1, sizeof *d.value);
+    if (d.value == NULL) {
+        return out_of_memory(diag);
+    }
+    st = cm_pg_query(source->pg, sql, NULL, 0, cols, deliver, &d, diag);
+    free(d.value);
+    return st;
+}
+
+static cm_status pg_import(cm_source *base, const char *remote_schema, cm_arena *arena,
+                           const cm_imported_table **ret, size_t *ret_count, cm_diag *diag)
+{
+    pg_source *source = (pg_source *)base;
+    cm_status st = connect(source, diag);
+    return st != CM_OK ? st
+                       : cm_import_postgres(source->pg, remote_schema, arena, ret, ret_count, diag);
+}
+
+static const cm_source_ops pg_ops = {
+    .free = pg_free,
+    .import = pg_import,
+    .count = pg_count,
+    .check = pg_check,
+    .from = pg_from,
+    .query = pg_query,
+};
+
+cm_status cm_postgres_source_open(const cm_options *options, int timeout_ms, cm_source **ret,
+                                  cm_diag *diag)
+{
+    pg_source *source = calloc(1, sizeof *source);
+    if (source == NULL) {
+        return out_of_memory(diag);
+    }
+    source->base = (cm_source){&pg_ops, CM_SOURCE_POSTGRES, timeout_ms};
+    source->conninfo = strdup(cm_options_get(options, "conninfo"));
+    cm_status st = cm_arena_init(&source->arena, SHAPES_BYTES);
+    if (st != CM_OK || source->conninfo == NULL) {
+        st = out_of_memory(diag);
+    }
+    if (st == CM_OK) {
+        st = connect(source, diag);
+    }
+    if (st != CM_OK) {
+        pg_free(&source->base);
+        return st;
+    }
+    *ret = &source->base;
+    return CM_OK;
+}
