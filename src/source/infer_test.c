@@ -67,7 +67,7 @@ static void numbers(void **state)
     guess("-17|4", 1, "int4 not null unique -17..4");
     guess("-1234|4", 1, "int4 not null unique -1300..100");
     guess("5000000000|6123456789", 1, "int8 not null unique 5000000000..6200000000");
-    guess("12.50|7|0.25", 1, "numeric 3 2 not null unique 0.00..13.00");
+    guess("12.50|7|0.25", 1, "numeric 4 2 not null unique 0.00..13.00");
     guess("12.5|99.125", 1, "numeric 6 3 not null unique 0.000..100.000");
     guess("1|x", 1, "varchar 1 not null unique");
     guess("1e5|2e5", 1, "varchar 3 not null unique");
