@@ -1,0 +1,341 @@
+/*
+ * The cost model: what one computing party spends on a node, from public sizes alone.
+ *
+ * An AND gate costs a bit a row.  The counts follow docs/design/circuit.md and table.md; seconds
+ * are rounds times the link's round-trip time, bytes over its rate, and gates over what one core
+ * does. Factors were fitted to the measurements in table.md: the estimate is to choose between
+ * algorithms, and to tell a user seconds from hours.
+ */
+#include "sql/plan_int.h"
+
+/* Gates a second on one core, conversions and TLS included. */
+static const double gates_per_second = 4e9;
+
+typedef struct sizes {
+    double ands, bytes, rounds;
+} sizes;
+
+static double log2_up(double x)
+{
+    double bits = 0;
+
+    while (x > 1) {
+        x /= 2;
+        bits++;
+    }
+    return bits;
+}
+
+static double planes_of(const cm_plan_node *node)
+{
+    double planes = 1; /* valid */
+
+    for (size_t i = 0; i < node->cols; i++) {
+        planes += node->col[i].enc.planes + node->col[i].enc.nullable;
+    }
+    return planes;
+}
+
+static double key_planes(const cm_plan_node *node, const unsigned *key, size_t keys)
+{
+    double planes = 1; /* valid first */
+
+    for (size_t i = 0; i < keys; i++) {
+        planes += node->col[key[i]].enc.planes + node->col[key[i]].enc.nullable;
+    }
+    return planes;
+}
+
+static void add(sizes *s, double ands, double rounds)
+{
+    s->ands += ands;
+    s->rounds += rounds;
+}
+
+/* Two words a plane and row in all, one round for each pair. */
+static void add_shuffle(sizes *s, double rows, double planes)
+{
+    s->bytes += rows * planes * 2 / 8;
+    s->rounds += 3;
+}
+
+/* Quicksort by opened comparisons of keys with a tag: about 1.08 log2 n of them a row. */
+static void add_sort(sizes *s, double rows, double keys, double payload)
+{
+    double tag = log2_up(rows), width = keys + tag;
+    double comparisons = rows * (1.08 * tag + 1), depths = 1.75 * tag + 1;
+
+    add_shuffle(s, rows, keys + tag + payload);
+    add(s, comparisons * 2.75 * width, depths * (2 + log2_up(width)));
+    s->bytes += comparisons / 8; /* opened */
+}
+
+/* Six words and two bits a plane. */
+static void add_partition(sizes *s, double rows, double planes)
+{
+    s->bytes += rows * (48 + planes / 4);
+    s->rounds += 7;
+}
+
+/* ---- expressions ---- */
+
+typedef struct gates {
+    double ands, depth;
+} gates;
+
+static double width_of(const cm_expr *x)
+{
+    if (x->type.kind == CM_TYPE_TEXT || x->type.kind == CM_TYPE_UNKNOWN) {
+        return 8.0 * x->type.max_bytes;
+    }
+    return cm_range_planes(x->range);
+}
+
+static double widest(const cm_expr *x)
+{
+    double width = width_of(x);
+
+    for (size_t i = 0; i < x->args; i++) {
+        double arg = width_of(x->arg[i]);
+        width = arg > width ? arg : width;
+    }
+    return width;
+}
+
+/* ANDs of the operation itself. */
+static gates gates_of(const cm_expr *x)
+{
+    double w = widest(x), levels = log2_up(w), args = (double)x->args;
+
+    switch (x->op) {
+    case CM_X_CONST:
+    case CM_X_PARAM:
+    case CM_X_COLUMN:
+    case CM_X_AGG:
+    case CM_X_IS_NULL:
+    case CM_X_NOT:
+        return (gates){0, 0};
+    case CM_X_ADD:
+    case CM_X_SUB:
+    case CM_X_NEG:
+    case CM_X_ABS:
+    case CM_X_CAST:
+        return (gates){2 * w, levels + 1};
+    case CM_X_MUL:
+        return (gates){x->args == 2 ? 1.5 * width_of(x->arg[0]) * width_of(x->arg[1]) : w,
+                       2 * levels};
+    case CM_X_IDIV:
+    case CM_X_MOD:
+        return (gates){3 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2)};
+    case CM_X_QUOT:
+        w = width_of(x->arg[0]) + 3.33 * x->shift;
+        return (gates){3 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2)};
+    case CM_X_RESCALE:
+    case CM_X_TRUNC:
+    case CM_X_FLOOR:
+    case CM_X_CEIL:
+        return x->type.scale >= x->arg[0]->type.scale ? (gates){2 * w, levels + 1}
+                                                      : (gates){6 * w * 4, 4 * w};
+    case CM_X_LT:
+    case CM_X_LE:
+    case CM_X_GT:
+    case CM_X_GE:
+        return (gates){2.75 * w, 1 + levels};
+    case CM_X_EQ:
+    case CM_X_NE:
+    case CM_X_NOT_DISTINCT:
+        return (gates){w, levels};
+    case CM_X_AND:
+    case CM_X_OR:
+    case CM_X_IS_TRUE:
+    case CM_X_IS_FALSE:
+        return (gates){2 * args, log2_up(args) + 1};
+    case CM_X_IN:
+        return (gates){w * (args - 1), levels + log2_up(args)};
+    case CM_X_CASE:
+    case CM_X_COALESCE:
+    case CM_X_NULLIF:
+        return (gates){w * args / 2 + args, args};
+    case CM_X_GREATEST:
+    case CM_X_LEAST:
+        return (gates){4 * w * args, args * (levels + 2)};
+    case CM_X_EXTRACT:
+    case CM_X_DATE_TRUNC:
+    case CM_X_ADD_MONTHS:
+        return (gates){80 * w, 20 * w};
+    case CM_X_LIKE:
+    case CM_X_LOWER:
+    case CM_X_UPPER:
+    case CM_X_LENGTH:
+    case CM_X_SUBSTRING:
+    case CM_X_CONCAT:
+        break;
+    }
+    return (gates){0, 0};
+}
+
+static gates gates_below(const cm_expr *x)
+{
+    gates own = gates_of(x);
+    double depth = 0;
+
+    for (size_t i = 0; i < x->args; i++) {
+        gates arg = gates_below(x->arg[i]);
+        own.ands += arg.ands;
+        depth = arg.depth > depth ? arg.depth : depth;
+    }
+    own.depth += depth;
+    return own;
+}
+
+static void add_program(sizes *s, const cm_expr *const *exprs, size_t count, double rows)
+{
+    double ands = 0, depth = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        gates g = gates_below(exprs[i]);
+        ands += g.ands;
+        depth = g.depth > depth ? g.depth : depth;
+    }
+    add(s, rows * ands, depth);
+}
+
+/* ---- operators ---- */
+
+static void add_combine(sizes *s, const cm_plan_node *node)
+{
+    double planes = 0;
+
+    for (size_t i = node->keys; i < node->cols; i++) {
+        planes += node->col[i].enc.planes;
+    }
+    add(s, 2 * planes * (double)node->rows * (double)(node->children - 1),
+        node->children > 1 ? log2_up(planes) + 1 : 0);
+}
+
+/* One sort of both sides, a partition, three shuffles, one equality. */
+static void add_join(sizes *s, const cm_plan_node *node)
+{
+    const cm_plan_node *unique = node->child[0];
+    double rows = (double)(unique->rows + node->child[1]->rows);
+    double keys = key_planes(unique, node->join.unique_key, node->join.keys);
+    double payload = key_planes(unique, node->join.payload, node->join.payloads);
+
+    add_sort(s, rows, keys, payload);
+    add_partition(s, rows, keys + payload);
+    add_shuffle(s, rows, 2 * (keys + payload));
+    add(s, rows * (keys + 2), log2_up(keys) + 1);
+}
+
+/* Planes of what is added up, and whether a MIN or MAX is among it. */
+static double aggregate_planes(const cm_plan_node *node, double *ret_extreme)
+{
+    double planes = 0;
+
+    *ret_extreme = 0;
+    for (size_t i = 0; i < node->aggs; i++) {
+        const cm_plan_agg *agg = &node->agg[i];
+        double own = agg->col < 0 ? 0 : node->child[0]->col[agg->col].enc.planes + 1.0;
+        if (!agg->any &&
+            (agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX)) {
+            *ret_extreme += own;
+        } else {
+            planes += own;
+        }
+    }
+    return planes;
+}
+
+/* Membership and values go into the ring: two words each; MIN and MAX are trees of selects. */
+static void add_domain(sizes *s, const cm_plan_node *node)
+{
+    double rows = (double)node->child[0]->rows, groups = (double)node->rows, extreme;
+    double planes = aggregate_planes(node, &extreme);
+
+    add(s, rows * groups, 3);
+    s->bytes += rows * 16 * (groups + (double)node->aggs + planes / 16);
+    s->bytes += groups * 8 * (double)(node->aggs + 1);
+    s->rounds += 8;
+    add(s, 4 * extreme * rows * groups, extreme > 0 ? log2_up(rows) * log2_up(extreme) : 0);
+}
+
+static void add_group_sort(sizes *s, const cm_plan_node *node)
+{
+    const cm_plan_node *child = node->child[0];
+    double rows = (double)child->rows, keys = key_planes(child, node->key, node->keys), extreme;
+    double planes = aggregate_planes(node, &extreme);
+
+    for (size_t i = 0; i < node->aggs; i++) {
+        keys += node->agg[i].distinct ? child->col[node->agg[i].col].enc.planes : 0;
+    }
+    add_sort(s, rows, keys, planes + extreme);
+    add(s, rows * keys, log2_up(keys) + 1);
+    s->bytes += rows * 16 * (double)(node->aggs + 1);
+    add_partition(s, rows, planes + extreme + keys);
+    add(s, 8 * extreme * rows, extreme > 0 ? 2 * log2_up(rows) * (log2_up(extreme) + 1) : 0);
+}
+
+static sizes sizes_of(const cm_plan_node *node)
+{
+    sizes s = {0, 0, 0};
+    double rows = (double)node->rows, planes = planes_of(node);
+
+    switch (node->op) {
+    case CM_PLAN_INPUT:
+        s.bytes = rows * planes / 8;
+        s.rounds = 1;
+        break;
+    case CM_PLAN_CONCAT:
+    case CM_PLAN_LIMIT:
+        break;
+    case CM_PLAN_COMBINE:
+        add_combine(&s, node);
+        break;
+    case CM_PLAN_FILTER:
+        add_program(&s, &node->condition, 1, rows);
+        add(&s, rows, 1);
+        break;
+    case CM_PLAN_PROJECT:
+        add_program(&s, node->expr, node->cols, rows);
+        break;
+    case CM_PLAN_JOIN:
+        add_join(&s, node);
+        break;
+    case CM_PLAN_AGGREGATE:
+    case CM_PLAN_GROUP_DOMAIN:
+        add_domain(&s, node);
+        break;
+    case CM_PLAN_GROUP_SORT:
+        add_group_sort(&s, node);
+        break;
+    case CM_PLAN_SORT: {
+        double keys = 1;
+        for (size_t i = 0; i < node->orders; i++) {
+            keys += key_planes(node, &node->order[i].target, 1);
+        }
+        add_sort(&s, rows, keys, planes);
+        break;
+    }
+    }
+    s.bytes += s.ands / 8;
+    return s;
+}
+
+static double seconds_of(sizes s, const cm_plan_settings *settings)
+{
+    return s.rounds * settings->rtt_seconds + s.bytes / settings->bytes_per_second +
+           s.ands / gates_per_second;
+}
+
+void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings)
+{
+    sizes s = sizes_of(node);
+
+    node->cost = (cm_plan_cost){
+        .ands = s.ands, .bytes = s.bytes, .rounds = s.rounds, .seconds = seconds_of(s, settings)};
+}
+
+double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *settings)
+{
+    return seconds_of(sizes_of(node), settings);
+}

@@ -1,0 +1,203 @@
+/*
+ * sql/plan_int.h - the planner's own structures.  Design: docs/design/plan.md.
+ *
+ * A block is one SELECT.  What operators above a relation need of its rows are items: expressions
+ * over one relation, computed where the row is.  A flow is a tree of nodes under construction with
+ * the items that its columns hold.
+ */
+#ifndef CM_SQL_PLAN_INT_H
+#define CM_SQL_PLAN_INT_H
+
+#include "sql/plan.h"
+
+enum {
+    CM_PLAN_RELATIONS_MAX = 64,  /* bits of a relation set */
+    CM_PLAN_DEPTH_MAX = 32,      /* of subqueries */
+    CM_PLAN_KEY_TEXT_BYTES = 24, /* longer text is grouped by its digest */
+    CM_PLAN_MPC_TEXT_BYTES = 64, /* longer text is neither ordered nor compared under MPC */
+    CM_PLAN_DIGEST_PLANES = 128,
+    CM_PLAN_DOMAIN_GROUPS = 64,  /* most groups that GROUP_DOMAIN is considered for */
+    CM_PLAN_QUOTIENT_DIGITS = 6, /* least digits after the point of a quotient */
+};
+
+typedef struct cm_planner {
+    cm_arena *arena;
+    const cm_schema *schema;
+    const char *coordinator;
+    cm_plan_settings settings;
+    uint32_t min_rows; /* K */
+    unsigned depth;
+    cm_diag *diag;
+} cm_planner;
+
+/* Growing list of expressions. */
+typedef struct cm_exprs {
+    const cm_expr **at;
+    size_t count, room;
+} cm_exprs;
+void cm_exprs_add(cm_arena *arena, cm_exprs *list, const cm_expr *expr);
+
+/* ---- nodes (plan_node.c) ---- */
+
+cm_plan_node *cm_node_new(cm_planner *pl, cm_plan_op op, uint64_t rows, size_t cols);
+/* Writable columns of a node under construction. */
+cm_plan_col *cm_node_cols(cm_plan_node *node);
+void cm_node_children(cm_planner *pl, cm_plan_node *node, cm_plan_node *const *child, size_t count);
+/* Columns; a number's range is widened to at least one plane. */
+cm_plan_col cm_col_number(const char *name, cm_type type, cm_range range, bool nullable);
+cm_plan_col cm_col_text(const char *name, cm_type type, unsigned bytes, bool nullable);
+cm_plan_col cm_col_digest(const char *name, cm_type type, bool nullable);
+const cm_expr *cm_node_column(cm_planner *pl, const cm_plan_node *node, size_t col);
+cm_plan_node *cm_node_filter(cm_planner *pl, cm_plan_node *child, const cm_expr *condition);
+/* The child itself when nothing changes. */
+cm_plan_node *cm_node_project(cm_planner *pl, cm_plan_node *child, const cm_expr *const *exprs,
+                              const cm_plan_col *cols, size_t count);
+/* A column for a value computed under MPC; 0A000 for text that is too long. */
+CM_MUST cm_status cm_col_of_expr(cm_planner *pl, const char *name, const cm_expr *expr,
+                                 const cm_plan_node *child, cm_plan_col *ret);
+/* Number of values of a column, UINT64_MAX when unbounded. */
+uint64_t cm_col_values(const cm_plan_col *col);
+uint64_t cm_range_values(cm_range range, bool nullable);
+/* children first */
+void cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan);
+
+/* Expressions the planner makes. */
+CM_MUST cm_status cm_plan_op_new(cm_planner *pl, cm_expr_op op, cm_type type, const cm_expr *a,
+                                 const cm_expr *b, const cm_expr **ret);
+const cm_expr *cm_plan_null(cm_planner *pl, cm_type type);
+const cm_expr *cm_plan_int(cm_planner *pl, cm_i128 value);
+const cm_expr *cm_plan_and(cm_planner *pl, const cm_exprs *list); /* NULL when empty */
+cm_type cm_plan_bool_type(void);
+cm_type cm_plan_int8_type(void);
+uint64_t cm_expr_rels(const cm_expr *expr);
+void cm_expr_conjuncts(cm_planner *pl, const cm_expr *expr, cm_exprs *list);
+/* Without casts that keep the canonical integer and cannot fail. */
+const cm_expr *cm_expr_strip(const cm_expr *expr);
+/* Target of column `index` of a derived relation: hidden targets are no columns. */
+unsigned cm_query_target(const cm_query *query, unsigned index);
+CM_MUST cm_status cm_plan_unsupported(cm_planner *pl, int position, const char *what,
+                                      const char *hint);
+
+/* ---- blocks ---- */
+
+typedef struct cm_item {
+    unsigned rel;
+    const cm_expr *expr;
+    cm_encoding_kind kind;
+    cm_range range; /* numbers: what its column will be encoded for */
+    int uses;       /* by what is not planned yet */
+} cm_item;
+
+/* An equality between two relations: indexes of items. */
+typedef struct cm_join_key {
+    const cm_expr *expr;
+    size_t left, right;
+    bool used;
+} cm_join_key;
+
+/* Columns of relations that together are unique; none: at most one row. */
+typedef struct cm_unique {
+    size_t cols;
+    const unsigned *rel, *col;
+} cm_unique;
+
+typedef struct cm_flow {
+    cm_plan_node *node;
+    uint64_t rels;
+    int *item; /* per column: item, or -1 */
+    size_t uniques;
+    cm_unique *unique;
+} cm_flow;
+
+/* FROM, with inner joins gathered into groups. */
+typedef struct cm_part cm_part;
+struct cm_part {
+    cm_from_kind kind; /* RELATION; INNER: a group; LEFT, SEMI, ANTI: part[0] and part[1] */
+    unsigned rel;
+    uint64_t rels;
+    size_t parts;
+    cm_part **part;
+    cm_exprs conjuncts; /* as they were placed */
+    cm_exprs residual;  /* those that are no keys */
+    size_t keys;
+    cm_join_key *key;
+    int position;
+};
+
+/* What the reader of a block's rows needs. */
+typedef struct cm_need {
+    unsigned target;
+    cm_encoding_kind kind; /* NUMBER or TEXT: the value; DIGEST */
+} cm_need;
+
+typedef struct cm_planned {
+    cm_plan_node *node;
+    unsigned *col; /* per need */
+    size_t uniques;
+    cm_unique *unique;     /* col is a target; rel is unused */
+    bool positions_public; /* a row's position tells nothing that the answer does not */
+} cm_planned;
+
+typedef struct cm_block {
+    cm_planner *pl;
+    const cm_query *query; /* flattened */
+    bool visible;          /* its groups are shown, so K holds for them */
+    bool *outer;           /* per relation: on the side of a LEFT JOIN that may be NULL */
+    cm_exprs *own;         /* per relation: conjuncts on its rows alone */
+    cm_planned *derived;   /* per relation, once planned */
+    cm_need **derived_need;
+    size_t *derived_needs;
+    cm_item *item;
+    size_t items, room;
+    cm_part *from;
+} cm_block;
+
+/* plan_push.c: simple subqueries are merged into the query. */
+CM_MUST cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret);
+/* Whether the expression is computed where the row of its one relation is. */
+bool cm_block_is_item(const cm_block *b, const cm_expr *expr);
+/* Adds (or takes back) uses of the items that the expression is made of.  0A000 for what only an
+ * owner can evaluate and no single owner has the columns of. */
+CM_MUST cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses);
+size_t cm_block_use_item(cm_block *b, const cm_expr *expr, cm_encoding_kind kind, int uses);
+/* The expression over the columns of the flow. */
+CM_MUST cm_status cm_flow_resolve(cm_block *b, const cm_flow *flow, const cm_expr *expr,
+                                  const cm_expr **ret);
+/* Column of the flow that holds the item. */
+int cm_flow_column(const cm_flow *flow, size_t item);
+/* Drops columns that nothing above uses any more. */
+void cm_flow_prune(cm_block *b, cm_flow *flow);
+/* Rows of one relation: INPUTs and CONCAT, or the derived query. */
+CM_MUST cm_status cm_block_leaf(cm_block *b, unsigned rel, cm_flow *ret);
+/* The expression with org replaced by the owner. */
+CM_MUST cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
+                                   const cm_expr **ret);
+/* Whether all conjuncts of the relation are evaluated by its owners. */
+bool cm_block_filters_pushed(const cm_block *b, unsigned rel);
+CM_MUST cm_status cm_block_fragment_filter(cm_block *b, unsigned rel, const cm_org_table *table,
+                                           const cm_expr **ret);
+uint64_t cm_plan_table_rows(const cm_org_table *table);
+
+/* plan_join.c: FROM and WHERE. */
+CM_MUST cm_status cm_block_prepare_from(cm_block *b);
+CM_MUST cm_status cm_block_use_from(cm_block *b);
+CM_MUST cm_status cm_block_build_from(cm_block *b, cm_flow *ret);
+
+/* plan_group.c: the grouped query's targets over one node. */
+CM_MUST cm_status cm_block_group(cm_block *b, const cm_need *need, size_t needs, cm_planned *ret);
+
+/* plan.c: one SELECT, recursively. */
+CM_MUST cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, bool root,
+                                const cm_need *need, size_t needs, cm_planned *ret);
+
+/* plan_cost.c */
+void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings);
+/* Estimated seconds of grouping the child's rows by domain or by sort. */
+double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *settings);
+
+/* plan_text.c: the canonical text. */
+void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_settings *settings,
+                   cm_buf *out);
+void cm_expr_print(const cm_expr *expr, cm_buf *out);
+
+#endif

@@ -1,0 +1,710 @@
+/*
+ * FROM and WHERE.  Inner joins are gathered into groups of parts; conditions sink to the lowest
+ * part that has their columns; equalities between two parts are keys.  A group is joined greedily:
+ * of all pairs of which one side is unique on the keys, the one with the fewest rows goes first.  A
+ * join by a unique side keeps each row of the other side at most once, so sizes never grow.
+ */
+#include "sql/plan_int.h"
+
+#include <string.h>
+
+/* ---- the tree of parts ---- */
+
+static cm_part *part_new(cm_block *b, cm_from_kind kind, int position)
+{
+    cm_part *part = CM_NEW_SMALL(b->pl->arena, cm_part, 1);
+
+    part->kind = kind;
+    part->position = position;
+    return part;
+}
+
+static void add_part(cm_block *b, cm_part *group, cm_part *child)
+{
+    if (group->part == NULL) {
+        group->part = CM_NEW_SMALL(b->pl->arena, cm_part *, CM_PLAN_RELATIONS_MAX);
+    }
+    CM_ASSERT(group->parts < CM_PLAN_RELATIONS_MAX);
+    group->part[group->parts++] = child;
+    group->rels |= child->rels;
+}
+
+/* Gives the condition to the lowest part that has its columns and keeps its rows as they are. */
+static bool place(cm_block *b, cm_part *part, const cm_expr *condition, uint64_t rels)
+{
+    if ((rels & ~part->rels) != 0) {
+        return false;
+    }
+    switch ((int)part->kind) {
+    case CM_FROM_RELATION:
+        cm_exprs_add(b->pl->arena, &b->own[part->rel], condition);
+        return true;
+    case CM_FROM_INNER:
+        for (size_t i = 0; rels != 0 && i < part->parts; i++) {
+            if (place(b, part->part[i], condition, rels)) {
+                return true;
+            }
+        }
+        cm_exprs_add(b->pl->arena, &part->conjuncts, condition);
+        return true;
+    default:
+        return rels != 0 && place(b, part->part[0], condition, rels);
+    }
+}
+
+/* The same where the part itself may have to be filtered. */
+static void place_above(cm_block *b, cm_part **part, const cm_expr *condition)
+{
+    if (!place(b, *part, condition, cm_expr_rels(condition))) {
+        cm_part *group = part_new(b, CM_FROM_INNER, (*part)->position);
+        add_part(b, group, *part);
+        *part = group;
+        cm_exprs_add(b->pl->arena, &group->conjuncts, condition);
+    }
+}
+
+static cm_status prepare(cm_block *b, const cm_from *from, cm_part **ret);
+
+/* Inner joins below inner joins become one group. */
+static cm_status gather(cm_block *b, const cm_from *from, cm_part *group, cm_exprs *conjuncts)
+{
+    if (from->kind != CM_FROM_INNER && from->kind != CM_FROM_CROSS) {
+        cm_part *child;
+        cm_status st = prepare(b, from, &child);
+        if (st == CM_OK) {
+            add_part(b, group, child);
+        }
+        return st;
+    }
+    cm_expr_conjuncts(b->pl, from->on, conjuncts);
+    cm_status st = gather(b, from->left, group, conjuncts);
+    return st != CM_OK ? st : gather(b, from->right, group, conjuncts);
+}
+
+static cm_status prepare_group(cm_block *b, const cm_from *from, cm_part **ret)
+{
+    cm_part *group = part_new(b, CM_FROM_INNER, from->position);
+    cm_exprs conjuncts = {0};
+
+    cm_status st = gather(b, from, group, &conjuncts);
+    for (size_t i = 0; st == CM_OK && i < conjuncts.count; i++) {
+        bool placed = place(b, group, conjuncts.at[i], cm_expr_rels(conjuncts.at[i]));
+        CM_ASSERT(placed);
+    }
+    *ret = group;
+    return st;
+}
+
+static void mark_outer(cm_block *b, uint64_t rels)
+{
+    for (unsigned rel = 0; rel < b->query->relations; rel++) {
+        if ((rels >> rel & 1) != 0) {
+            b->outer[rel] = true;
+        }
+    }
+}
+
+/* ON of LEFT, SEMI and ANTI: conditions on the right side sink into it, equalities are keys. */
+static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
+{
+    cm_part *part = part_new(b, from->kind, from->position);
+    cm_part *left, *right;
+    cm_exprs conjuncts = {0};
+
+    cm_status st = prepare(b, from->left, &left);
+    if (st == CM_OK) {
+        st = prepare(b, from->right, &right);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_expr_conjuncts(b->pl, from->on, &conjuncts);
+    for (size_t i = 0; i < conjuncts.count; i++) {
+        uint64_t rels = cm_expr_rels(conjuncts.at[i]);
+        if ((rels & ~right->rels) == 0) {
+            place_above(b, &right, conjuncts.at[i]);
+        } else if ((rels & ~left->rels) == 0 && from->kind == CM_FROM_SEMI) {
+            place_above(b, &left, conjuncts.at[i]);
+        } else {
+            cm_exprs_add(b->pl->arena, &part->conjuncts, conjuncts.at[i]);
+        }
+    }
+    if (from->kind == CM_FROM_LEFT) {
+        mark_outer(b, right->rels);
+    }
+    add_part(b, part, left);
+    add_part(b, part, right);
+    *ret = part;
+    return CM_OK;
+}
+
+static cm_status prepare(cm_block *b, const cm_from *from, cm_part **ret)
+{
+    switch (from->kind) {
+    case CM_FROM_RELATION: {
+        cm_part *part = part_new(b, CM_FROM_RELATION, from->position);
+        part->rel = from->rel;
+        part->rels = (uint64_t)1 << from->rel;
+        *ret = part;
+        return CM_OK;
+    }
+    case CM_FROM_INNER:
+    case CM_FROM_CROSS:
+        return prepare_group(b, from, ret);
+    case CM_FROM_LEFT:
+    case CM_FROM_SEMI:
+    case CM_FROM_ANTI:
+        return prepare_outer(b, from, ret);
+    case CM_FROM_FULL:
+        break;
+    }
+    return cm_plan_unsupported(b->pl, from->position, "FULL JOIN", NULL);
+}
+
+cm_status cm_block_prepare_from(cm_block *b)
+{
+    cm_exprs where = {0};
+
+    if (b->query->from == NULL) {
+        return cm_plan_unsupported(b->pl, 0, "SELECT without FROM inside a query", NULL);
+    }
+    cm_status st = prepare(b, b->query->from, &b->from);
+    if (st == CM_OK) {
+        cm_expr_conjuncts(b->pl, b->query->where, &where);
+        for (size_t i = 0; i < where.count; i++) {
+            place_above(b, &b->from, where.at[i]);
+        }
+    }
+    return st;
+}
+
+/* ---- keys ---- */
+
+/* A value that can be a key's side: of one relation's row, computed there. */
+static bool is_key_side(const cm_block *b, const cm_expr *expr)
+{
+    return cm_block_is_item(b, expr);
+}
+
+static bool is_key(const cm_block *b, const cm_expr *expr)
+{
+    if (expr->op != CM_X_EQ) {
+        return false;
+    }
+    const cm_expr *left = cm_expr_strip(expr->arg[0]), *right = cm_expr_strip(expr->arg[1]);
+    return is_key_side(b, left) && is_key_side(b, right) &&
+           cm_expr_rels(left) != cm_expr_rels(right);
+}
+
+static void add_key(cm_block *b, cm_part *part, const cm_expr *expr)
+{
+    const cm_expr *left = cm_expr_strip(expr->arg[0]), *right = cm_expr_strip(expr->arg[1]);
+    cm_encoding_kind kind = left->type.kind == CM_TYPE_TEXT ? CM_ENC_DIGEST : CM_ENC_NUMBER;
+
+    part->key[part->keys++] = (cm_join_key){.expr = expr,
+                                            .left = cm_block_use_item(b, left, kind, 1),
+                                            .right = cm_block_use_item(b, right, kind, 1)};
+}
+
+static cm_status use_part(cm_block *b, cm_part *part)
+{
+    cm_status st = CM_OK;
+
+    if (part->kind == CM_FROM_RELATION) {
+        bool derived = b->query->relation[part->rel].derived != NULL;
+        const cm_exprs *own = &b->own[part->rel];
+        for (size_t i = 0; st == CM_OK && i < own->count; i++) {
+            if (derived || !b->pl->settings.pushdown || !cm_expr_pushable(own->at[i])) {
+                st = cm_block_use(b, own->at[i], 1);
+            }
+        }
+        return st;
+    }
+    for (size_t i = 0; st == CM_OK && i < part->parts; i++) {
+        st = use_part(b, part->part[i]);
+    }
+    part->key = CM_NEW_SMALL(b->pl->arena, cm_join_key, part->conjuncts.count + 1);
+    for (size_t i = 0; st == CM_OK && i < part->conjuncts.count; i++) {
+        const cm_expr *conjunct = part->conjuncts.at[i];
+        if (is_key(b, conjunct)) {
+            add_key(b, part, conjunct);
+        } else if (part->kind == CM_FROM_INNER) {
+            cm_exprs_add(b->pl->arena, &part->residual, conjunct);
+            st = cm_block_use(b, conjunct, 1);
+        } else {
+            st = cm_plan_unsupported(b->pl, conjunct->position,
+                                     "this condition in an outer join, EXISTS or IN",
+                                     "It may compare columns of the two sides for equality, and "
+                                     "have conditions on the inner side alone.");
+        }
+    }
+    return st;
+}
+
+cm_status cm_block_use_from(cm_block *b)
+{
+    return use_part(b, b->from);
+}
+
+/* Both sides of every key get one range; ranges spread along chains of equalities. */
+static bool agree_keys(cm_block *b, const cm_part *part)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < part->keys; i++) {
+        cm_range *x = &b->item[part->key[i].left].range, *y = &b->item[part->key[i].right].range;
+        cm_range hull = {x->lo < y->lo ? x->lo : y->lo, x->hi > y->hi ? x->hi : y->hi};
+        changed =
+            changed || x->lo != hull.lo || x->hi != hull.hi || y->lo != hull.lo || y->hi != hull.hi;
+        *x = *y = hull;
+    }
+    for (size_t i = 0; i < part->parts; i++) {
+        changed = agree_keys(b, part->part[i]) || changed;
+    }
+    return changed;
+}
+
+/* ---- derived relations, before the sizes of keys are known ---- */
+
+static void list_needs(cm_block *b, unsigned rel)
+{
+    cm_need *need = CM_NEW_SMALL(b->pl->arena, cm_need, b->items + 1);
+    size_t needs = 0;
+
+    for (size_t i = 0; i < b->items; i++) {
+        const cm_item *item = &b->item[i];
+        if (item->rel == rel && item->uses > 0) {
+            need[needs++] = (cm_need){
+                cm_query_target(b->query->relation[rel].derived, item->expr->index), item->kind};
+        }
+    }
+    b->derived_need[rel] = need;
+    b->derived_needs[rel] = needs;
+}
+
+static void take_ranges(cm_block *b, unsigned rel)
+{
+    size_t need = 0;
+
+    for (size_t i = 0; i < b->items; i++) {
+        if (b->item[i].rel == rel && b->item[i].uses > 0) {
+            b->item[i].range = b->derived[rel].node->col[b->derived[rel].col[need++]].range;
+        }
+    }
+}
+
+static cm_status plan_derived(cm_block *b, const cm_part *part)
+{
+    cm_status st = CM_OK;
+
+    for (size_t i = 0; st == CM_OK && i < part->parts; i++) {
+        st = plan_derived(b, part->part[i]);
+    }
+    if (part->kind == CM_FROM_RELATION && b->query->relation[part->rel].derived != NULL) {
+        bool visible = b->visible && !b->query->grouped;
+        list_needs(b, part->rel);
+        st = cm_plan_block(b->pl, b->query->relation[part->rel].derived, visible, false,
+                           b->derived_need[part->rel], b->derived_needs[part->rel],
+                           &b->derived[part->rel]);
+        if (st == CM_OK) {
+            take_ranges(b, part->rel);
+        }
+    }
+    return st;
+}
+
+/* ---- joining ---- */
+
+/* The keys between two flows, seen from the unique one. */
+typedef struct edge {
+    size_t keys;
+    size_t *unique_item, *other_item;
+    size_t *key; /* index into the part's keys */
+} edge;
+
+static bool has(uint64_t rels, const cm_block *b, size_t item)
+{
+    return (rels >> b->item[item].rel & 1) != 0;
+}
+
+static edge edge_of(cm_block *b, const cm_part *part, const cm_flow *unique, const cm_flow *other)
+{
+    edge e = {.unique_item = CM_NEW_SMALL(b->pl->arena, size_t, part->keys + 1),
+              .other_item = CM_NEW_SMALL(b->pl->arena, size_t, part->keys + 1),
+              .key = CM_NEW_SMALL(b->pl->arena, size_t, part->keys + 1)};
+
+    for (size_t i = 0; i < part->keys; i++) {
+        const cm_join_key *key = &part->key[i];
+        if (!key->used && has(unique->rels, b, key->left) && has(other->rels, b, key->right)) {
+            e.unique_item[e.keys] = key->left;
+            e.other_item[e.keys] = key->right;
+            e.key[e.keys++] = i;
+        } else if (!key->used && has(unique->rels, b, key->right) &&
+                   has(other->rels, b, key->left)) {
+            e.unique_item[e.keys] = key->right;
+            e.other_item[e.keys] = key->left;
+            e.key[e.keys++] = i;
+        }
+    }
+    return e;
+}
+
+/* Injective operations on a column keep its uniqueness. */
+static const cm_expr *injective_origin(const cm_expr *expr)
+{
+    expr = cm_expr_strip(expr);
+    while (expr->op == CM_X_RESCALE && expr->type.scale >= expr->arg[0]->type.scale) {
+        expr = cm_expr_strip(expr->arg[0]);
+    }
+    return expr;
+}
+
+static bool covers(const cm_block *b, const size_t *items, size_t count, unsigned rel, unsigned col)
+{
+    for (size_t i = 0; i < count; i++) {
+        const cm_expr *expr = injective_origin(b->item[items[i]].expr);
+        if (expr->op == CM_X_COLUMN && expr->rel == rel && expr->index == col) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_unique_on(const cm_block *b, const cm_flow *flow, const size_t *items, size_t count)
+{
+    for (size_t u = 0; u < flow->uniques; u++) {
+        const cm_unique *unique = &flow->unique[u];
+        bool all = true;
+        for (size_t i = 0; all && i < unique->cols; i++) {
+            all = covers(b, items, count, unique->rel[i], unique->col[i]);
+        }
+        if (all) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A column of zeros to join one row to everything by. */
+static void add_zero_key(cm_block *b, cm_flow *flow)
+{
+    cm_plan_node *node = flow->node;
+    const cm_expr **exprs = CM_NEW_SMALL(b->pl->arena, const cm_expr *, node->cols + 1);
+    cm_plan_col *cols = CM_NEW_SMALL(b->pl->arena, cm_plan_col, node->cols + 1);
+    int *item = CM_NEW_SMALL(b->pl->arena, int, node->cols + 1);
+
+    for (size_t i = 0; i < node->cols; i++) {
+        exprs[i] = cm_node_column(b->pl, node, i);
+        cols[i] = node->col[i];
+        item[i] = flow->item[i];
+    }
+    exprs[node->cols] = cm_plan_int(b->pl, 0);
+    cols[node->cols] = cm_col_number("zero", cm_plan_int8_type(), (cm_range){0, 0}, false);
+    item[node->cols] = -1;
+    flow->node = cm_node_project(b->pl, node, exprs, cols, node->cols + 1);
+    flow->item = item;
+}
+
+static void set_keys(cm_block *b, cm_plan_node *node, cm_flow *unique, cm_flow *other,
+                     const edge *e)
+{
+    unsigned *unique_key = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
+    unsigned *other_key = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
+
+    node->join.keys = e->keys == 0 ? 1 : e->keys;
+    node->join.unique_key = unique_key;
+    node->join.other_key = other_key;
+    if (e->keys == 0) {
+        unique_key[0] = (unsigned)unique->node->cols - 1;
+        other_key[0] = (unsigned)other->node->cols - 1;
+    }
+    for (size_t i = 0; i < e->keys; i++) {
+        int x = cm_flow_column(unique, e->unique_item[i]);
+        int y = cm_flow_column(other, e->other_item[i]);
+        CM_ASSERT(x >= 0 && y >= 0);
+        unique_key[i] = (unsigned)x;
+        other_key[i] = (unsigned)y;
+    }
+}
+
+/* Drops what nothing above uses any more. */
+void cm_flow_prune(cm_block *b, cm_flow *flow)
+{
+    cm_plan_node *node = flow->node;
+    const cm_expr **exprs = CM_NEW_SMALL(b->pl->arena, const cm_expr *, node->cols + 1);
+    cm_plan_col *cols = CM_NEW_SMALL(b->pl->arena, cm_plan_col, node->cols + 1);
+    int *item = CM_NEW_SMALL(b->pl->arena, int, node->cols + 1);
+    size_t count = 0;
+
+    for (size_t i = 0; i < node->cols; i++) {
+        if (flow->item[i] >= 0 && b->item[flow->item[i]].uses > 0) {
+            exprs[count] = cm_node_column(b->pl, node, i);
+            cols[count] = node->col[i];
+            item[count++] = flow->item[i];
+        }
+    }
+    flow->node = cm_node_project(b->pl, node, exprs, cols, count);
+    flow->item = item;
+}
+
+/* Columns of the result: other's, then of unique what is still used; after an inner join a key of
+ * the unique side is the other side's key. */
+static void set_columns(cm_block *b, cm_plan_node *node, const cm_flow *unique,
+                        const cm_flow *other, cm_flow *ret)
+{
+    size_t most = unique->node->cols + other->node->cols;
+    unsigned *payload = CM_NEW_SMALL(b->pl->arena, unsigned, unique->node->cols + 1);
+    cm_plan_col *cols = CM_NEW_SMALL(b->pl->arena, cm_plan_col, most + 1);
+    size_t count = other->node->cols;
+    bool carries = node->join.kind == CM_FROM_INNER || node->join.kind == CM_FROM_LEFT;
+
+    ret->item = CM_NEW_SMALL(b->pl->arena, int, most + 1);
+    for (size_t i = 0; i < count; i++) {
+        cols[i] = other->node->col[i];
+        ret->item[i] = other->item[i];
+    }
+    for (size_t i = 0; carries && i < unique->node->cols; i++) {
+        int item = unique->item[i];
+        if (item < 0 || b->item[item].uses == 0) {
+            continue;
+        }
+        cols[count] = unique->node->col[i];
+        cols[count].enc.nullable = cols[count].enc.nullable || node->join.kind == CM_FROM_LEFT;
+        ret->item[count++] = item;
+        payload[node->join.payloads++] = (unsigned)i;
+    }
+    node->cols = count;
+    node->col = cols;
+    node->join.payload = payload;
+}
+
+static void join(cm_block *b, cm_part *part, cm_from_kind kind, cm_flow *unique, cm_flow *other,
+                 const edge *e, cm_flow *ret)
+{
+    if (e->keys == 0) {
+        add_zero_key(b, unique);
+        add_zero_key(b, other);
+    }
+    cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_JOIN, other->node->rows, 0);
+    node->join.kind = kind;
+    set_keys(b, node, unique, other, e);
+    for (size_t i = 0; i < e->keys; i++) { /* consumed: their items may be dead now */
+        cm_join_key *key = &part->key[e->key[i]];
+        key->used = true;
+        b->item[key->left].uses--;
+        b->item[key->right].uses--;
+    }
+    bool carries = kind == CM_FROM_INNER || kind == CM_FROM_LEFT;
+    *ret = (cm_flow){.rels = other->rels | (carries ? unique->rels : 0)};
+    set_columns(b, node, unique, other, ret);
+    cm_node_children(b->pl, node, (cm_plan_node *[]){unique->node, other->node}, 2);
+    ret->node = node;
+    ret->unique = other->unique;
+    ret->uniques = other->uniques;
+    cm_flow_prune(b, ret);
+}
+
+/* When both sides are unique on the keys, the uniqueness of both survives an inner join. */
+static void merge_uniques(cm_block *b, const cm_flow *x, cm_flow *ret)
+{
+    cm_unique *all = CM_NEW_SMALL(b->pl->arena, cm_unique, x->uniques + ret->uniques + 1);
+
+    memcpy(all, ret->unique, ret->uniques * sizeof *all);
+    memcpy(all + ret->uniques, x->unique, x->uniques * sizeof *all);
+    ret->unique = all;
+    ret->uniques += x->uniques;
+}
+
+static const char *alias_of(const cm_block *b, uint64_t rels)
+{
+    return b->query->relation[__builtin_ctzll(rels)].alias;
+}
+
+static cm_status no_unique_side(cm_block *b, const cm_part *part, uint64_t x, uint64_t y,
+                                bool has_keys)
+{
+    if (b->pl->diag != NULL && b->pl->diag->status == CM_OK) {
+        b->pl->diag->position = part->position;
+    }
+    cm_status st = cm_fail(
+        b->pl->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
+        has_keys ? "join of \"%s\" and \"%s\" where neither side is unique is not supported"
+                 : "join of \"%s\" and \"%s\" without an equality between them is not supported",
+        alias_of(b, x), alias_of(b, y));
+    cm_diag_hint(b->pl->diag,
+                 has_keys ? "Declare PRIMARY KEY or UNIQUE on the join column of the table that "
+                            "has each value once, or group one side by it in a subquery first."
+                          : "Add an equality between columns of the two to the join condition.");
+    return st;
+}
+
+/* The cheapest join of two flows of the group; false when there is none. */
+static bool choose(cm_block *b, const cm_part *part, cm_flow *flow, size_t flows,
+                   size_t *ret_unique, size_t *ret_other, edge *ret_edge)
+{
+    uint64_t least = UINT64_MAX;
+    bool found = false;
+
+    for (size_t u = 0; u < flows; u++) {
+        for (size_t o = 0; o < flows; o++) {
+            if (u == o) {
+                continue;
+            }
+            edge e = edge_of(b, part, &flow[u], &flow[o]);
+            uint64_t rows = flow[u].node->rows + flow[o].node->rows;
+            /* Of two unique sides the larger one is kept row by row. */
+            bool allowed = is_unique_on(b, &flow[u], e.unique_item, e.keys);
+            if (allowed && (!found || rows < least)) {
+                *ret_unique = u;
+                *ret_other = o;
+                *ret_edge = e;
+                least = rows;
+                found = true;
+            }
+        }
+    }
+    return found;
+}
+
+static cm_status build(cm_block *b, cm_part *part, cm_flow *ret);
+
+static cm_status filter_residual(cm_block *b, const cm_part *part, cm_flow *flow)
+{
+    cm_exprs conditions = {0};
+    cm_status st = CM_OK;
+
+    for (size_t i = 0; st == CM_OK && i < part->keys; i++) {
+        if (!part->key[i].used) { /* closes a cycle of joins: both sides are here already */
+            const cm_expr *equal;
+            int x = cm_flow_column(flow, part->key[i].left);
+            int y = cm_flow_column(flow, part->key[i].right);
+            CM_ASSERT(x >= 0 && y >= 0);
+            st = cm_plan_op_new(b->pl, CM_X_EQ, cm_plan_bool_type(),
+                                cm_node_column(b->pl, flow->node, (size_t)x),
+                                cm_node_column(b->pl, flow->node, (size_t)y), &equal);
+            if (st == CM_OK) {
+                cm_exprs_add(b->pl->arena, &conditions, equal);
+                b->item[part->key[i].left].uses--;
+                b->item[part->key[i].right].uses--;
+            }
+        }
+    }
+    for (size_t i = 0; st == CM_OK && i < part->residual.count; i++) {
+        const cm_expr *condition;
+        st = cm_flow_resolve(b, flow, part->residual.at[i], &condition);
+        if (st == CM_OK) {
+            cm_exprs_add(b->pl->arena, &conditions, condition);
+            st = cm_block_use(b, part->residual.at[i], -1);
+        }
+    }
+    if (st == CM_OK && conditions.count > 0) {
+        flow->node = cm_node_filter(b->pl, flow->node, cm_plan_and(b->pl, &conditions));
+        cm_flow_prune(b, flow);
+    }
+    return st;
+}
+
+static cm_status build_group(cm_block *b, cm_part *part, cm_flow *ret)
+{
+    cm_flow *flow = CM_NEW_SMALL(b->pl->arena, cm_flow, part->parts + 1);
+    size_t flows = part->parts;
+
+    for (size_t i = 0; i < flows; i++) {
+        cm_status st = build(b, part->part[i], &flow[i]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    while (flows > 1) {
+        size_t unique, other;
+        edge e;
+        cm_flow joined;
+        if (!choose(b, part, flow, flows, &unique, &other, &e)) {
+            edge any = edge_of(b, part, &flow[0], &flow[1]);
+            return no_unique_side(b, part, flow[0].rels, flow[1].rels, any.keys > 0);
+        }
+        bool both = is_unique_on(b, &flow[other], e.other_item, e.keys);
+        join(b, part, CM_FROM_INNER, &flow[unique], &flow[other], &e, &joined);
+        if (both) {
+            merge_uniques(b, &flow[unique], &joined);
+        }
+        flow[unique < other ? unique : other] = joined;
+        size_t hole = unique < other ? other : unique;
+        for (size_t i = hole; i + 1 < flows; i++) {
+            flow[i] = flow[i + 1];
+        }
+        flows--;
+    }
+    *ret = flow[0];
+    return filter_residual(b, part, ret);
+}
+
+/* One row per key, for EXISTS and IN: only whether there is one matters. */
+static void make_unique(cm_block *b, cm_flow *flow, const edge *e)
+{
+    cm_plan_node *child = flow->node;
+    uint64_t groups = 1;
+    unsigned *key = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
+    int *item = CM_NEW_SMALL(b->pl->arena, int, e->keys + 1);
+    cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_GROUP_SORT, child->rows, e->keys + 1);
+
+    for (size_t i = 0; i < e->keys; i++) {
+        key[i] = (unsigned)cm_flow_column(flow, e->unique_item[i]);
+        item[i] = (int)e->unique_item[i];
+        cm_node_cols(node)[i] = child->col[key[i]];
+        uint64_t values = cm_col_values(&child->col[key[i]]);
+        groups =
+            values > child->rows || groups * values > child->rows ? child->rows : groups * values;
+    }
+    cm_node_cols(node)[e->keys] =
+        cm_col_number("count", cm_plan_int8_type(), (cm_range){0, (cm_i128)child->rows}, false);
+    item[e->keys] = -1;
+    node->rows = groups;
+    node->keys = e->keys;
+    node->key = key;
+    cm_node_children(b->pl, node, &child, 1);
+    flow->node = node;
+    flow->item = item;
+}
+
+static cm_status build_outer(cm_block *b, cm_part *part, cm_flow *ret)
+{
+    cm_flow left, right;
+    cm_status st = build(b, part->part[0], &left);
+
+    if (st == CM_OK) {
+        st = build(b, part->part[1], &right);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    edge e = edge_of(b, part, &right, &left);
+    if (!is_unique_on(b, &right, e.unique_item, e.keys)) {
+        if (part->kind == CM_FROM_LEFT || e.keys == 0) {
+            return no_unique_side(b, part, left.rels, right.rels, e.keys > 0);
+        }
+        make_unique(b, &right, &e);
+    }
+    join(b, part, part->kind, &right, &left, &e, ret);
+    return CM_OK;
+}
+
+static cm_status build(cm_block *b, cm_part *part, cm_flow *ret)
+{
+    if (part->kind == CM_FROM_RELATION) {
+        return cm_block_leaf(b, part->rel, ret);
+    }
+    return part->kind == CM_FROM_INNER ? build_group(b, part, ret) : build_outer(b, part, ret);
+}
+
+cm_status cm_block_build_from(cm_block *b, cm_flow *ret)
+{
+    cm_status st = plan_derived(b, b->from);
+
+    if (st != CM_OK) {
+        return st;
+    }
+    while (agree_keys(b, b->from)) {
+    }
+    return build(b, b->from, ret);
+}

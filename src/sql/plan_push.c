@@ -1,0 +1,696 @@
+/*
+ * Push-down.  Subqueries that only select rows are merged into the query around them; conditions
+ * and expressions on one relation's row go to its owners; what is left of a relation for MPC are
+ * its items.
+ */
+#include "sql/plan_int.h"
+
+#include <string.h>
+
+/* ---- merging simple subqueries ---- */
+
+typedef struct merge {
+    cm_planner *pl;
+    unsigned rel;  /* the derived relation that goes */
+    unsigned base; /* number of its first relation in the query around it */
+    const cm_query *inner;
+    const cm_expr **target; /* inner's targets, shifted */
+} merge;
+
+static const cm_expr *shift_column(const cm_expr *expr, void *arg)
+{
+    const merge *m = arg;
+
+    if (expr->op != CM_X_COLUMN) {
+        return NULL;
+    }
+    return cm_expr_column(m->pl->arena, expr->rel + m->base, expr->index, expr->type,
+                          expr->nullable, expr->range, expr->position);
+}
+
+static const cm_expr *replace_column(const cm_expr *expr, void *arg)
+{
+    const merge *m = arg;
+
+    if (expr->op != CM_X_COLUMN) {
+        return NULL;
+    }
+    return expr->rel == m->rel ? m->target[cm_query_target(m->inner, expr->index)] : expr;
+}
+
+typedef const cm_expr *(*rewrite_fn)(const cm_expr *, void *);
+
+static cm_status rewrite(merge *m, rewrite_fn fn, const cm_expr *expr, const cm_expr **ret)
+{
+    *ret = NULL;
+    return expr == NULL ? CM_OK : cm_expr_rewrite(m->pl->arena, expr, fn, m, ret, m->pl->diag);
+}
+
+/* Inner's FROM with its relations renumbered. */
+static cm_status shift_from(merge *m, const cm_from *from, const cm_from **ret)
+{
+    cm_from *copy = CM_NEW_SMALL(m->pl->arena, cm_from, 1);
+
+    *copy = *from;
+    *ret = copy;
+    if (from->kind == CM_FROM_RELATION) {
+        copy->rel += m->base;
+        return CM_OK;
+    }
+    cm_status st = shift_from(m, from->left, &copy->left);
+    if (st == CM_OK) {
+        st = shift_from(m, from->right, &copy->right);
+    }
+    return st != CM_OK ? st : rewrite(m, shift_column, from->on, &copy->on);
+}
+
+/* The query's FROM with inner's in the place of the relation. */
+static cm_status replace_from(merge *m, const cm_from *from, const cm_from **ret)
+{
+    cm_from *copy = CM_NEW_SMALL(m->pl->arena, cm_from, 1);
+
+    if (from->kind == CM_FROM_RELATION) {
+        if (from->rel == m->rel) {
+            return shift_from(m, m->inner->from, ret);
+        }
+        *ret = from;
+        return CM_OK;
+    }
+    *copy = *from;
+    *ret = copy;
+    cm_status st = replace_from(m, from->left, &copy->left);
+    if (st == CM_OK) {
+        st = replace_from(m, from->right, &copy->right);
+    }
+    return st != CM_OK ? st : rewrite(m, replace_column, from->on, &copy->on);
+}
+
+/* Rows of the relation pass all joins above it unchanged: its conditions may move to WHERE. */
+static bool is_preserved(const cm_from *from, unsigned rel)
+{
+    switch (from->kind) {
+    case CM_FROM_RELATION:
+        return from->rel == rel;
+    case CM_FROM_INNER:
+    case CM_FROM_CROSS:
+        return is_preserved(from->left, rel) || is_preserved(from->right, rel);
+    case CM_FROM_LEFT:
+    case CM_FROM_SEMI:
+    case CM_FROM_ANTI:
+        return is_preserved(from->left, rel);
+    case CM_FROM_FULL:
+        break;
+    }
+    return false;
+}
+
+static bool is_simple(const cm_query *query)
+{
+    return query != NULL && !query->grouped && !query->distinct && !query->has_limit &&
+           query->from != NULL;
+}
+
+static cm_status replace_list(merge *m, const cm_expr *const *list, size_t count,
+                              const cm_expr *const **ret)
+{
+    const cm_expr **copy = CM_NEW_SMALL(m->pl->arena, const cm_expr *, count + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        cm_status st = rewrite(m, replace_column, list[i], &copy[i]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    *ret = copy;
+    return CM_OK;
+}
+
+static cm_status replace_targets(merge *m, cm_query *query)
+{
+    cm_target *copy = CM_NEW_SMALL(m->pl->arena, cm_target, query->targets + 1);
+
+    for (size_t i = 0; i < query->targets; i++) {
+        copy[i] = query->target[i];
+        cm_status st = rewrite(m, replace_column, query->target[i].expr, &copy[i].expr);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    query->target = copy;
+    return CM_OK;
+}
+
+static cm_status merge_where(merge *m, cm_query *query)
+{
+    const cm_expr *own, *inner;
+    cm_exprs both = {0};
+
+    cm_status st = rewrite(m, replace_column, query->where, &own);
+    if (st == CM_OK) {
+        st = rewrite(m, shift_column, m->inner->where, &inner);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_expr_conjuncts(m->pl, own, &both);
+    cm_expr_conjuncts(m->pl, inner, &both);
+    query->where = cm_plan_and(m->pl, &both);
+    return CM_OK;
+}
+
+/* Merges the derived relation; its own place stays empty, so that no number changes. */
+static cm_status merge_relation(cm_planner *pl, cm_query *query, unsigned rel)
+{
+    const cm_query *inner = query->relation[rel].derived;
+    size_t count = query->relations + inner->relations;
+    cm_relation *relation = CM_NEW_SMALL(pl->arena, cm_relation, count);
+    merge m = {.pl = pl, .rel = rel, .base = (unsigned)query->relations, .inner = inner};
+
+    memcpy(relation, query->relation, query->relations * sizeof *relation);
+    memcpy(relation + query->relations, inner->relation, inner->relations * sizeof *relation);
+    query->relation = relation;
+    query->relations = count;
+    m.target = CM_NEW_SMALL(pl->arena, const cm_expr *, inner->targets + 1);
+    cm_status st = CM_OK;
+    for (size_t i = 0; st == CM_OK && i < inner->targets; i++) {
+        st = rewrite(&m, shift_column, inner->target[i].expr, &m.target[i]);
+    }
+    if (st == CM_OK) {
+        st = replace_from(&m, query->from, &query->from);
+    }
+    if (st == CM_OK) {
+        st = merge_where(&m, query);
+    }
+    if (st == CM_OK) {
+        st = replace_list(&m, query->group, query->groups, &query->group);
+    }
+    if (st == CM_OK) {
+        st = rewrite(&m, replace_column, query->having, &query->having);
+    }
+    return st != CM_OK ? st : replace_targets(&m, query);
+}
+
+cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret)
+{
+    cm_query *copy = CM_NEW_SMALL(pl->arena, cm_query, 1);
+
+    *copy = *query;
+    for (unsigned rel = 0; rel < copy->relations; rel++) {
+        if (copy->relations > CM_PLAN_RELATIONS_MAX) {
+            return cm_plan_unsupported(pl, 0, "a query over more than 64 tables", NULL);
+        }
+        if (is_simple(copy->relation[rel].derived) && is_preserved(copy->from, rel)) {
+            cm_status st = merge_relation(pl, copy, rel);
+            if (st != CM_OK) {
+                return st;
+            }
+        }
+    }
+    *ret = copy;
+    return CM_OK;
+}
+
+/* ---- items ---- */
+
+static bool is_text(const cm_expr *expr)
+{
+    return expr->type.kind == CM_TYPE_TEXT;
+}
+
+/* NULL when every column in it is: so it may be computed before a LEFT JOIN adds NULLs. */
+static bool is_strict(const cm_expr *expr)
+{
+    switch (expr->op) {
+    case CM_X_COLUMN:
+        return true;
+    case CM_X_ADD:
+    case CM_X_SUB:
+    case CM_X_MUL:
+    case CM_X_IDIV:
+    case CM_X_QUOT:
+    case CM_X_MOD:
+    case CM_X_NEG:
+    case CM_X_ABS:
+    case CM_X_RESCALE:
+    case CM_X_TRUNC:
+    case CM_X_FLOOR:
+    case CM_X_CEIL:
+    case CM_X_CAST:
+    case CM_X_EQ:
+    case CM_X_NE:
+    case CM_X_LT:
+    case CM_X_LE:
+    case CM_X_GT:
+    case CM_X_GE:
+    case CM_X_NOT:
+    case CM_X_EXTRACT:
+    case CM_X_DATE_TRUNC:
+    case CM_X_ADD_MONTHS:
+    case CM_X_LIKE:
+    case CM_X_LOWER:
+    case CM_X_UPPER:
+    case CM_X_LENGTH:
+    case CM_X_SUBSTRING:
+    case CM_X_CONCAT:
+        for (size_t i = 0; i < expr->args; i++) {
+            if (is_strict(expr->arg[i])) {
+                return true;
+            }
+        }
+        return false;
+    case CM_X_IN: /* of the first argument alone: NULL IN (...) is NULL */
+        return is_strict(expr->arg[0]);
+    case CM_X_CONST:
+    case CM_X_PARAM:
+    case CM_X_NOT_DISTINCT:
+    case CM_X_AND:
+    case CM_X_OR:
+    case CM_X_IS_NULL:
+    case CM_X_IS_TRUE:
+    case CM_X_IS_FALSE:
+    case CM_X_CASE:
+    case CM_X_COALESCE:
+    case CM_X_NULLIF:
+    case CM_X_GREATEST:
+    case CM_X_LEAST:
+    case CM_X_AGG:
+        break;
+    }
+    return false;
+}
+
+static bool one_bit(uint64_t set)
+{
+    return set != 0 && (set & (set - 1)) == 0;
+}
+
+static unsigned only_bit(uint64_t set)
+{
+    return (unsigned)__builtin_ctzll(set);
+}
+
+bool cm_block_is_item(const cm_block *b, const cm_expr *expr)
+{
+    uint64_t rels = cm_expr_rels(expr);
+
+    if (!one_bit(rels)) {
+        return false;
+    }
+    if (expr->op == CM_X_COLUMN) {
+        return true;
+    }
+    unsigned rel = only_bit(rels);
+    if (b->query->relation[rel].derived != NULL || !cm_expr_pushable(expr) ||
+        (b->outer[rel] && !is_strict(expr))) {
+        return false;
+    }
+    if (b->pl->settings.pushdown) {
+        return true;
+    }
+    for (size_t i = 0; i < expr->args; i++) { /* only owners can look into text */
+        if (is_text(expr->arg[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t add_item(cm_block *b, const cm_expr *expr, cm_encoding_kind kind)
+{
+    for (size_t i = 0; i < b->items; i++) {
+        if (b->item[i].kind == kind && cm_expr_equal(b->item[i].expr, expr)) {
+            return i;
+        }
+    }
+    if (b->items == b->room) {
+        size_t room = b->room == 0 ? 16 : 2 * b->room;
+        cm_item *item = CM_NEW_SMALL(b->pl->arena, cm_item, room);
+        for (size_t i = 0; i < b->items; i++) {
+            item[i] = b->item[i];
+        }
+        b->item = item;
+        b->room = room;
+    }
+    b->item[b->items] = (cm_item){
+        .rel = only_bit(cm_expr_rels(expr)), .expr = expr, .kind = kind, .range = expr->range};
+    return b->items++;
+}
+
+size_t cm_block_use_item(cm_block *b, const cm_expr *expr, cm_encoding_kind kind, int uses)
+{
+    size_t item = add_item(b, expr, kind);
+
+    b->item[item].uses += uses;
+    CM_ASSERT(b->item[item].uses >= 0);
+    return item;
+}
+
+/* What gate programs cannot do: look into text. */
+static bool is_owners_alone(cm_expr_op op)
+{
+    return op == CM_X_LIKE || op == CM_X_LOWER || op == CM_X_UPPER || op == CM_X_LENGTH ||
+           op == CM_X_SUBSTRING || op == CM_X_CONCAT;
+}
+
+cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses)
+{
+    if (expr->op == CM_X_CONST) {
+        return CM_OK;
+    }
+    if (cm_block_is_item(b, expr)) {
+        (void)cm_block_use_item(b, expr, is_text(expr) ? CM_ENC_TEXT : CM_ENC_NUMBER, uses);
+        return CM_OK;
+    }
+    if (is_owners_alone(expr->op)) {
+        return cm_plan_unsupported(
+            b->pl, expr->position, "a text function or LIKE over a computed value",
+            "Text is evaluated by its owner, on one row of one table in the clear.");
+    }
+    CM_ASSERT(expr->op != CM_X_AGG && expr->op != CM_X_PARAM);
+    for (size_t i = 0; i < expr->args; i++) {
+        cm_status st = cm_block_use(b, expr->arg[i], uses);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    return CM_OK;
+}
+
+int cm_flow_column(const cm_flow *flow, size_t item)
+{
+    for (size_t i = 0; i < flow->node->cols; i++) {
+        if (flow->item[i] == (int)item) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+typedef struct resolver {
+    cm_block *b;
+    const cm_flow *flow;
+    bool missing;
+} resolver;
+
+static const cm_expr *resolve_item(const cm_expr *expr, void *arg)
+{
+    resolver *r = arg;
+
+    if (expr->op == CM_X_CONST) {
+        return NULL;
+    }
+    for (size_t i = 0; i < r->flow->node->cols; i++) {
+        int item = r->flow->item[i];
+        if (item >= 0 && r->b->item[item].kind != CM_ENC_DIGEST &&
+            cm_expr_equal(r->b->item[item].expr, expr)) {
+            return cm_node_column(r->b->pl, r->flow->node, i);
+        }
+    }
+    r->missing = r->missing || expr->op == CM_X_COLUMN;
+    return NULL;
+}
+
+cm_status cm_flow_resolve(cm_block *b, const cm_flow *flow, const cm_expr *expr,
+                          const cm_expr **ret)
+{
+    resolver r = {.b = b, .flow = flow};
+    cm_status st = cm_expr_rewrite(b->pl->arena, expr, resolve_item, &r, ret, b->pl->diag);
+
+    CM_ASSERT(st != CM_OK || !r.missing);
+    return st;
+}
+
+/* ---- rows of one relation ---- */
+
+typedef struct fold {
+    cm_planner *pl;
+    const cm_org_table *table;
+} fold;
+
+static const cm_expr *fold_column(const cm_expr *expr, void *arg)
+{
+    const fold *f = arg;
+
+    if (expr->op != CM_X_COLUMN || expr->index != f->table->cols) {
+        return NULL;
+    }
+    for (size_t i = 0; i < expr->type.labels->count; i++) {
+        if (strcmp(expr->type.labels->labels[i], f->table->org) == 0) {
+            return cm_expr_const(f->pl->arena, expr->type, (cm_value){.number = (cm_i128)i},
+                                 expr->position);
+        }
+    }
+    CM_ASSERT(false && "an owner is a member");
+}
+
+cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
+                           const cm_expr **ret)
+{
+    fold f = {.pl = pl, .table = table};
+
+    return cm_expr_rewrite(pl->arena, expr, fold_column, &f, ret, pl->diag);
+}
+
+uint64_t cm_plan_table_rows(const cm_org_table *table)
+{
+    return table->rows == 0 ? 1 : table->rows;
+}
+
+/* A text condition is its owner's even where pushing down is off: nobody else can evaluate it. */
+static bool is_pushed_filter(const cm_block *b, const cm_expr *expr)
+{
+    return b->pl->settings.pushdown && cm_expr_pushable(expr);
+}
+
+bool cm_block_filters_pushed(const cm_block *b, unsigned rel)
+{
+    for (size_t i = 0; i < b->own[rel].count; i++) {
+        if (!is_pushed_filter(b, b->own[rel].at[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+cm_status cm_block_fragment_filter(cm_block *b, unsigned rel, const cm_org_table *table,
+                                   const cm_expr **ret)
+{
+    cm_exprs list = {0};
+
+    for (size_t i = 0; i < b->own[rel].count; i++) {
+        if (is_pushed_filter(b, b->own[rel].at[i])) {
+            const cm_expr *folded;
+            cm_status st = cm_plan_fold_org(b->pl, b->own[rel].at[i], table, &folded);
+            if (st != CM_OK) {
+                return st;
+            }
+            cm_exprs_add(b->pl->arena, &list, folded);
+        }
+    }
+    *ret = cm_plan_and(b->pl, &list);
+    return CM_OK;
+}
+
+static const char *item_name(const cm_block *b, const cm_item *item)
+{
+    const cm_relation *relation = &b->query->relation[item->rel];
+
+    if (item->expr->op != CM_X_COLUMN) {
+        return "expression";
+    }
+    return item->expr->index < relation->cols ? relation->col[item->expr->index].name : "org";
+}
+
+static cm_plan_col item_column(const cm_block *b, const cm_item *item)
+{
+    const char *name = item_name(b, item);
+    const cm_expr *expr = item->expr;
+
+    switch (item->kind) {
+    case CM_ENC_NUMBER:
+        return cm_col_number(name, expr->type, item->range, expr->nullable);
+    case CM_ENC_TEXT:
+        return cm_col_text(name, expr->type, expr->type.max_bytes, expr->nullable);
+    case CM_ENC_DIGEST:
+        break;
+    }
+    return cm_col_digest(name, expr->type, expr->nullable);
+}
+
+/* The relation's items, in the order of their numbers, as the flow's columns. */
+static size_t list_items(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    size_t count = 0;
+
+    flow->item = CM_NEW_SMALL(b->pl->arena, int, b->items + 1);
+    for (size_t i = 0; i < b->items; i++) {
+        if (b->item[i].rel == rel && b->item[i].uses > 0) {
+            flow->item[count++] = (int)i;
+        }
+    }
+    return count;
+}
+
+static cm_status input_node(cm_block *b, unsigned rel, const cm_org_table *table,
+                            const cm_flow *flow, size_t cols, cm_plan_node **ret)
+{
+    cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_INPUT, cm_plan_table_rows(table), cols);
+    cm_fragment *fragment = CM_NEW_SMALL(b->pl->arena, cm_fragment, 1);
+    const cm_expr **output = CM_NEW_SMALL(b->pl->arena, const cm_expr *, cols + 1);
+
+    cm_status st = cm_block_fragment_filter(b, rel, table, &fragment->filter);
+    for (size_t i = 0; st == CM_OK && i < cols; i++) {
+        if (flow->item[i] < 0) {
+            output[i] = cm_plan_int(b->pl, 0);
+            cm_node_cols(node)[i] =
+                cm_col_number("zero", cm_plan_int8_type(), (cm_range){0, 0}, false);
+            continue;
+        }
+        const cm_item *item = &b->item[flow->item[i]];
+        st = cm_plan_fold_org(b->pl, item->expr, table, &output[i]);
+        cm_node_cols(node)[i] = item_column(b, item);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    fragment->table = table;
+    fragment->outputs = cols;
+    fragment->output = output;
+    node->fragment = fragment;
+    *ret = node;
+    return CM_OK;
+}
+
+/* Columns that are unique by themselves at their owner; over several owners together with org. */
+static void base_uniques(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    const cm_relation *relation = &b->query->relation[rel];
+
+    flow->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, relation->cols + 1);
+    for (unsigned i = 0; i < relation->cols; i++) {
+        bool unique = true;
+        for (size_t t = 0; t < relation->tables; t++) {
+            unique = unique && relation->table[t]->col[i].unique;
+        }
+        if (unique) {
+            unsigned *cols = CM_NEW_SMALL(b->pl->arena, unsigned, 4);
+            cols[0] = cols[1] = rel;
+            cols[2] = i;
+            cols[3] = (unsigned)relation->cols;
+            flow->unique[flow->uniques++] =
+                (cm_unique){.cols = relation->tables == 1 ? 1 : 2, .rel = cols, .col = cols + 2};
+        }
+    }
+}
+
+static cm_status base_rows(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    const cm_relation *relation = &b->query->relation[rel];
+    cm_plan_node **input = CM_NEW_SMALL(b->pl->arena, cm_plan_node *, relation->tables);
+    size_t cols = list_items(b, rel, flow);
+    uint64_t rows = 0;
+
+    if (cols == 0) { /* rows alone matter; a table has at least one column */
+        flow->item[cols++] = -1;
+    }
+    CM_ASSERT(relation->tables > 0);
+    for (size_t t = 0; t < relation->tables; t++) {
+        cm_status st = input_node(b, rel, relation->table[t], flow, cols, &input[t]);
+        if (st != CM_OK) {
+            return st;
+        }
+        rows += input[t]->rows;
+    }
+    flow->node = input[0];
+    if (relation->tables > 1) {
+        flow->node = cm_node_new(b->pl, CM_PLAN_CONCAT, rows, cols);
+        flow->node->col = input[0]->col;
+        cm_node_children(b->pl, flow->node, input, relation->tables);
+    }
+    base_uniques(b, rel, flow);
+    return CM_OK;
+}
+
+static size_t need_of(const cm_block *b, const cm_item *item)
+{
+    unsigned target = cm_query_target(b->query->relation[item->rel].derived, item->expr->index);
+
+    for (size_t i = 0; i < b->derived_needs[item->rel]; i++) {
+        const cm_need *need = &b->derived_need[item->rel][i];
+        if (need->target == target &&
+            (need->kind == CM_ENC_DIGEST) == (item->kind == CM_ENC_DIGEST)) {
+            return i;
+        }
+    }
+    CM_ASSERT(false && "planned with what is needed");
+}
+
+/* Uniqueness by target becomes uniqueness by column of the relation. */
+static void derived_uniques(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    const cm_planned *planned = &b->derived[rel];
+    const cm_query *query = b->query->relation[rel].derived;
+    unsigned *column = CM_NEW_SMALL(b->pl->arena, unsigned, query->targets + 1);
+    unsigned shown = 0;
+
+    for (size_t i = 0; i < query->targets; i++) {
+        column[i] = query->target[i].hidden ? 0 : shown++;
+    }
+    flow->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, planned->uniques + 1);
+    for (size_t u = 0; u < planned->uniques; u++) {
+        const cm_unique *from = &planned->unique[u];
+        unsigned *rels = CM_NEW_SMALL(b->pl->arena, unsigned, from->cols + 1);
+        unsigned *cols = CM_NEW_SMALL(b->pl->arena, unsigned, from->cols + 1);
+        for (size_t i = 0; i < from->cols; i++) {
+            rels[i] = rel;
+            cols[i] = column[from->col[i]];
+        }
+        flow->unique[flow->uniques++] = (cm_unique){.cols = from->cols, .rel = rels, .col = cols};
+    }
+}
+
+/* The derived query's rows, numbers encoded as the joins above want them. */
+static cm_status derived_rows(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    const cm_planned *planned = &b->derived[rel];
+    size_t count = list_items(b, rel, flow);
+    const cm_expr **exprs = CM_NEW_SMALL(b->pl->arena, const cm_expr *, count + 1);
+    cm_plan_col *cols = CM_NEW_SMALL(b->pl->arena, cm_plan_col, count + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        const cm_item *item = &b->item[flow->item[i]];
+        unsigned at = planned->col[need_of(b, item)];
+        exprs[i] = cm_node_column(b->pl, planned->node, at);
+        cols[i] = planned->node->col[at];
+        if (item->kind == CM_ENC_NUMBER) {
+            cols[i] = cm_col_number(cols[i].name, cols[i].type, item->range, cols[i].enc.nullable);
+        }
+    }
+    flow->node = cm_node_project(b->pl, planned->node, exprs, cols, count);
+    derived_uniques(b, rel, flow);
+    return CM_OK;
+}
+
+cm_status cm_block_leaf(cm_block *b, unsigned rel, cm_flow *ret)
+{
+    bool derived = b->query->relation[rel].derived != NULL;
+    cm_exprs rest = {0};
+
+    *ret = (cm_flow){.rels = (uint64_t)1 << rel};
+    cm_status st = derived ? derived_rows(b, rel, ret) : base_rows(b, rel, ret);
+    for (size_t i = 0; st == CM_OK && i < b->own[rel].count; i++) {
+        const cm_expr *own = b->own[rel].at[i], *condition;
+        if (derived || !is_pushed_filter(b, own)) {
+            st = cm_flow_resolve(b, ret, own, &condition);
+            cm_exprs_add(b->pl->arena, &rest, condition);
+            if (st == CM_OK) {
+                st = cm_block_use(b, own, -1);
+            }
+        }
+    }
+    if (st == CM_OK && rest.count > 0) {
+        ret->node = cm_node_filter(b->pl, ret->node, cm_plan_and(b->pl, &rest));
+        cm_flow_prune(b, ret);
+    }
+    return st;
+}

@@ -1,0 +1,326 @@
+/*
+ * The canonical text: everything that decides how a query is executed, and nothing else.  Two nodes
+ * that print the same text execute the same plan; the digest of the text is what is agreed on.
+ */
+#include "sql/plan_int.h"
+
+#include <string.h>
+
+static void put_number(cm_i128 value, cm_buf *out)
+{
+    char digits[41];
+
+    cm_buf_printf(out, "%s", cm_i128_print(value, digits));
+}
+
+static void put_range(cm_range range, cm_buf *out)
+{
+    cm_buf_printf(out, "[");
+    put_number(range.lo, out);
+    cm_buf_printf(out, "..");
+    put_number(range.hi, out);
+    cm_buf_printf(out, "]");
+}
+
+static void put_quoted(const char *text, cm_buf *out)
+{
+    cm_buf_printf(out, "'");
+    for (; *text != 0; text++) {
+        if (*text == '\'' || *text == '\\') {
+            cm_buf_put_u8(out, '\\');
+        }
+        cm_buf_put_u8(out, (uint8_t)*text);
+    }
+    cm_buf_printf(out, "'");
+}
+
+/* An enum by its labels, because values are their ordinals. */
+static void put_type(const cm_type *type, cm_buf *out)
+{
+    static const char *const names[] = {"unknown",  "bool",    "int2", "int4",
+                                        "int8",     "numeric", "date", "timestamp",
+                                        "interval", "enum",    "text"};
+
+    cm_buf_printf(out, "%s", names[type->kind]);
+    if (type->kind == CM_TYPE_NUMERIC) {
+        cm_buf_printf(out, "(%d,%d%s)", type->precision, type->scale,
+                      type->quotient ? ",quotient" : "");
+    } else if (type->kind == CM_TYPE_TEXT) {
+        cm_buf_printf(out, "(%u,%d)", type->max_bytes, (int)type->text);
+    } else if (type->kind == CM_TYPE_ENUM) {
+        for (size_t i = 0; i < type->labels->count; i++) {
+            cm_buf_printf(out, "%s", i == 0 ? "(" : ",");
+            put_quoted(type->labels->labels[i], out);
+        }
+        cm_buf_printf(out, ")");
+    }
+}
+
+static const char *op_name(cm_expr_op op)
+{
+    static const char *const names[] = {
+        [CM_X_CONST] = "const",
+        [CM_X_PARAM] = "param",
+        [CM_X_COLUMN] = "col",
+        [CM_X_ADD] = "add",
+        [CM_X_SUB] = "sub",
+        [CM_X_MUL] = "mul",
+        [CM_X_IDIV] = "idiv",
+        [CM_X_QUOT] = "quot",
+        [CM_X_MOD] = "mod",
+        [CM_X_NEG] = "neg",
+        [CM_X_ABS] = "abs",
+        [CM_X_RESCALE] = "rescale",
+        [CM_X_TRUNC] = "trunc",
+        [CM_X_FLOOR] = "floor",
+        [CM_X_CEIL] = "ceil",
+        [CM_X_CAST] = "cast",
+        [CM_X_EQ] = "eq",
+        [CM_X_NE] = "ne",
+        [CM_X_LT] = "lt",
+        [CM_X_LE] = "le",
+        [CM_X_GT] = "gt",
+        [CM_X_GE] = "ge",
+        [CM_X_NOT_DISTINCT] = "not_distinct",
+        [CM_X_AND] = "and",
+        [CM_X_OR] = "or",
+        [CM_X_NOT] = "not",
+        [CM_X_IS_NULL] = "is_null",
+        [CM_X_IS_TRUE] = "is_true",
+        [CM_X_IS_FALSE] = "is_false",
+        [CM_X_IN] = "in",
+        [CM_X_CASE] = "case",
+        [CM_X_COALESCE] = "coalesce",
+        [CM_X_NULLIF] = "nullif",
+        [CM_X_GREATEST] = "greatest",
+        [CM_X_LEAST] = "least",
+        [CM_X_EXTRACT] = "extract",
+        [CM_X_DATE_TRUNC] = "date_trunc",
+        [CM_X_ADD_MONTHS] = "add_months",
+        [CM_X_LIKE] = "like",
+        [CM_X_LOWER] = "lower",
+        [CM_X_UPPER] = "upper",
+        [CM_X_LENGTH] = "length",
+        [CM_X_SUBSTRING] = "substring",
+        [CM_X_CONCAT] = "concat",
+        [CM_X_AGG] = "aggregate",
+    };
+
+    return names[op];
+}
+
+static const char *aggregate_name(cm_aggregate aggregate)
+{
+    static const char *const names[] = {"count", "sum", "avg", "min", "max"};
+
+    return names[aggregate];
+}
+
+static void put_const(const cm_expr *expr, cm_buf *out)
+{
+    if (expr->value.null) {
+        cm_buf_printf(out, "null");
+    } else if (expr->value.text != NULL) {
+        put_quoted(expr->value.text, out);
+    } else {
+        put_number(expr->value.number, out);
+    }
+}
+
+void cm_expr_print(const cm_expr *expr, cm_buf *out)
+{
+    if (expr->op == CM_X_COLUMN) {
+        cm_buf_printf(out, "%u.%u", expr->rel, expr->index);
+        return;
+    }
+    if (expr->op == CM_X_CONST) {
+        put_const(expr, out);
+        cm_buf_printf(out, ":");
+        put_type(&expr->type, out);
+        return;
+    }
+    cm_buf_printf(out, "(%s", op_name(expr->op));
+    if (expr->op == CM_X_AGG) {
+        cm_buf_printf(out, " %s%s", aggregate_name(expr->aggregate),
+                      expr->distinct ? " distinct" : "");
+    }
+    if (expr->index != 0 || expr->shift != 0) {
+        cm_buf_printf(out, " #%u,%d", expr->index, expr->shift);
+    }
+    for (size_t i = 0; i < expr->args; i++) {
+        cm_buf_printf(out, " ");
+        cm_expr_print(expr->arg[i], out);
+    }
+    if (expr->filter != NULL) {
+        cm_buf_printf(out, " filter ");
+        cm_expr_print(expr->filter, out);
+    }
+    cm_buf_printf(out, "):");
+    put_type(&expr->type, out);
+}
+
+static void put_list(const char *name, const unsigned *list, size_t count, cm_buf *out)
+{
+    if (count == 0) {
+        return;
+    }
+    cm_buf_printf(out, " %s", name);
+    for (size_t i = 0; i < count; i++) {
+        cm_buf_printf(out, "%s%u", i == 0 ? "(" : ",", list[i]);
+    }
+    cm_buf_printf(out, ")");
+}
+
+static void put_domains(const cm_domain *domain, size_t count, cm_buf *out)
+{
+    for (size_t i = 0; domain != NULL && i < count; i++) {
+        cm_buf_printf(out, " domain");
+        put_range(domain[i].range, out);
+        cm_buf_printf(out, "%s", domain[i].nullable ? "null" : "");
+    }
+}
+
+/* The statement, and the shape of what it reads: a published table may change under its name. */
+static void put_fragment(const cm_fragment *f, cm_buf *out)
+{
+    cm_buf_printf(out, "  table ");
+    put_quoted(f->table->org, out);
+    put_quoted(f->table->name, out);
+    cm_buf_printf(out, " rows %llu", (unsigned long long)f->table->rows);
+    for (size_t i = 0; i < f->table->cols; i++) {
+        const cm_column *col = &f->table->col[i];
+        cm_buf_printf(out, "\n    ");
+        put_quoted(col->name, out);
+        cm_buf_printf(out, " ");
+        put_type(&col->type, out);
+        put_range(col->range, out);
+        cm_buf_printf(out, "%s%s", col->not_null ? " not_null" : "", col->unique ? " unique" : "");
+    }
+    for (size_t i = 0; i < f->keys; i++) {
+        cm_buf_printf(out, "\n  key ");
+        cm_expr_print(f->key[i], out);
+    }
+    put_domains(f->domain, f->keys, out);
+    for (size_t i = 0; i < f->outputs; i++) {
+        cm_buf_printf(out, "\n  output ");
+        cm_expr_print(f->output[i], out);
+    }
+    if (f->filter != NULL) {
+        cm_buf_printf(out, "\n  where ");
+        cm_expr_print(f->filter, out);
+    }
+    cm_buf_printf(out, "\n  sql ");
+    cm_fragment_sql(f, CM_DIALECT_POSTGRES, "t", out);
+    cm_buf_printf(out, "\n");
+}
+
+static void put_order(const cm_order *order, size_t count, cm_buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        cm_buf_printf(out, " order %u%s%s", order[i].target, order[i].descending ? " desc" : "",
+                      order[i].nulls_first ? " nulls_first" : "");
+    }
+}
+
+static void put_columns(const cm_plan_node *node, cm_buf *out)
+{
+    static const char *const kinds[] = {"number", "text", "digest"};
+
+    for (size_t i = 0; i < node->cols; i++) {
+        const cm_plan_col *col = &node->col[i];
+        cm_buf_printf(out, "  col ");
+        put_quoted(col->name, out);
+        cm_buf_printf(out, " ");
+        put_type(&col->type, out);
+        cm_buf_printf(out, " %s", kinds[col->enc.kind]);
+        if (col->enc.kind == CM_ENC_NUMBER) {
+            put_range(col->range, out);
+        }
+        cm_buf_printf(out, " planes %u%s", col->enc.planes, col->enc.nullable ? " null" : "");
+        if (node->combine != NULL) {
+            cm_buf_printf(out, " combine %d", (int)node->combine[i]);
+        }
+        if (node->expr != NULL) {
+            cm_buf_printf(out, " = ");
+            cm_expr_print(node->expr[i], out);
+        }
+        cm_buf_printf(out, "\n");
+    }
+}
+
+static void put_node(const cm_plan_node *node, cm_buf *out)
+{
+    static const char *const ops[] = {"input",      "concat", "combine",   "filter",
+                                      "project",    "join",   "aggregate", "group_domain",
+                                      "group_sort", "sort",   "limit"};
+
+    cm_buf_printf(out, "node %u %s rows %llu", node->number, ops[node->op],
+                  (unsigned long long)node->rows);
+    for (size_t i = 0; i < node->children; i++) {
+        cm_buf_printf(out, " child %u", node->child[i]->number);
+    }
+    if (node->op == CM_PLAN_JOIN) {
+        cm_buf_printf(out, " kind %d", (int)node->join.kind);
+        put_list("unique", node->join.unique_key, node->join.keys, out);
+        put_list("other", node->join.other_key, node->join.keys, out);
+        put_list("payload", node->join.payload, node->join.payloads, out);
+    }
+    if (node->key != NULL) {
+        put_list("key", node->key, node->keys, out);
+    }
+    put_domains(node->domain, node->keys, out);
+    for (size_t i = 0; i < node->aggs; i++) {
+        const cm_plan_agg *agg = &node->agg[i];
+        cm_buf_printf(out, " %s(%d%s)", agg->any ? "any" : aggregate_name(agg->aggregate), agg->col,
+                      agg->distinct ? " distinct" : "");
+    }
+    put_order(node->order, node->orders, out);
+    if (node->op == CM_PLAN_LIMIT) {
+        cm_buf_printf(out, " offset %llu limit %llu", (unsigned long long)node->offset,
+                      (unsigned long long)node->limit);
+    }
+    cm_buf_printf(out, "\n");
+    if (node->condition != NULL) {
+        cm_buf_printf(out, "  condition ");
+        cm_expr_print(node->condition, out);
+        cm_buf_printf(out, "\n");
+    }
+    if (node->fragment != NULL) {
+        put_fragment(node->fragment, out);
+    }
+    put_columns(node, out);
+}
+
+void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_settings *settings,
+                   cm_buf *out)
+{
+    cm_buf_printf(out, "comity plan 1\nfederation ");
+    put_quoted(schema->federation, out);
+    cm_buf_printf(out, " protocol ");
+    put_quoted(schema->protocol, out);
+    cm_buf_printf(out, "\nsettings pushdown %d domain_max %u rtt_us %.0f bytes_per_second %.0f\n",
+                  settings->pushdown, settings->domain_max, settings->rtt_seconds * 1e6,
+                  settings->bytes_per_second);
+    for (size_t i = 0; i < plan->participants; i++) {
+        cm_buf_printf(out, "%s ", i < plan->parties ? "party" : "participant");
+        put_quoted(plan->participant[i], out);
+        cm_buf_printf(out, "%s\n", i == plan->coordinator ? " coordinator" : "");
+    }
+    for (size_t i = 0; i < plan->nodes; i++) {
+        put_node(plan->node[i], out);
+    }
+    cm_buf_printf(out, "answer node %u%s min_rows %u", plan->root->number,
+                  plan->shuffle_output ? " shuffled" : "", plan->min_rows);
+    for (size_t i = 0; i < plan->outputs; i++) {
+        cm_buf_printf(out, " %u ", plan->output[i]);
+        put_quoted(plan->output_name[i], out);
+    }
+    put_order(plan->order, plan->orders, out);
+    for (size_t i = 0; i < plan->disclosures; i++) {
+        cm_buf_printf(out, "\ndiscloses to ");
+        put_quoted(plan->disclosure[i].to, out);
+        cm_buf_printf(out, " ");
+        put_quoted(plan->disclosure[i].what, out);
+    }
+    cm_buf_printf(out, "\n");
+}

@@ -1,0 +1,369 @@
+/*
+ * Every use of every column is classed by the label that it needs, and compared with the label that
+ * the owner gave.
+ *
+ * A block (one SELECT) is visible when its rows are rows of the answer: the outermost one, and
+ * those below visible blocks without grouping.  In a visible block without grouping each row is
+ * shown, so whatever decided about a row shows with it: conditions and join columns need 'reveal'
+ * like the targets.  Below a grouping, conditions need 'filter', equalities of two columns 'join',
+ * and what is aggregated 'aggregate'.  Keys of a visible grouping need 'group'.  A column of a
+ * subquery stands for the expression behind it, with the use that is made of it outside.
+ */
+#include "sql/policy.h"
+
+#include <string.h>
+
+typedef struct checker {
+    const char *requester;
+    const char *owner; /* NULL: all */
+    uint32_t min_rows; /* strictest so far */
+    cm_status status;
+    cm_diag *diag;
+} checker;
+
+static void use_target(checker *c, const cm_query *query, unsigned target, cm_label_kind need);
+
+/* ---- refusing ---- */
+
+static bool is_plain_name(const char *name)
+{
+    bool plain = (*name >= 'a' && *name <= 'z') || *name == '_';
+
+    for (; *name != 0; name++) {
+        plain = plain &&
+                ((*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9') || *name == '_');
+    }
+    return plain;
+}
+
+static void put_name(cm_buf *out, const char *name)
+{
+    if (is_plain_name(name)) {
+        cm_buf_printf(out, "%s", name);
+        return;
+    }
+    cm_buf_put_u8(out, '"');
+    for (; *name != 0; name++) {
+        if (*name == '"') {
+            cm_buf_put_u8(out, '"');
+        }
+        cm_buf_put_u8(out, (uint8_t)*name);
+    }
+    cm_buf_put_u8(out, '"');
+}
+
+static const char *use_text(cm_label_kind need)
+{
+    switch (need) {
+    case CM_LABEL_PRIVATE:
+    case CM_LABEL_JOIN:
+        return "may not be used";
+    case CM_LABEL_FILTER:
+        return "may not be used in a condition";
+    case CM_LABEL_AGGREGATE:
+        return "may not be used in an aggregate";
+    case CM_LABEL_GROUP:
+        return "may not be shown, not even for groups";
+    case CM_LABEL_REVEAL:
+        break;
+    }
+    return "may not be shown row by row";
+}
+
+static void start_refusal(checker *c, int position, const char *owner)
+{
+    if (c->diag != NULL && c->diag->status == CM_OK) {
+        c->diag->position = position;
+    }
+    c->status = CM_EDENIED;
+    cm_diag_party(c->diag, owner);
+}
+
+static void refuse_column(checker *c, const cm_org_table *table, const cm_column *col,
+                          cm_label_kind need, int position)
+{
+    cm_buf has = {0}, wants = {0}, hint = {0};
+
+    start_refusal(c, position, table->org);
+    cm_label_print(col->label, &has);
+    cm_label_print((cm_label){need, need == CM_LABEL_AGGREGATE || need == CM_LABEL_GROUP
+                                        ? col->label.min_rows
+                                        : 0},
+                   &wants);
+    cm_status st = cm_fail(c->diag, CM_EDENIED, CM_SQL_DENIED, "column %s.%s.%s %s", table->org,
+                           table->name, col->name, use_text(need));
+    c->status = st;
+    cm_diag_detail(c->diag, "Its label is '%s'; this use needs '%s'. %s decides.",
+                   cm_buf_text(&has), cm_buf_text(&wants), table->org);
+    cm_buf_printf(&hint, "On %s's node: SECURITY LABEL FOR comity ON COLUMN ", table->org);
+    put_name(&hint, table->name);
+    cm_buf_printf(&hint, ".");
+    put_name(&hint, col->name);
+    cm_buf_printf(&hint, " IS '%s';", cm_buf_text(&wants));
+    cm_diag_hint(c->diag, "%s", cm_buf_text(&hint));
+    cm_buf_free(&has);
+    cm_buf_free(&wants);
+    cm_buf_free(&hint);
+}
+
+static void refuse_org(checker *c, const cm_org_table *table, int position)
+{
+    start_refusal(c, position, table->org);
+    c->status = cm_fail(c->diag, CM_EDENIED, CM_SQL_DENIED,
+                        "org may not be shown row by row: it would name the owner of each row");
+    cm_diag_detail(c->diag, "The pseudo-column org counts as labelled 'group'.");
+    cm_diag_hint(c->diag, "Group by org, or ask one organisation's table.");
+}
+
+static void refuse_table(checker *c, const cm_org_table *table)
+{
+    cm_buf hint = {0};
+
+    start_refusal(c, 0, table->org);
+    c->status = cm_fail(c->diag, CM_EDENIED, CM_SQL_DENIED, "permission denied for table %s.%s",
+                        table->org, table->name);
+    cm_diag_detail(c->diag, "%s has not granted SELECT on it to %s.", table->org, c->requester);
+    cm_buf_printf(&hint, "On %s's node: GRANT SELECT ON ", table->org);
+    put_name(&hint, table->name);
+    cm_buf_printf(&hint, " TO ");
+    put_name(&hint, c->requester);
+    cm_buf_printf(&hint, ";");
+    cm_diag_hint(c->diag, "%s", cm_buf_text(&hint));
+    cm_buf_free(&hint);
+}
+
+/* ---- columns ---- */
+
+static bool decides(const checker *c, const cm_org_table *table)
+{
+    return c->owner == NULL || strcmp(c->owner, table->org) == 0;
+}
+
+static void require(checker *c, const cm_relation *relation, const cm_expr *column,
+                    cm_label_kind need)
+{
+    for (size_t t = 0; t < relation->tables && c->status == CM_OK; t++) {
+        const cm_org_table *table = relation->table[t];
+        if (column->index >= table->cols) {
+            if (need > CM_LABEL_GROUP && decides(c, table)) {
+                refuse_org(c, table, column->position);
+            }
+            continue;
+        }
+        const cm_column *col = &table->col[column->index];
+        if (col->label.min_rows > c->min_rows) {
+            c->min_rows = col->label.min_rows;
+        }
+        if (col->label.kind < need && decides(c, table)) {
+            refuse_column(c, table, col, need, column->position);
+        }
+    }
+}
+
+static unsigned target_of(const cm_query *query, unsigned column)
+{
+    for (unsigned t = 0; t < query->targets; t++) {
+        if (!query->target[t].hidden && column-- == 0) {
+            return t;
+        }
+    }
+    CM_ASSERT(false && "column of a subquery");
+}
+
+static void use_column(checker *c, const cm_query *query, const cm_expr *column, cm_label_kind need)
+{
+    const cm_relation *relation = &query->relation[column->rel];
+
+    if (relation->derived != NULL) {
+        use_target(c, relation->derived, target_of(relation->derived, column->index), need);
+    } else {
+        require(c, relation, column, need);
+    }
+}
+
+/* ---- expressions over rows ---- */
+
+static bool is_condition(cm_expr_op op)
+{
+    return (op >= CM_X_EQ && op <= CM_X_IN) || op == CM_X_LIKE;
+}
+
+static void use_row(checker *c, const cm_query *query, const cm_expr *expr, cm_label_kind need)
+{
+    if (expr->op == CM_X_COLUMN) {
+        use_column(c, query, expr, need);
+        return;
+    }
+    if (need == CM_LABEL_AGGREGATE && is_condition(expr->op)) {
+        need = CM_LABEL_FILTER; /* decides about a value below an aggregate, is none itself */
+    }
+    for (size_t i = 0; i < expr->args; i++) {
+        use_row(c, query, expr->arg[i], need);
+    }
+}
+
+/* A column but for casts. */
+static const cm_expr *bare(const cm_expr *expr)
+{
+    while (expr->op == CM_X_CAST || expr->op == CM_X_RESCALE) {
+        expr = expr->arg[0];
+    }
+    return expr->op == CM_X_COLUMN ? expr : NULL;
+}
+
+static void use_condition(checker *c, const cm_query *query, const cm_expr *expr, bool shown)
+{
+    if (expr == NULL) {
+        return;
+    }
+    if (shown) {
+        use_row(c, query, expr, CM_LABEL_REVEAL);
+        return;
+    }
+    if (expr->op == CM_X_AND) {
+        for (size_t i = 0; i < expr->args; i++) {
+            use_condition(c, query, expr->arg[i], shown);
+        }
+        return;
+    }
+    const cm_expr *left = expr->op == CM_X_EQ ? bare(expr->arg[0]) : NULL;
+    const cm_expr *right = expr->op == CM_X_EQ ? bare(expr->arg[1]) : NULL;
+    bool joins = left != NULL && right != NULL && left->rel != right->rel;
+    use_row(c, query, expr, joins ? CM_LABEL_JOIN : CM_LABEL_FILTER);
+}
+
+/* ---- expressions over groups ---- */
+
+static bool is_key(const cm_query *query, const cm_expr *expr)
+{
+    for (size_t i = 0; i < query->groups; i++) {
+        if (cm_expr_equal(query->group[i], expr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Equality alone for a bare column; the value of an expression has to be looked at. */
+static cm_label_kind need_equality(const cm_expr *expr)
+{
+    return bare(expr) != NULL ? CM_LABEL_JOIN : CM_LABEL_FILTER;
+}
+
+static void use_group(checker *c, const cm_query *query, const cm_expr *expr, cm_label_kind need)
+{
+    if (is_key(query, expr)) {
+        use_row(c, query, expr, need > CM_LABEL_GROUP ? CM_LABEL_GROUP : need);
+        return;
+    }
+    if (expr->op == CM_X_AGG) {
+        for (size_t i = 0; i < expr->args; i++) {
+            bool counts = expr->distinct && expr->aggregate == CM_AGGREGATE_COUNT;
+            use_row(c, query, expr->arg[i],
+                    counts ? need_equality(expr->arg[i]) : CM_LABEL_AGGREGATE);
+        }
+        use_condition(c, query, expr->filter, false);
+        return;
+    }
+    for (size_t i = 0; i < expr->args; i++) {
+        use_group(c, query, expr->arg[i], need);
+    }
+}
+
+static void use_target(checker *c, const cm_query *query, unsigned target, cm_label_kind need)
+{
+    const cm_expr *expr = query->target[target].expr;
+
+    if (query->grouped) {
+        use_group(c, query, expr, need);
+    } else {
+        use_row(c, query, expr, need);
+    }
+}
+
+/* ---- blocks ---- */
+
+static void check_grants(checker *c, const cm_relation *relation)
+{
+    for (size_t t = 0; t < relation->tables && c->status == CM_OK; t++) {
+        const cm_org_table *table = relation->table[t];
+        bool granted = strcmp(table->org, c->requester) == 0;
+        for (size_t i = 0; i < table->grants; i++) {
+            granted = granted || strcmp(table->granted_to[i], c->requester) == 0 ||
+                      strcmp(table->granted_to[i], "public") == 0;
+        }
+        if (!granted && decides(c, table)) {
+            refuse_table(c, table);
+        }
+    }
+}
+
+static void check_from(checker *c, const cm_query *query, const cm_from *from, bool shown)
+{
+    if (from == NULL || from->kind == CM_FROM_RELATION) {
+        return;
+    }
+    check_from(c, query, from->left, shown);
+    check_from(c, query, from->right, shown);
+    use_condition(c, query, from->on, shown);
+}
+
+/* What a block does with columns whoever reads its targets. */
+static void check_block(checker *c, const cm_query *query, bool visible)
+{
+    bool shown = visible && !query->grouped;
+
+    for (size_t i = 0; i < query->relations; i++) {
+        if (query->relation[i].derived != NULL) {
+            check_block(c, query->relation[i].derived, shown);
+        } else {
+            check_grants(c, &query->relation[i]);
+        }
+    }
+    check_from(c, query, query->from, shown);
+    use_condition(c, query, query->where, shown);
+    for (size_t i = 0; i < query->groups; i++) {
+        use_row(c, query, query->group[i],
+                visible ? CM_LABEL_GROUP : need_equality(query->group[i]));
+    }
+    if (query->having != NULL) {
+        use_group(c, query, query->having, CM_LABEL_FILTER);
+    }
+    for (size_t i = 0; i < query->orders; i++) { /* which rows come first shows */
+        if (query->has_limit || query->target[query->order[i].target].hidden) {
+            use_target(c, query, query->order[i].target, shown ? CM_LABEL_REVEAL : CM_LABEL_FILTER);
+        }
+    }
+    if (query->distinct) {
+        for (unsigned t = 0; t < query->targets; t++) {
+            use_target(c, query, t, visible ? CM_LABEL_REVEAL : CM_LABEL_JOIN);
+        }
+    }
+}
+
+static void check_query(checker *c, const cm_query *query)
+{
+    check_block(c, query, true);
+    for (unsigned t = 0; t < query->targets; t++) {
+        use_target(c, query, t, CM_LABEL_REVEAL);
+    }
+}
+
+cm_status cm_policy_check(const cm_query *query, const cm_schema *schema, const char *requester,
+                          const char *owner, cm_diag *diag)
+{
+    checker c = {.requester = requester, .owner = owner, .diag = diag};
+
+    (void)schema; /* the query's relations hold the tables */
+    check_query(&c, query);
+    return c.status;
+}
+
+uint32_t cm_policy_min_rows(const cm_query *query, const cm_schema *schema)
+{
+    checker c = {.requester = "", .owner = ""}; /* nobody decides: only K is looked for */
+
+    (void)schema;
+    check_query(&c, query);
+    return c.min_rows;
+}
