@@ -1,0 +1,116 @@
+/* Every operator of table/table.h.  Column 1 of a secret table may be NULL. */
+#include "oblivious/cases.h"
+
+#include "table/table.h"
+
+static const unsigned KEY_VALUE[] = {7, 12, 0};
+
+/* Enough rows for more than one level of pivots. */
+enum { SORT_ROWS = 700 };
+
+static void run_sort(oblivious_party *p)
+{
+    static const cm_sort_key keys[] = {{.col = 1, .descending = true}, {.col = 0}};
+    cm_table t = secret_table(p, SORT_ROWS, KEY_VALUE);
+
+    check(cm_table_sort(p->mpc, &t, keys, 2, true, p->arena, p->scratch));
+    check_table(&t);
+}
+
+static void run_partition(oblivious_party *p)
+{
+    cm_table t = secret_table(p, ROWS, KEY_VALUE);
+
+    check(cm_table_partition(p->mpc, &t, secret_bits(p, 1, ROWS), p->arena, p->scratch));
+    check_table(&t);
+}
+
+static void run_rows(oblivious_party *p)
+{
+    cm_table parts[] = {secret_table(p, 3, KEY_VALUE), secret_table(p, ROWS, KEY_VALUE)};
+    cm_table all = cm_table_concat(p->mpc, parts, 2, p->arena), head;
+
+    check(cm_table_filter(p->mpc, &all, secret_bits(p, 1, all.rows), p->scratch));
+    check(cm_table_shuffle(p->mpc, &all, p->scratch));
+    check(cm_table_head(p->mpc, &all, 5, p->arena, &head));
+    check_table(&head);
+}
+
+static void run_join(oblivious_party *p)
+{
+    static const unsigned key[] = {0}, payload[] = {1};
+    cm_table unique = secret_table(p, 20, KEY_VALUE), other = secret_table(p, ROWS, KEY_VALUE);
+
+    for (cm_join_kind kind = CM_JOIN_INNER; kind <= CM_JOIN_ANTI; kind++) {
+        bool carries = kind == CM_JOIN_INNER || kind == CM_JOIN_LEFT;
+        cm_join_spec spec = {.kind = kind,
+                             .keys = 1,
+                             .unique_key = key,
+                             .other_key = key,
+                             .payload_cols = carries ? 1 : 0,
+                             .payload = payload};
+        cm_table joined;
+        check(cm_table_join_unique(p->mpc, &unique, &other, &spec, p->arena, &joined, p->scratch));
+        check_table(&joined);
+        check_bits(joined.valid);
+    }
+}
+
+static const cm_agg AGGREGATES[] = {
+    {CM_AGG_COUNT_ROWS, 0, 8}, {CM_AGG_COUNT, 1, 8}, {CM_AGG_SUM, 1, 20},
+    {CM_AGG_MIN, 1, 12},       {CM_AGG_MAX, 0, 7},
+};
+
+static void run_aggregate(oblivious_party *p)
+{
+    cm_table t = secret_table(p, ROWS, KEY_VALUE), one;
+
+    check(cm_table_aggregate(p->mpc, &t, AGGREGATES, CM_COUNT(AGGREGATES), p->arena, &one,
+                             p->scratch));
+    check_table(&one);
+}
+
+static void run_group_domain(oblivious_party *p)
+{
+    static const unsigned planes[] = {2, 12, 0}, key[] = {0};
+    static const cm_u128 domain[] = {0, 1, 2};
+    cm_table t = secret_table(p, ROWS, planes), groups;
+    cm_agg aggs[CM_COUNT(AGGREGATES)];
+
+    for (size_t i = 0; i < CM_COUNT(aggs); i++) {
+        aggs[i] = AGGREGATES[i];
+        aggs[i].planes = aggs[i].kind == CM_AGG_MAX ? planes[0] : aggs[i].planes;
+    }
+    check(cm_table_group_domain(p->mpc, &t, key, 1, domain, CM_COUNT(domain), aggs, CM_COUNT(aggs),
+                                p->arena, &groups, p->scratch));
+    check_table(&groups);
+    check_bits(groups.valid);
+}
+
+static void run_group_sort(oblivious_party *p)
+{
+    static const unsigned key[] = {1}, both[] = {1, 0};
+    cm_agg aggs[CM_COUNT(AGGREGATES) + 1];
+    cm_table t = secret_table(p, ROWS, KEY_VALUE), groups;
+
+    for (size_t i = 0; i < CM_COUNT(AGGREGATES); i++) {
+        aggs[i] = AGGREGATES[i];
+    }
+    aggs[CM_COUNT(AGGREGATES)] = (cm_agg){CM_AGG_COUNT_DISTINCT, 0, 8};
+    check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), p->arena, &groups,
+                              p->scratch));
+    check_table(&groups);
+    check(cm_table_group_sort(p->mpc, &t, both, 2, 10, aggs, 3, p->arena, &groups, p->scratch));
+    check_table(&groups);
+}
+
+const oblivious_case table_cases[] = {
+    {"table: sort", run_sort},
+    {"table: partition", run_partition},
+    {"table: filter, shuffle, head", run_rows},
+    {"table: join", run_join},
+    {"table: aggregate", run_aggregate},
+    {"table: group by domain", run_group_domain},
+    {"table: group by sort", run_group_sort},
+};
+const size_t table_cases_count = CM_COUNT(table_cases);
