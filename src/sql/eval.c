@@ -51,7 +51,7 @@ static cm_status check_cast(const cm_type *type, cm_i128 value, cm_diag *diag)
     bool integer =
         type->kind == CM_TYPE_INT2 || type->kind == CM_TYPE_INT4 || type->kind == CM_TYPE_INT8;
 
-    if (integer || (type->kind == CM_TYPE_NUMERIC && type->precision > 0)) {
+    if (integer || (type->kind == CM_TYPE_NUMERIC && type->precision > 0 && !type->quotient)) {
         cm_range range = cm_type_range(type);
         if (value < range.lo || value > range.hi) {
             return cm_fail(diag, CM_ERANGE, CM_SQL_RANGE, "%s",

@@ -289,13 +289,14 @@ static cm_range range_extreme(cm_expr_op op, const cm_expr *const *args, size_t 
     return range;
 }
 
-/* Integers and numerics of declared precision are checked when evaluated. */
+/* Integers and numerics of declared precision are checked when evaluated; of a quotient, precision
+ * is a number of digits to show. */
 static bool range_cast(const cm_type *type, cm_range a, cm_range *ret)
 {
     cm_range own = a;
 
     if (type->kind == CM_TYPE_INT2 || type->kind == CM_TYPE_INT4 || type->kind == CM_TYPE_INT8 ||
-        (type->kind == CM_TYPE_NUMERIC && type->precision > 0)) {
+        (type->kind == CM_TYPE_NUMERIC && type->precision > 0 && !type->quotient)) {
         own = cm_type_range(type);
     }
     ret->lo = a.lo > own.lo ? a.lo : own.lo;

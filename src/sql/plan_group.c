@@ -878,7 +878,10 @@ static cm_status average(grouping *g, const aggregate_use *use, const cm_expr **
     int from = sum->type.scale, want = use->agg->type.scale;
     int least = want < CM_PLAN_QUOTIENT_DIGITS ? want : CM_PLAN_QUOTIENT_DIGITS;
     int digits = quotient_digits(sum->range, from, want < from ? from : want);
-    cm_type type = {.kind = CM_TYPE_NUMERIC, .scale = digits, .quotient = true};
+    cm_type type = use->agg->type;
+
+    type.scale = digits;
+    type.quotient = true;
 
     if (digits < least || digits < from) {
         if (g->pl->diag != NULL && g->pl->diag->status == CM_OK) {
