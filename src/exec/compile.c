@@ -103,8 +103,8 @@ static cm_status compile_comparison(cm_compiler *c, const cm_expr *expr, cm_wire
                                     cm_cval *ret)
 {
     cm_circuit *k = c->circuit;
-    cm_cval a;
-    cm_cval b;
+    cm_cval a = {0};
+    cm_cval b = {0};
     cm_status st = compile_pair(c, expr, active, &a, &b);
     if (st != CM_OK) {
         return st;
@@ -138,7 +138,7 @@ static cm_status compile_and_or(cm_compiler *c, const cm_expr *expr, cm_wire act
     cm_wire all = CM_WIRE_1; /* all true (AND) or all false (OR) */
     cm_wire one = CM_WIRE_0; /* one false (AND) or one true (OR) */
     for (size_t i = 0; i < expr->args; i++) {
-        cm_cval x;
+        cm_cval x = {0};
         /* What follows a deciding argument is not evaluated: b <> 0 AND a / b > 1 is safe. */
         cm_wire open = cm_gate_and(k, active, cm_gate_not(k, one));
         cm_status st = compile(c, expr->arg[i], open, &x);
@@ -158,12 +158,12 @@ static cm_status compile_and_or(cm_compiler *c, const cm_expr *expr, cm_wire act
 static cm_status compile_in(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
 {
     cm_circuit *k = c->circuit;
-    cm_cval x;
+    cm_cval x = {0};
     cm_status st = compile(c, expr->arg[0], active, &x);
     cm_wire found = CM_WIRE_0;
     cm_wire unknown = CM_WIRE_0;
     for (size_t i = 1; st == CM_OK && i < expr->args; i++) {
-        cm_cval item;
+        cm_cval item = {0};
         cm_cval left = x;
         st = compile(c, expr->arg[i], cm_gate_and(k, active, cm_gate_not(k, found)), &item);
         if (st == CM_OK) {
@@ -197,7 +197,7 @@ static cm_status compile_case(cm_compiler *c, const cm_expr *expr, cm_wire activ
     taken = CM_NEW(&arena, cm_wire, branches + 1);
     cm_wire open = active;
     for (size_t i = 0; st == CM_OK && i < branches; i++) {
-        cm_cval when;
+        cm_cval when = {0};
         st = compile(c, expr->arg[2 * i], open, &when);
         if (st == CM_OK) {
             taken[i] = cm_compile_is_true(c, &when);
@@ -218,13 +218,13 @@ static cm_status compile_case(cm_compiler *c, const cm_expr *expr, cm_wire activ
 static cm_status compile_coalesce(cm_compiler *c, const cm_expr *expr, cm_wire active, size_t first,
                                   cm_cval *ret)
 {
-    cm_cval x;
+    cm_cval x = {0};
     cm_status st = compile(c, expr->arg[first], active, &x);
     if (st != CM_OK || first + 1 == expr->args) {
         *ret = x;
         return st;
     }
-    cm_cval rest;
+    cm_cval rest = {0};
     st = compile_coalesce(c, expr, cm_gate_and(c->circuit, active, x.null), first + 1, &rest);
     if (st == CM_OK) {
         *ret = cm_compile_choose(c, x.null, &rest, &x, expr->range);
@@ -234,10 +234,10 @@ static cm_status compile_coalesce(cm_compiler *c, const cm_expr *expr, cm_wire a
 
 static cm_status compile_extreme(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
 {
-    cm_cval best;
+    cm_cval best = {0};
     cm_status st = compile(c, expr->arg[0], active, &best);
     for (size_t i = 1; st == CM_OK && i < expr->args; i++) {
-        cm_cval next;
+        cm_cval next = {0};
         st = compile(c, expr->arg[i], active, &next);
         if (st == CM_OK) {
             cm_range range = expr->range;
@@ -254,8 +254,8 @@ static cm_status compile_extreme(cm_compiler *c, const cm_expr *expr, cm_wire ac
 static cm_status compile_nullif(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
 {
     cm_circuit *k = c->circuit;
-    cm_cval a;
-    cm_cval b;
+    cm_cval a = {0};
+    cm_cval b = {0};
     cm_status st = compile_pair(c, expr, active, &a, &b);
     if (st == CM_OK) {
         cm_wire equal = cm_gate_and(k, cm_compile_equal(c, &a, &b), cm_gate_not(k, b.null));
@@ -283,7 +283,7 @@ static cm_status compile_rescale(cm_compiler *c, const cm_expr *expr, const cm_c
 static cm_status compile_unary(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
 {
     cm_circuit *k = c->circuit;
-    cm_cval a;
+    cm_cval a = {0};
     cm_status st = compile(c, expr->arg[0], active, &a);
     if (st != CM_OK) {
         return st;
@@ -325,8 +325,8 @@ static cm_status compile_unary(cm_compiler *c, const cm_expr *expr, cm_wire acti
 
 static cm_status compile_binary(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
 {
-    cm_cval a;
-    cm_cval b;
+    cm_cval a = {0};
+    cm_cval b = {0};
     cm_status st = compile_pair(c, expr, active, &a, &b);
     if (st != CM_OK) {
         return st;

@@ -144,10 +144,9 @@ static cm_status run_fragment(cm_exec *x, reader *r)
     bool *used = calloc(f->table->cols, sizeof *used);
     cm_status st = sources->find(sources->arg, f->table, &source, &table, x->diag);
 
-    if (st == CM_OK && (is_text == NULL || used == NULL)) {
+    if (is_text == NULL || used == NULL) {
         st = cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
-    }
-    if (st == CM_OK) {
+    } else if (st == CM_OK) {
         for (size_t i = 0; i < f->table->cols; i++) {
             used[i] = true;
         }

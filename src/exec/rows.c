@@ -9,7 +9,7 @@ cm_status cm_exec_filter(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     cm_rowwise r;
     cm_rowwise_init(&r, x, child->cols, &scratch);
     cm_rowwise_inputs_of(&r, child, &node->condition, 1, &scratch);
-    cm_cval condition;
+    cm_cval condition = {0};
     cm_status st = cm_compile_expr(&r.compiler, node->condition, CM_WIRE_1, &condition);
     if (st == CM_OK) {
         cm_circuit_output_wire(r.compiler.circuit, cm_compile_is_true(&r.compiler, &condition));
@@ -64,7 +64,7 @@ cm_status cm_exec_project(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     cm_status st = CM_OK;
     for (size_t i = 0; st == CM_OK && i < node->cols; i++) {
         if (!is_passed_on(node, i)) {
-            cm_cval value;
+            cm_cval value = {0};
             st = cm_compile_expr(&r.compiler, node->expr[i], CM_WIRE_1, &value);
             if (st == CM_OK) {
                 cm_compile_output(&r.compiler, &value, &node->col[i].enc, node->col[i].range);

@@ -152,7 +152,8 @@ cm_status cm_scram_final(cm_scram *scram, const char *message, char ret_reply[st
         return cm_fail(diag, CM_EDENIED, "28P01", "password authentication failed");
     }
     cm_hash server = cm_hmac_sha256(scram->verifier.server_key, 32, auth, (size_t)auth_chars);
-    memcpy(ret_reply, "v=", 2);
+    ret_reply[0] = 'v';
+    ret_reply[1] = '=';
     (void)cm_base64_encode(server.bytes, sizeof server.bytes, ret_reply + 2, 62);
     return CM_OK;
 }
