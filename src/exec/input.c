@@ -131,6 +131,35 @@ static cm_status fill_groups(reader *r)
     return st;
 }
 
+typedef struct marks {
+    bool *used;
+    size_t cols;
+} marks;
+
+static bool mark_column(const cm_expr *expr, void *arg)
+{
+    const marks *m = arg;
+    if (expr->op == CM_X_COLUMN && expr->index < m->cols) { /* not the pseudo-column org */
+        m->used[expr->index] = true;
+    }
+    return true;
+}
+
+/* Only columns that go into the fragment have to keep their promises. */
+static void mark_used(const cm_fragment *f, bool *used)
+{
+    marks m = {used, f->table->cols};
+    if (f->filter != NULL) {
+        (void)cm_expr_walk(f->filter, mark_column, &m);
+    }
+    for (size_t i = 0; i < f->outputs; i++) {
+        (void)cm_expr_walk(f->output[i], mark_column, &m);
+    }
+    for (size_t i = 0; i < f->keys; i++) {
+        (void)cm_expr_walk(f->key[i], mark_column, &m);
+    }
+}
+
 static cm_status run_fragment(cm_exec *x, reader *r)
 {
     const cm_fragment *f = r->node->fragment;
@@ -147,9 +176,7 @@ static cm_status run_fragment(cm_exec *x, reader *r)
     if (is_text == NULL || used == NULL) {
         st = cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     } else if (st == CM_OK) {
-        for (size_t i = 0; i < f->table->cols; i++) {
-            used[i] = true;
-        }
+        mark_used(f, used);
         for (size_t i = 0; i < r->node->cols; i++) {
             is_text[r->key_cols + i] = r->node->col[i].type.kind == CM_TYPE_TEXT;
         }
