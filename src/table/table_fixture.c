@@ -264,22 +264,81 @@ plain fixture_run(cm_protocol protocol, uint64_t seed, cm_trace **traces, const 
     return run.result;
 }
 
-bool fixture_same_trace(const plain *a, const plain *b, size_t tables, fixture_op op,
-                        const void *arg, cm_arena *keep)
-{
-    cm_trace *trace[2][3];
-    bool same = true;
+/* ---- traces -------------------------------------------------------------------------------- */
 
-    for (size_t side = 0; side < 2; side++) {
-        for (size_t i = 0; i < 3; i++) {
-            trace[side][i] = cm_trace_new();
+typedef enum pattern {
+    PATTERN_EQUAL,
+    PATTERN_ASCENDING,
+    PATTERN_DESCENDING,
+    PATTERN_RANDOM,
+    PATTERNS
+} pattern;
+
+static cm_u128 pattern_value(pattern which, size_t row, size_t rows, cm_rng *rng)
+{
+    const cm_u128 by_pattern[PATTERNS] = {
+        [PATTERN_EQUAL] = 5,
+        [PATTERN_ASCENDING] = row,
+        [PATTERN_DESCENDING] = rows - row,
+        [PATTERN_RANDOM] = (cm_u128)cm_rng_next(rng) << 64 | cm_rng_next(rng),
+    };
+
+    return by_pattern[which];
+}
+
+/* Nothing NULL and all valid, or all NULL and nothing valid, or some. */
+static plain plain_patterned(cm_arena *arena, const plain *like, pattern which, cm_rng *rng)
+{
+    plain_spec spec[PLAIN_COLS_MAX];
+    bool none = which == PATTERN_DESCENDING, some = which == PATTERN_RANDOM;
+
+    for (unsigned i = 0; i < like->cols; i++) {
+        spec[i] = (plain_spec){like->col[i].planes, like->col[i].nullable, 0};
+    }
+    plain p = plain_new(arena, like->rows, like->cols, spec);
+    for (size_t r = 0; r < p.rows; r++) {
+        p.valid[r] = some ? cm_rng_below(rng, 2) != 0 : !none;
+        for (unsigned i = 0; i < p.cols; i++) {
+            plain_col *c = &p.col[i];
+            c->value[r] = pattern_value(which, r, p.rows, rng) & plain_mask(c->planes);
+            c->null[r] = c->nullable && (some ? cm_rng_below(rng, 2) != 0 : none);
         }
-        fixture_run(CM_PROTOCOL_REP3, 7, trace[side], side == 0 ? a : b, tables, op, arg, keep);
+    }
+    return p;
+}
+
+static void record_traces(const plain *like, size_t tables, pattern which, fixture_op op,
+                          const void *arg, cm_trace **trace, cm_arena *keep)
+{
+    plain in[TABLES_MAX];
+    cm_rng rng = {which};
+
+    for (size_t i = 0; i < tables; i++) {
+        in[i] = plain_patterned(keep, &like[i], which, &rng);
     }
     for (size_t i = 0; i < 3; i++) {
-        same = same && cm_trace_frames(trace[0][i]) > 0 && cm_trace_equal(trace[0][i], trace[1][i]);
-        cm_trace_free(trace[0][i]);
-        cm_trace_free(trace[1][i]);
+        trace[i] = cm_trace_new();
+    }
+    fixture_run(CM_PROTOCOL_REP3, 70 + which, trace, in, tables, op, arg, keep);
+}
+
+bool fixture_same_traces(const plain *like, size_t tables, fixture_op op, const void *arg,
+                         cm_arena *keep)
+{
+    cm_trace *first[3], *trace[3];
+    bool same = true;
+
+    CM_ASSERT(tables <= TABLES_MAX);
+    record_traces(like, tables, PATTERN_EQUAL, op, arg, first, keep);
+    for (pattern which = PATTERN_ASCENDING; which < PATTERNS; which++) {
+        record_traces(like, tables, which, op, arg, trace, keep);
+        for (size_t i = 0; i < 3; i++) {
+            same = same && cm_trace_frames(trace[i]) > 0 && cm_trace_equal(first[i], trace[i]);
+            cm_trace_free(trace[i]);
+        }
+    }
+    for (size_t i = 0; i < 3; i++) {
+        cm_trace_free(first[i]);
     }
     return same;
 }

@@ -48,9 +48,12 @@ typedef cm_status (*fixture_op)(cm_mpc *mpc, cm_table *in, const void *arg, cm_a
 /* Runs op at all parties (one for clear, three for rep3); asserts success; party 0's result. */
 plain fixture_run(cm_protocol protocol, uint64_t seed, cm_trace **traces, const plain *in,
                   size_t tables, fixture_op op, const void *arg, cm_arena *keep);
-/* Whether op sends the same messages for both inputs, under rep3 with equal keys. */
-bool fixture_same_trace(const plain *a, const plain *b, size_t tables, fixture_op op,
-                        const void *arg, cm_arena *keep);
+/*
+ * Whether op sends the same messages, under rep3, for tables of the shapes of like whatever is in
+ * them and whatever the keys: all rows equal, ascending, descending and invalid, random.
+ */
+bool fixture_same_traces(const plain *like, size_t tables, fixture_op op, const void *arg,
+                         cm_arena *keep);
 
 /* Rows at which word boundaries, empty batches and odd halves show. */
 extern const size_t fixture_rows[];

@@ -56,6 +56,46 @@ CM_MUST cm_status cm_rows_place(cm_mpc *mpc, cm_acol dest, cm_rows *rows, cm_row
 CM_MUST cm_status cm_rows_place_bits(cm_mpc *mpc, cm_bcol wide, unsigned dest_planes, cm_bcol ret,
                                      cm_arena scratch);
 
+/* ---- sort_plan.c: what a sort does when, from the number of rows alone --------------------- */
+
+enum {
+    CM_SORT_LEVELS_MAX = 32,
+    CM_SORT_STEP_BITS_MAX = 3,
+    CM_SORT_DEPTH_PRICE = 1 << 15, /* a depth's rounds take as long as so many comparisons do */
+};
+
+typedef struct cm_sort_level {
+    size_t rows;        /* how many are sorted when the level is done */
+    unsigned bits;      /* 2^bits - 1 of them are sorted already: the pivots */
+    unsigned step_bits; /* bits of its gap between pivots that a row finds in one depth */
+    size_t pairs;       /* comparisons in the batch that orders all gaps */
+} cm_sort_level;
+
+/* Levels in order: each sorts the pivots of the next. */
+typedef struct cm_sort_plan {
+    size_t levels;
+    cm_sort_level level[CM_SORT_LEVELS_MAX];
+} cm_sort_plan;
+
+void cm_sort_plan_make(size_t rows, size_t depth_price, cm_sort_plan *ret);
+/*
+ * With 2^bits - 1 pivots drawn at random from so many rows, the gaps between them hold more pairs
+ * than this with a probability below 2^-65; never where the bound is that of all pairs.
+ */
+size_t cm_sort_pairs_bound(size_t rows, unsigned bits);
+
+/* ---- sort_order.c -------------------------------------------------------------------------- */
+
+/*
+ * The order of rows by key, all distinct, found by opened comparisons: ret_from[r] is the row of
+ * rank r.  The caller has shuffled the rows.  Messages depend on key's rows and planes.  Tickets
+ * are CM_TICKET_SHUFFLED.  Outcomes that are no order give CM_EPROTO.
+ */
+CM_MUST cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch);
+/* The same by a plan for key.rows rows. */
+CM_MUST cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan,
+                                   uint32_t *ret_from, cm_arena scratch);
+
 /* ---- sort.c -------------------------------------------------------------------------------- */
 
 /* A key that orders as an unsigned number, without tag: the first key most significant. */
@@ -63,11 +103,6 @@ unsigned cm_sort_key_planes(const cm_table *table, const cm_sort_key *keys, size
                             bool valid_first);
 CM_MUST cm_status cm_sort_key_build(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
                                     size_t count, bool valid_first, cm_bcol z, cm_arena scratch);
-/*
- * The order of rows by key, all distinct, found by opened comparisons: ret_from[r] is the row of
- * rank r.  The caller has shuffled the rows.  Tickets are CM_TICKET_SHUFFLED.
- */
-CM_MUST cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch);
 /*
  * Sorts the rows of wide by its key_planes lowest planes, distinct by a tag inside.  ret receives
  * its highest ret.planes planes in order.  wide is used up.
