@@ -383,7 +383,6 @@ static cm_status read_all(int fd, cm_buf *in, size_t bytes, cm_diag *diag)
 static cm_status read_answer(int fd, cm_buf *ret_answer, cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_wipe_free) cm_buf in = {0};
-    CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
     cm_diag why;
     cm_status st = read_all(fd, &in, 4, diag);
     cm_reader r = cm_reader_of(in.data, in.bytes);

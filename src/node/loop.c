@@ -5,6 +5,9 @@
  */
 #include "node/loop.h"
 
+#include "crypto/crypto.h"
+#include "node/address.h"
+
 #include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
@@ -174,53 +177,6 @@ void cm_loop_on_signal(cm_loop *loop, int number, void (*fn)(void *arg), void *a
     CM_ASSERT(uv_signal_start(&s->handle, on_signal, number) == 0);
 }
 
-/* ---- addresses ---------------------------------------------------------------------------- */
-
-typedef struct address {
-    const char *unix_path; /* or NULL */
-    char host[256];
-    char port[8];
-} address;
-
-static cm_status parse_address(const char *text, address *ret, cm_diag *diag)
-{
-    memset(ret, 0, sizeof *ret);
-    if (strncmp(text, "unix:", 5) == 0 && text[5] != 0) {
-        ret->unix_path = text + 5;
-        return CM_OK;
-    }
-    const char *colon = strrchr(text, ':');
-    const char *host = text;
-    size_t host_bytes = colon != NULL ? (size_t)(colon - text) : 0;
-    if (host_bytes >= 2 && host[0] == '[' && host[host_bytes - 1] == ']') {
-        host++;
-        host_bytes -= 2;
-    }
-    char *end = NULL;
-    long port = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
-    if (host_bytes == 0 || host_bytes >= sizeof ret->host || port < 1 || port > 65535 ||
-        *end != 0) {
-        return cm_fail(diag, CM_EINVAL, "22023",
-                       "address \"%.100s\" is not of the form host:port, [host]:port or unix:path",
-                       text);
-    }
-    memcpy(ret->host, host, host_bytes);
-    snprintf(ret->port, sizeof ret->port, "%ld", port);
-    return CM_OK;
-}
-
-/* A name that stands for several addresses: its first IPv4 one, else the first.  Listening and
- * connecting choose alike. */
-static const struct addrinfo *choose(const struct addrinfo *list)
-{
-    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
-        if (a->ai_family == AF_INET) {
-            return a;
-        }
-    }
-    return list;
-}
-
 static const struct addrinfo address_hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 
 /* ---- streams ------------------------------------------------------------------------------ */
@@ -353,6 +309,9 @@ static void on_written(uv_write_t *request, int error)
     write_request *w = (write_request *)request;
     cm_stream *s = w->stream;
     s->pending -= w->bytes;
+    if (s->u.handle.type == UV_NAMED_PIPE) {
+        cm_wipe(w->data, w->bytes); /* a job's order holds keys, an admin's answer invitations */
+    }
     free(w);
     if (s->closing) {
         if (s->pending == 0 || error != 0) {
@@ -469,7 +428,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *l
 {
     cm_stream *s = request->data;
     if (!s->closing) {
-        const struct addrinfo *to = error == 0 ? choose(list) : NULL;
+        const struct addrinfo *to = error == 0 ? cm_address_choose(list) : NULL;
         error = to == NULL ? UV_EAI_NONAME
                            : uv_tcp_connect(&s->connect, &s->u.tcp, to->ai_addr, on_connected);
         if (error != 0) {
@@ -483,8 +442,8 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *l
 cm_status cm_connect(cm_loop *loop, const char *text, int timeout_ms, cm_connected_fn connected,
                      void *arg, cm_stream **ret, cm_diag *diag)
 {
-    address to;
-    cm_status st = parse_address(text, &to, diag);
+    cm_address to;
+    cm_status st = cm_address_parse(text, &to, diag);
     if (st != CM_OK) {
         return st;
     }
@@ -537,13 +496,13 @@ static void on_connection(uv_stream_t *handle, int error)
     l->accept(l->arg, s);
 }
 
-static int bind_tcp(cm_listener *l, const address *where)
+static int bind_tcp(cm_listener *l, const cm_address *where)
 {
     struct addrinfo *list = NULL;
     if (getaddrinfo(where->host, where->port, &address_hints, &list) != 0) {
         return UV_EAI_NONAME;
     }
-    const struct addrinfo *at = choose(list);
+    const struct addrinfo *at = cm_address_choose(list);
     int error = at == NULL ? UV_EAI_NONAME : uv_tcp_bind(&l->u.tcp, at->ai_addr, 0);
     freeaddrinfo(list);
     return error;
@@ -557,8 +516,8 @@ static void listener_closed(uv_handle_t *handle)
 cm_status cm_listen(cm_loop *loop, const char *text, cm_accept_fn accept, void *arg,
                     cm_listener **ret, cm_diag *diag)
 {
-    address where;
-    cm_status st = parse_address(text, &where, diag);
+    cm_address where;
+    cm_status st = cm_address_parse(text, &where, diag);
     if (st != CM_OK) {
         return st;
     }
