@@ -67,6 +67,7 @@ CM_MUST cm_status cm_plan_op_new(cm_planner *pl, cm_expr_op op, cm_type type, co
 const cm_expr *cm_plan_null(cm_planner *pl, cm_type type);
 const cm_expr *cm_plan_int(cm_planner *pl, cm_i128 value);
 const cm_expr *cm_plan_and(cm_planner *pl, const cm_exprs *list); /* NULL when empty */
+bool cm_expr_is_text(const cm_expr *expr);
 cm_type cm_plan_bool_type(void);
 cm_type cm_plan_int8_type(void);
 uint64_t cm_expr_rels(const cm_expr *expr);
@@ -152,9 +153,9 @@ typedef struct cm_block {
     cm_part *from;
 } cm_block;
 
-/* plan_push.c: simple subqueries are merged into the query. */
+/* plan_merge.c: simple subqueries are merged into the query. */
 CM_MUST cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret);
-/* Whether the expression is computed where the row of its one relation is. */
+/* plan_push.c: whether the expression is computed where the row of its one relation is. */
 bool cm_block_is_item(const cm_block *b, const cm_expr *expr);
 /* Adds (or takes back) uses of the items that the expression is made of.  0A000 for what only an
  * owner can evaluate and no single owner has the columns of. */
@@ -178,10 +179,12 @@ CM_MUST cm_status cm_block_fragment_filter(cm_block *b, unsigned rel, const cm_o
                                            const cm_expr **ret);
 uint64_t cm_plan_table_rows(const cm_org_table *table);
 
-/* plan_join.c: FROM and WHERE. */
+/* plan_from.c: FROM and WHERE as parts. */
 CM_MUST cm_status cm_block_prepare_from(cm_block *b);
 CM_MUST cm_status cm_block_use_from(cm_block *b);
 CM_MUST cm_status cm_block_build_from(cm_block *b, cm_flow *ret);
+/* plan_join.c */
+CM_MUST cm_status cm_block_build_part(cm_block *b, cm_part *part, cm_flow *ret);
 
 /* plan_group.c: the grouped query's targets over one node. */
 CM_MUST cm_status cm_block_group(cm_block *b, const cm_need *need, size_t needs, cm_planned *ret);

@@ -223,6 +223,11 @@ void cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan)
     plan->node = list;
 }
 
+bool cm_expr_is_text(const cm_expr *expr)
+{
+    return expr->type.kind == CM_TYPE_TEXT || expr->type.kind == CM_TYPE_UNKNOWN;
+}
+
 cm_type cm_plan_bool_type(void)
 {
     return (cm_type){.kind = CM_TYPE_BOOL};

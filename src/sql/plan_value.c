@@ -1,0 +1,152 @@
+/* SQL's aggregates from the columns of the grouped node. */
+#include "sql/plan_group.h"
+
+static cm_status positive_count(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
+{
+    size_t col = use->count < 0 ? g->count_col : g->physical[use->count].col;
+
+    *ret = cm_node_column(g->pl, g->node, col);
+    return CM_OK;
+}
+
+/* Owners' sums are 0 where nothing was added: that is NULL unless every group adds something. */
+static cm_status null_when_empty(cm_grouping *g, const cm_aggregate_use *use, const cm_expr *value,
+                                 const cm_expr **ret)
+{
+    const cm_expr *count, *condition;
+
+    if (!g->dense || (g->keys > 0 && use->count < 0)) {
+        *ret = value;
+        return CM_OK;
+    }
+    cm_status st = positive_count(g, use, &count);
+    if (st == CM_OK) {
+        st = cm_plan_op_new(g->pl, CM_X_GT, cm_plan_bool_type(), count, cm_plan_int(g->pl, 0),
+                            &condition);
+    }
+    return st != CM_OK ? st : cm_group_when(g, condition, value, ret);
+}
+
+static cm_status rescale(cm_grouping *g, const cm_expr *value, cm_type type, const cm_expr **ret)
+{
+    if (value->type.scale == type.scale) {
+        *ret = value;
+        return CM_OK;
+    }
+    return cm_plan_op_new(g->pl, CM_X_RESCALE, type, value, NULL, ret);
+}
+
+/* Most digits after the point, up to `most`, with which the dividend fits 126 bits; -1: none. */
+static int quotient_digits(cm_range dividend, int scale, int most)
+{
+    const cm_i128 limit = ((cm_i128)1 << 126) - 1;
+    cm_i128 magnitude = -dividend.lo > dividend.hi ? -dividend.lo : dividend.hi;
+    int digits = scale - 1;
+
+    while (digits < most && magnitude <= limit) {
+        digits++;
+        if (magnitude > limit / 10) {
+            break;
+        }
+        magnitude *= 10;
+    }
+    return digits;
+}
+
+/*
+ * SUM / COUNT at the digits that the binder promised.  With less room for the dividend the quotient
+ * has fewer; never fewer than 6, or than what was summed has.
+ */
+static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
+{
+    const cm_expr *sum = cm_node_column(g->pl, g->node, g->physical[use->value].col), *count;
+    int from = sum->type.scale, want = use->agg->type.scale;
+    int least = want < CM_PLAN_QUOTIENT_DIGITS ? want : CM_PLAN_QUOTIENT_DIGITS;
+    int digits = quotient_digits(sum->range, from, want < from ? from : want);
+    cm_type type = use->agg->type;
+
+    type.scale = digits;
+    type.quotient = true;
+
+    if (digits < least || digits < from) {
+        if (g->pl->diag != NULL && g->pl->diag->status == CM_OK) {
+            g->pl->diag->position = use->agg->position;
+        }
+        cm_status st =
+            cm_fail(g->pl->diag, CM_ERANGE, CM_SQL_RANGE, "average may need more than 126 bits");
+        cm_diag_hint(g->pl->diag, "Declare the column's real range with CHECK (column BETWEEN low "
+                                  "AND high).");
+        return st;
+    }
+    cm_status st = positive_count(g, use, &count);
+    if (st == CM_OK) { /* no row divides by zero: without any the sum is NULL */
+        st =
+            cm_plan_op_new(g->pl, CM_X_GREATEST, count->type, count, cm_plan_int(g->pl, 1), &count);
+    }
+    const cm_expr *args[2] = {sum, count}, *quotient;
+    if (st == CM_OK) {
+        st = cm_expr_op_new(g->pl->arena, CM_X_QUOT, type, args, 2, 0, digits - from,
+                            use->agg->position, &quotient, g->pl->diag);
+    }
+    if (st == CM_OK) {
+        st = rescale(g, quotient, use->agg->type, &quotient);
+    }
+    return st != CM_OK ? st : null_when_empty(g, use, quotient, ret);
+}
+
+static cm_status value_of(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
+{
+    size_t col = use->value < 0 ? g->count_col : g->physical[use->value].col;
+    const cm_expr *value = cm_node_column(g->pl, g->node, col);
+
+    if (use->agg->aggregate == CM_AGGREGATE_AVG) {
+        return average(g, use, ret);
+    }
+    if (use->agg->aggregate == CM_AGGREGATE_SUM) {
+        cm_status st = rescale(g, value, use->agg->type, &value);
+        return st != CM_OK ? st : null_when_empty(g, use, value, ret);
+    }
+    *ret = value;
+    return CM_OK;
+}
+
+static const cm_expr *replace(const cm_expr *expr, void *arg)
+{
+    cm_grouping *g = arg;
+    int key = cm_group_key_of(g, expr);
+    const cm_expr *ret = expr;
+
+    if (g->failed) {
+        return expr;
+    }
+    if (key >= 0) {
+        return cm_node_column(g->pl, g->node, g->key[key].value_col);
+    }
+    if (expr->op == CM_X_AGG) {
+        for (size_t i = 0; i < g->uses; i++) {
+            if (cm_expr_equal(g->use[i].agg, expr)) {
+                g->failed = value_of(g, &g->use[i], &ret) != CM_OK;
+                return g->failed ? expr : ret;
+            }
+        }
+        CM_ASSERT(false && "collected before");
+    }
+    if (expr->op == CM_X_COLUMN) {
+        cm_status st = cm_fail(g->pl->diag, CM_EINVAL, CM_SQL_GROUPING,
+                               "column must appear in the GROUP BY clause or be used in an "
+                               "aggregate function");
+        g->failed = st != CM_OK;
+        return expr;
+    }
+    return NULL;
+}
+
+cm_status cm_group_over_node(cm_grouping *g, const cm_expr *expr, const cm_expr **ret)
+{
+    cm_status st = cm_expr_rewrite(g->pl->arena, expr, replace, g, ret, g->pl->diag);
+
+    if (g->failed) {
+        return g->pl->diag != NULL ? g->pl->diag->status : CM_ERANGE;
+    }
+    return st;
+}
