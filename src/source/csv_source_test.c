@@ -318,6 +318,12 @@ static void imports(void **state)
     assert_string_equal(cm_options_get(&table[0].col[2].options, "column_name"), "Admit Day");
     assert_string_equal(testdata_describe(t, &table[1]),
                         "empty(a varchar(64), a_2 varchar(64), org_2 varchar(64))");
+    for (size_t i = 0; i < count; i++) {
+        cm_diag_reset(&diag);
+        if (testdata_check(source, testdata_published(t, &table[i], 100), &diag) != CM_OK) {
+            fail_msg("%s", diag.message);
+        }
+    }
     cm_source_free(source);
 }
 

@@ -321,6 +321,12 @@ static void imports(void **state)
                         "0.00..40.00, rate numeric(4,3) not null 0.000..5.000, flag bool not null, "
                         "day date not null 2024-01-01..2024-12-31, code b_code not null, "
                         "org_2 varchar(64)) b_code:DE,NL");
+    for (size_t i = 0; i < count; i++) {
+        cm_diag_reset(&diag);
+        if (testdata_check(source, testdata_published(t, &table[i], 100), &diag) != CM_OK) {
+            fail_msg("%s", diag.message);
+        }
+    }
     cm_source_free(source);
 }
 

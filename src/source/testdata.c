@@ -46,6 +46,27 @@ void testdata_age(const char *path)
     }
 }
 
+static const cm_source_table *publish(testdata *t, const char *name, const char *remote,
+                                      const cm_column_def *def, size_t cols,
+                                      const cm_enum *const *enums, size_t enum_count, uint64_t rows)
+{
+    cm_column *col = CM_NEW_SMALL(&t->arena, cm_column, cols);
+    const char **remote_col = CM_NEW_SMALL(&t->arena, const char *, cols);
+    for (size_t i = 0; i < cols; i++) {
+        cm_diag diag = {0};
+        if (cm_column_resolve(&def[i], enums, enum_count, &t->arena, &col[i], &diag) != CM_OK) {
+            fail_msg("%s: %s", name, diag.message);
+        }
+        const char *heading = cm_options_get(&def[i].options, "column_name");
+        remote_col[i] = heading != NULL ? heading : def[i].name;
+    }
+    cm_org_table *table = CM_NEW_SMALL(&t->arena, cm_org_table, 1);
+    *table = (cm_org_table){.org = "north", .name = name, .cols = cols, .col = col, .rows = rows};
+    cm_source_table *made = CM_NEW_SMALL(&t->arena, cm_source_table, 1);
+    *made = (cm_source_table){table, remote, remote_col};
+    return made;
+}
+
 const cm_source_table *testdata_table(testdata *t, const char *ddl, uint64_t rows)
 {
     cm_stmts stmts;
@@ -63,24 +84,23 @@ const cm_source_table *testdata_table(testdata *t, const char *ddl, uint64_t row
     }
     const cm_stmt *create = &stmts.stmt[enum_count];
     assert_int_equal(create->kind, CM_STMT_CREATE_TABLE);
-    cm_column *col = CM_NEW_SMALL(&t->arena, cm_column, create->columns);
-    const char **remote_col = CM_NEW_SMALL(&t->arena, const char *, create->columns);
-    for (size_t i = 0; i < create->columns; i++) {
-        const cm_column_def *def = &create->columndef[i];
-        st = cm_column_resolve(def, enums, enum_count, &t->arena, &col[i], &diag);
-        if (st != CM_OK) {
-            fail_msg("%s: %s", ddl, diag.message);
-        }
-        const char *heading = cm_options_get(&def->options, "column_name");
-        remote_col[i] = heading != NULL ? heading : def->name;
-    }
-    cm_org_table *table = CM_NEW_SMALL(&t->arena, cm_org_table, 1);
-    *table = (cm_org_table){
-        .org = "north", .name = create->name, .cols = create->columns, .col = col, .rows = rows};
     const char *remote = cm_options_get(&create->options, "table");
-    cm_source_table *made = CM_NEW_SMALL(&t->arena, cm_source_table, 1);
-    *made = (cm_source_table){table, remote != NULL ? remote : create->name, remote_col};
-    return made;
+    return publish(t, create->name, remote != NULL ? remote : create->name, create->columndef,
+                   create->columns, enums, enum_count, rows);
+}
+
+const cm_source_table *testdata_published(testdata *t, const cm_imported_table *table,
+                                          uint64_t rows)
+{
+    const cm_enum **enums = CM_NEW_SMALL(&t->arena, const cm_enum *, table->enums);
+    for (size_t i = 0; i < table->enums; i++) {
+        const cm_imported_enum *made = &table->enums_made[i];
+        cm_enum *labels = CM_NEW_SMALL(&t->arena, cm_enum, 1);
+        *labels = (cm_enum){made->name, made->labels, made->label};
+        enums[i] = labels;
+    }
+    return publish(t, table->name, table->remote, table->col, table->cols, enums, table->enums,
+                   rows);
 }
 
 cm_source *testdata_open(testdata *t, cm_source_kind kind, const char *const *options)

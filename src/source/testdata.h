@@ -33,6 +33,9 @@ cm_status testdata_check(cm_source *source, const cm_source_table *table, cm_dia
 const char *testdata_select(testdata *t, cm_source *source, const cm_source_table *table,
                             const char *select, const char *kinds);
 
+/* An imported table, published as it was guessed: its own data must pass its checks. */
+const cm_source_table *testdata_published(testdata *t, const cm_imported_table *table,
+                                          uint64_t rows);
 /* An imported table as one line of DDL without options. */
 const char *testdata_describe(testdata *t, const cm_imported_table *table);
 
