@@ -31,7 +31,8 @@ OWNERS = {
     r"libpq-fe\.h": {"source"},
     r"pg_query": {"sql"},
     r"protobuf-c": {"sql"},
-    r"sys/socket\.h|netinet/|sys/un\.h|netdb\.h|poll\.h": {"net", "node"},
+    r"sys/socket\.h|netinet/|sys/un\.h|netdb\.h": {"net", "node"},
+    r"poll\.h": {"net", "node", "source"},  # source waits for a PostgreSQL server's socket
 }
 SECRET_MODULES = {"share", "proto"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')

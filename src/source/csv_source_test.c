@@ -311,7 +311,7 @@ static void imports(void **state)
         testdata_describe(t, &table[0]),
         "admissions_2024(adm int4 not null unique 0..40, pid int4 not null 1000..1100, "
         "admit_day int4 not null 0..120, icd admissions_2024_icd not null, "
-        "cur admissions_2024_cur not null, paid numeric(4,2) not null 0.00..41.00, "
+        "cur admissions_2024_cur not null, paid numeric(18,2) not null 0.00..41.00, "
         "note varchar(4), _1st date not null 2020-01-01..2020-12-31) "
         "admissions_2024_icd:I21,J44 admissions_2024_cur:EUR,USD");
     assert_string_equal(table[0].remote, "Admissions 2024.csv");

@@ -305,7 +305,7 @@ void cm_infer_widen(cm_i128 *lo, cm_i128 *hi)
     cm_i128 low = *lo < 0 ? -*lo : *lo;
     cm_i128 high = *hi < 0 ? -*hi : *hi;
     cm_i128 size = low > high ? low : high;
-    cm_i128 step = 1;
+    cm_i128 step = size < 10 ? 1 : 10;
     while (size / step >= 100) {
         step *= 10;
     }
@@ -374,9 +374,11 @@ static bool guess_numeric(cm_infer *column, cm_arena *arena, cm_guess *guess)
     if (needed > MAX_PRECISION) {
         return false;
     }
+    /* The widest precision of 64 bits: the CHECK bounds the values, and organisations whose
+     * values differ in size still publish one type. */
     declared = declared && precision >= needed;
     cm_type type = {
-        .kind = CM_TYPE_NUMERIC, .precision = declared ? precision : needed, .scale = scale};
+        .kind = CM_TYPE_NUMERIC, .precision = declared ? precision : MAX_PRECISION, .scale = scale};
     guess->type_name = "numeric";
     guess->type_args = 2;
     guess->type_arg[0] = type.precision;

@@ -47,7 +47,8 @@ typedef struct cm_guess {
 } cm_guess;
 cm_guess cm_infer_result(cm_infer *column, cm_arena *arena);
 
-/* The nearest round figures outside: two digits that count, and 0 where it is near. */
+/* The nearest round figures outside: two digits that count (of less than 100 one), and 0 where it
+ * is near. */
 void cm_infer_widen(cm_i128 *lo, cm_i128 *hi);
 /* A round number of bytes at least so large: 1 2 3 4 6 8 12 16 24 ... 1024. */
 unsigned cm_infer_text_bytes(size_t most);

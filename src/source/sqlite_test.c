@@ -316,11 +316,12 @@ static void imports(void **state)
     assert_int_equal(cm_source_import(source, "main", &t->arena, &table, &count, &diag), CM_OK);
     assert_int_equal(count, 2);
     assert_string_equal(testdata_describe(t, &table[0]), "a(id int4 not null unique 0..40)");
-    assert_string_equal(testdata_describe(t, &table[1]),
-                        "b(id int4 not null unique 0..40, amount numeric(10,2) not null "
-                        "0.00..40.00, rate numeric(4,3) not null 0.000..5.000, flag bool not null, "
-                        "day date not null 2024-01-01..2024-12-31, code b_code not null, "
-                        "org_2 varchar(64)) b_code:DE,NL");
+    assert_string_equal(
+        testdata_describe(t, &table[1]),
+        "b(id int4 not null unique 0..40, amount numeric(10,2) not null "
+        "0.00..40.00, rate numeric(18,3) not null 0.000..5.000, flag bool not null, "
+        "day date not null 2024-01-01..2024-12-31, code b_code not null, "
+        "org_2 varchar(64)) b_code:DE,NL");
     for (size_t i = 0; i < count; i++) {
         cm_diag_reset(&diag);
         if (testdata_check(source, testdata_published(t, &table[i], 100), &diag) != CM_OK) {
