@@ -414,7 +414,10 @@ static cm_status take_signature(visitor *v, const uint8_t *body, size_t bytes, c
     cm_federation *f = NULL;
     cm_status st = load_facts(v->founding->node, arena, &facts, diag);
     const cm_state_invite *found = st == CM_OK ? invite_by_cert(&facts, &v->cert) : NULL;
-    if (st == CM_OK && (found == NULL || bytes != CM_SIGNATURE_BYTES)) {
+    if (st == CM_OK && found == NULL) {
+        return answer_poll(v, arena, diag); /* a second one, after all was complete */
+    }
+    if (st == CM_OK && bytes != CM_SIGNATURE_BYTES) {
         st = cm_fail(diag, CM_EPROTO, CM_SQL_PROTOCOL, "a signature came that nobody asked for");
     }
     if (st == CM_OK) {

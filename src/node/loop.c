@@ -121,8 +121,9 @@ cm_status cm_loop_new(cm_loop **ret, cm_diag *diag)
         return cm_fail(diag, CM_EIO, CM_SQL_IO, "could not make an event loop: %s",
                        uv_strerror(error));
     }
-    /* A peer that went away is told by the write's error. */
+    /* A peer that went away and a file that may not grow are told by the write's error. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     *ret = loop;
     return CM_OK;
 }

@@ -26,7 +26,7 @@ enum {
     DEAD_MS = 6000,
     CONNECT_MS = 5000,
     BACKOFF_MIN_MS = 250,
-    BACKOFF_MAX_MS = 5000,
+    BACKOFF_MAX_MS = 2000,
     LOGS_PER_SECOND = 5,
     HELLO_FORMAT = 1,
     PENDING_MAX_BYTES = 64 << 20,
@@ -419,7 +419,11 @@ static void guest_control(guest *g, const cm_preamble *p)
 {
     const cm_federation *f = federation_of(g->peers);
     /* The lower number dials, so nobody else has reason to. */
-    if (f == NULL || memcmp(p->federation, f->digest.bytes, sizeof p->federation) != 0 ||
+    if (f == NULL) {
+        guest_free(g); /* others are further than we are */
+        return;
+    }
+    if (memcmp(p->federation, f->digest.bytes, sizeof p->federation) != 0 ||
         p->sender >= g->peers->me) {
         guest_refuse(g, "it belongs to another federation");
         return;

@@ -31,7 +31,7 @@ cm_status cm_state_failed(cm_state *state, cm_diag *diag)
 {
     int code = sqlite3_errcode(state->db) & 0xff;
     int system = sqlite3_system_errno(state->db);
-    if (code == SQLITE_FULL || system == ENOSPC || system == EDQUOT) {
+    if (code == SQLITE_FULL || system == ENOSPC || system == EDQUOT || system == EFBIG) {
         cm_status st =
             cm_fail(diag, CM_EIO, CM_SQL_DISK_FULL, "the disk of this node's state is full");
         if (diag != NULL) {
@@ -225,6 +225,7 @@ cm_status cm_state_open(const char *path, bool create, cm_state **ret, cm_diag *
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(state != NULL);
     st = run(state,
              "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
              "PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF",
