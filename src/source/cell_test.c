@@ -24,7 +24,7 @@ static cm_arena arena;
 static int set_up(void **state)
 {
     (void)state;
-    return cm_arena_init(&arena, 1 << 20);
+    return cm_arena_init(&arena, 1 << 20) == CM_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)

@@ -72,7 +72,7 @@ CM_MUST static cm_status refuse(cm_csv *csv, const char *sqlstate, const char *w
 {
     csv->dead = true;
     return cm_fail(diag, CM_EINVAL, sqlstate, "file \"%s\", line %llu, record %llu: %s", csv->name,
-                   (unsigned long long)line, (unsigned long long)(csv->records + 1), what);
+                   (unsigned long long)line, (unsigned long long)csv->records + 1, what);
 }
 
 #define BAD_FILE "22P04" /* bad_copy_file_format */

@@ -166,7 +166,8 @@ static void sizes(void **state)
         char *text = malloc(bytes + 2);
         assert_non_null(text);
         memset(text, 'x', bytes);
-        memcpy(text + bytes, "\ny", 2);
+        text[bytes] = '\n';
+        text[bytes + 1] = 'y';
         feed f = {text, bytes + 2, window};
         cm_csv *csv = NULL;
         cm_csv_record record;

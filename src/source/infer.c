@@ -350,10 +350,16 @@ static bool declared_decimal(const char *declared, int *ret_precision, int *ret_
         (strncasecmp(declared, "DECIMAL", 7) != 0 && strncasecmp(declared, "NUMERIC", 7) != 0)) {
         return false;
     }
-    *ret_scale = 0;
-    int read = sscanf(open, "(%d,%d)", ret_precision, ret_scale);
-    return read >= 1 && *ret_precision >= 1 && *ret_precision <= MAX_PRECISION && *ret_scale >= 0 &&
-           *ret_scale <= CM_INFER_SCALE && *ret_scale <= *ret_precision;
+    char *end;
+    long precision = strtol(open + 1, &end, 10);
+    long scale = *end == ',' ? strtol(end + 1, &end, 10) : 0;
+    if (*end != ')' || precision < 1 || precision > MAX_PRECISION || scale < 0 ||
+        scale > CM_INFER_SCALE || scale > precision) {
+        return false;
+    }
+    *ret_precision = (int)precision;
+    *ret_scale = (int)scale;
+    return true;
 }
 
 static bool guess_numeric(cm_infer *column, cm_arena *arena, cm_guess *guess)

@@ -86,7 +86,9 @@ CM_MUST static cm_status guess_number(cm_pg *pg, const char *table, const cm_pg_
     facts f = {0};
     cm_status st = look(pg, table, "scale", "abs", remote, &f, diag);
     int whole = 1;
-    for (double left = f.b; left >= 10 && whole < 40; left /= 10) {
+    double left = f.b;
+    while (left >= 10 && whole < 40) {
+        left /= 10;
         whole++;
     }
     int scale = (int)f.a;

@@ -19,15 +19,7 @@ static char conninfo[128];
 static char programs[64];
 static const char *as_user = ""; /* prefix of commands: the server refuses to run as root */
 
-CM_PRINTF(1, 2) static int command(const char *format, ...)
-{
-    char text[2048];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return system(text);
-}
+#define sh(...) testdata_command(cm_arena_printf(&data.arena, __VA_ARGS__))
 
 static bool find_programs(void)
 {
@@ -52,17 +44,17 @@ static bool start_server(void)
     }
     if (geteuid() == 0) {
         as_user = "runuser -u postgres -- ";
-        if (command("chown postgres '%s' && chmod 711 '%s'", data.dir, data.dir) != 0) {
+        if (sh("chown postgres '%s' && chmod 711 '%s'", data.dir, data.dir) != 0) {
             return false;
         }
     }
     snprintf(conninfo, sizeof conninfo, "host=%s dbname=postgres user=postgres", data.dir);
-    return command("cd / && %s%s/initdb -D '%s/pg' -U postgres -A trust -E UTF8 --no-locale -N "
-                   ">/dev/null 2>&1",
-                   as_user, programs, data.dir) == 0 &&
-           command("cd / && %s%s/pg_ctl -D '%s/pg' -w -t 30 -l '%s/pg/log' -o \"-k '%s' -h '' "
-                   "-c fsync=off -c max_connections=10 -c shared_buffers=16MB\" start >/dev/null",
-                   as_user, programs, data.dir, data.dir, data.dir) == 0;
+    return sh("cd / && %s%s/initdb -D '%s/pg' -U postgres -A trust -E UTF8 --no-locale -N "
+              ">/dev/null 2>&1",
+              as_user, programs, data.dir) == 0 &&
+           sh("cd / && %s%s/pg_ctl -D '%s/pg' -w -t 30 -l '%s/pg/log' -o \"-k '%s' -h '' "
+              "-c fsync=off -c max_connections=10 -c shared_buffers=16MB\" start >/dev/null",
+              as_user, programs, data.dir, data.dir, data.dir) == 0;
 }
 
 static int set_up(void **state)
@@ -78,8 +70,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     if (*state != NULL) {
-        command("cd / && %s%s/pg_ctl -D '%s/pg' -m immediate stop >/dev/null", as_user, programs,
-                data.dir);
+        sh("cd / && %s%s/pg_ctl -D '%s/pg' -m immediate stop >/dev/null", as_user, programs,
+           data.dir);
     }
     testdata_fini(&data);
     return 0;
@@ -90,8 +82,8 @@ static void run(testdata *t, const char *sql)
 {
     const char *file = testdata_write(
         t, "run.sql", cm_arena_printf(&t->arena, "SET client_min_messages = error; %s", sql));
-    assert_int_equal(command("cd / && %s/psql -q -X -v ON_ERROR_STOP=1 -d '%s' -f '%s' >/dev/null",
-                             programs, conninfo, file),
+    assert_int_equal(sh("cd / && %s/psql -q -X -v ON_ERROR_STOP=1 -d '%s' -f '%s' >/dev/null",
+                        programs, conninfo, file),
                      0);
 }
 

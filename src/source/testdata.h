@@ -15,6 +15,9 @@ typedef struct testdata {
 void testdata_init(testdata *t);
 void testdata_fini(testdata *t); /* removes the folder */
 
+/* Runs a shell command; its exit status. */
+int testdata_command(const char *command);
+
 /* Writes a file of the folder; returns its path, from the arena. */
 const char *testdata_write(testdata *t, const char *name, const char *content);
 /* Waits until the file was last changed long enough ago for its stamp to be settled: 2 s. */
