@@ -67,7 +67,7 @@ CM_MUST cm_status cm_exec_filter(cm_exec *x, const cm_plan_node *node, cm_table 
 CM_MUST cm_status cm_exec_project(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 /* Columns that hold the public values of a domain's keys, by row. */
 void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned *key_cols,
-                            cm_scol *ret);
+                            cm_scol *ret, cm_arena scratch);
 
 /* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT. */
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);

@@ -224,7 +224,7 @@ cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         for (size_t k = 0; k < node->keys; k++) {
             key_cols[k] = (unsigned)k;
         }
-        cm_exec_domain_columns(x, node, key_cols, made.col);
+        cm_exec_domain_columns(x, node, key_cols, made.col, x->scratch);
     }
     st = finish(x, node, &grouped, first, part, count_index, &made, x->scratch);
     if (st == CM_OK) {

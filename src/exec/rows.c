@@ -84,9 +84,8 @@ cm_status cm_exec_project(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 }
 
 void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned *key_cols,
-                            cm_scol *ret)
+                            cm_scol *ret, cm_arena scratch)
 {
-    cm_arena scratch = x->scratch;
     size_t rows = (size_t)node->rows;
     size_t repeat = rows; /* rows that share one value of this key */
     for (size_t k = 0; k < node->keys; k++) {
@@ -167,7 +166,7 @@ cm_status cm_exec_combine(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     }
     CM_ASSERT(keys == node->keys);
     cm_scol *key_data = CM_NEW(&scratch, cm_scol, keys + 1);
-    cm_exec_domain_columns(x, node, key_cols, key_data);
+    cm_exec_domain_columns(x, node, key_cols, key_data, scratch);
     for (size_t k = 0; k < keys; k++) {
         made.col[key_cols[k]] = key_data[k];
     }

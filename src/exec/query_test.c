@@ -1,0 +1,415 @@
+/*
+ * Whole queries inside one process: three owners with SQLite files and a coordinator without data,
+ * each participant a thread.  Answers against the same SQL on the pooled rows; messages against
+ * those of a run over other data of the same public sizes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <sqlite3.h>
+
+#include "exec/exec.h"
+#include "tests/support/parties.h"
+
+enum { OWNERS = 3, PARTICIPANTS = 4, BOUND = 60 };
+
+static const char *const ORGS[PARTICIPANTS] = {"north", "south", "east", "research"};
+
+typedef struct world {
+    cm_arena arena;
+    char dir[64];
+    const cm_schema *schema;
+    sqlite3 *pooled;
+} world;
+
+/* What one participant's thread needs. */
+typedef struct run_state {
+    world *w;
+    const cm_plan *plan;
+    cm_exec_result result; /* the coordinator's */
+    cm_arena result_arena;
+    cm_diag diag[PARTICIPANTS];
+    cm_status status[PARTICIPANTS];
+} run_state;
+
+static void sql_run(sqlite3 *db, const char *sql)
+{
+    char *error = NULL;
+    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, error);
+    }
+}
+
+static void insert_rows(world *w, sqlite3 *db, cm_rng *rng, unsigned owner, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++) {
+        char values[256];
+        char cost[32] = "NULL";
+        if (cm_rng_below(rng, 5) != 0) {
+            (void)snprintf(cost, sizeof cost, "%d", (int)cm_rng_below(rng, 2001) - 1000);
+        }
+        (void)snprintf(values, sizeof values, "%u, %u, %u, %s, '%c%c'",
+                       (unsigned)cm_rng_below(rng, 40), (unsigned)cm_rng_below(rng, 3),
+                       2000 + (unsigned)cm_rng_below(rng, 31), cost,
+                       (char)('a' + cm_rng_below(rng, 3)), (char)('a' + cm_rng_below(rng, 2)));
+        char *sql = cm_arena_printf(&w->arena, "INSERT INTO visits VALUES (%s)", values);
+        sql_run(db, sql);
+        sql_run(w->pooled, cm_arena_printf(&w->arena, "INSERT INTO visits VALUES ('%s', %s)",
+                                           ORGS[owner], values));
+    }
+}
+
+static void insert_people(world *w, sqlite3 *db, cm_rng *rng)
+{
+    for (unsigned person = 0; person < 40; person += 1 + (unsigned)cm_rng_below(rng, 3)) {
+        char *sql = cm_arena_printf(&w->arena, "INSERT INTO people VALUES (%u, %u)", person,
+                                    (unsigned)cm_rng_below(rng, 4));
+        sql_run(db, sql);
+        sql_run(w->pooled, sql);
+    }
+}
+
+static cm_column column(const char *name, cm_type_kind kind, cm_i128 lo, cm_i128 hi, bool null)
+{
+    cm_column ret = {.name = name, .type = {.kind = kind}, .not_null = !null, .has_check = true};
+    ret.range = (cm_range){lo, hi};
+    ret.label = (cm_label){.kind = CM_LABEL_REVEAL};
+    if (kind == CM_TYPE_TEXT) {
+        ret.type.max_bytes = 8;
+        ret.type.text = CM_TEXT_VARCHAR;
+        ret.has_check = false;
+    }
+    return ret;
+}
+
+static void make_schema(world *w)
+{
+    static const char *const ALL[] = {"public"};
+    cm_column *visits = CM_NEW_SMALL(&w->arena, cm_column, 5);
+    cm_column *people = CM_NEW_SMALL(&w->arena, cm_column, 2);
+    cm_member members[PARTICIPANTS];
+    cm_org_table tables[OWNERS + 1];
+    cm_diag diag = {0};
+    visits[0] = column("person", CM_TYPE_INT4, 0, 1000, false);
+    visits[1] = column("region", CM_TYPE_INT4, 0, 2, false);
+    visits[2] = column("year", CM_TYPE_INT4, 2000, 2030, false);
+    visits[3] = column("cost", CM_TYPE_INT4, -1000, 1000, true);
+    visits[4] = column("code", CM_TYPE_TEXT, 0, 0, false);
+    people[0] = column("person", CM_TYPE_INT4, 0, 1000, false);
+    people[0].unique = true;
+    people[1] = column("stage", CM_TYPE_INT4, 0, 3, false);
+    for (unsigned i = 0; i < PARTICIPANTS; i++) {
+        members[i] = (cm_member){.org = ORGS[i], .computes = i < OWNERS};
+    }
+    for (unsigned i = 0; i < OWNERS; i++) {
+        tables[i] = (cm_org_table){.org = ORGS[i], .name = "visits", .cols = 5, .col = visits};
+        tables[i].rows = BOUND;
+        tables[i].grants = 1;
+        tables[i].granted_to = ALL;
+    }
+    tables[OWNERS] = (cm_org_table){.org = "south", .name = "people", .cols = 2, .col = people};
+    tables[OWNERS].rows = 44;
+    tables[OWNERS].grants = 1;
+    tables[OWNERS].granted_to = ALL;
+    assert_int_equal(cm_schema_build("test", "rep3", members, PARTICIPANTS, tables, OWNERS + 1,
+                                     &w->arena, &w->schema, &diag),
+                     CM_OK);
+}
+
+static void world_init(world *w, uint64_t seed)
+{
+    cm_rng rng = {seed};
+    memset(w, 0, sizeof *w);
+    assert_int_equal(cm_arena_init(&w->arena, (size_t)1 << 32), CM_OK);
+    (void)snprintf(w->dir, sizeof w->dir, "/tmp/comity-query-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    make_schema(w);
+    assert_int_equal(sqlite3_open(":memory:", &w->pooled), SQLITE_OK);
+    sql_run(w->pooled,
+            "CREATE TABLE visits (org, person INT, region INT, year INT, cost INT, code);"
+            "CREATE TABLE people (person INT, stage INT)");
+    for (unsigned i = 0; i < OWNERS; i++) {
+        sqlite3 *db = NULL;
+        const char *path = cm_arena_printf(&w->arena, "%s/%s.db", w->dir, ORGS[i]);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        sql_run(db, "CREATE TABLE visits (person INT, region INT, year INT, cost INT, code TEXT);"
+                    "CREATE TABLE people (person INT, stage INT); BEGIN");
+        /* from an empty part to one that fills its bound */
+        insert_rows(w, db, &rng, i, i == 0 ? BOUND : cm_rng_below(&rng, BOUND));
+        if (i == 1) {
+            insert_people(w, db, &rng);
+        }
+        sql_run(db, "COMMIT");
+        (void)sqlite3_close(db);
+    }
+}
+
+static void world_fini(world *w)
+{
+    for (unsigned i = 0; i < OWNERS; i++) {
+        (void)unlink(cm_arena_printf(&w->arena, "%s/%s.db", w->dir, ORGS[i]));
+    }
+    (void)rmdir(w->dir);
+    (void)sqlite3_close(w->pooled);
+    cm_arena_fini(&w->arena);
+}
+
+/* ---- one participant ---------------------------------------------------------------------- */
+
+typedef struct own_source {
+    cm_source *source;
+    cm_source_table table;
+} own_source;
+
+static const char *const VISITS_COLS[] = {"person", "region", "year", "cost", "code"};
+static const char *const PEOPLE_COLS[] = {"person", "stage"};
+
+static cm_status find_source(void *arg, const cm_org_table *table, cm_source **ret_source,
+                             const cm_source_table **ret_table, cm_diag *diag)
+{
+    own_source *own = arg;
+    (void)diag;
+    own->table = (cm_source_table){.table = table, .remote = table->name};
+    own->table.remote_col = table->cols == 5 ? VISITS_COLS : PEOPLE_COLS;
+    *ret_source = own->source;
+    *ret_table = &own->table;
+    return CM_OK;
+}
+
+static void participate(cm_mpc *mpc, cm_arena *arena, void *arg)
+{
+    run_state *s = arg;
+    unsigned me = cm_mpc_me(mpc);
+    const char *org = s->plan->participant[me];
+    own_source own = {NULL};
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s.db", s->w->dir, org);
+    const cm_option option = {"filename", path};
+    const cm_options server = {1, &option};
+    if (strcmp(org, "research") != 0 && cm_source_open(CM_SOURCE_SQLITE, &server, s->w->dir, 5000,
+                                                       &own.source, &s->diag[me]) != CM_OK) {
+        s->status[me] = s->diag[me].status;
+        return;
+    }
+    const cm_exec_options options = {
+        .plan = s->plan, .mpc = mpc, .me = me, .sources = {&own, find_source}};
+    bool asks = me == s->plan->coordinator;
+    cm_arena other = {0};
+    cm_exec_result unused = {0};
+    assert_int_equal(cm_arena_init(&other, (size_t)1 << 30), CM_OK);
+    s->status[me] = cm_exec_run(&options, arena, asks ? &s->result_arena : &other,
+                                asks ? &s->result : &unused, &s->diag[me]);
+    cm_arena_fini(&other);
+    cm_source_free(own.source);
+}
+
+static void run_query(world *w, const char *sql, run_state *s, cm_trace **traces)
+{
+    const cm_query *query = NULL;
+    cm_diag diag = {0};
+    cm_plan_settings settings = cm_plan_settings_default();
+    memset(s, 0, sizeof *s);
+    s->w = w;
+    assert_int_equal(cm_arena_init(&s->result_arena, (size_t)1 << 30), CM_OK);
+    if (cm_sql_prepare(sql, w->schema, "research", NULL, 0, &settings, &w->arena, &query, &s->plan,
+                       &diag) != CM_OK) {
+        fail_msg("%s: %s %s", sql, diag.message, diag.detail);
+    }
+    cm_run_parties(CM_PROTOCOL_REP3, (unsigned)s->plan->participants, OWNERS, 7, traces,
+                   participate, s);
+}
+
+/* ---- answers ------------------------------------------------------------------------------ */
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char **own_rows(world *w, const run_state *s, size_t *ret_rows)
+{
+    const char **rows = CM_NEW_SMALL(&w->arena, const char *, s->result.rows + 1);
+    for (size_t r = 0; r < s->result.rows; r++) {
+        cm_buf text = {0};
+        for (size_t c = 0; c < s->result.cols; c++) {
+            const cm_value *value = &s->result.value[r * s->result.cols + c];
+            if (value->null) {
+                cm_buf_printf(&text, "NULL|");
+            } else {
+                cm_value_print(&s->plan->root->col[s->plan->output[c]].type, value, &text);
+                cm_buf_printf(&text, "|");
+            }
+        }
+        rows[r] = cm_arena_strdup(&w->arena, cm_buf_text(&text));
+        cm_buf_free(&text);
+    }
+    *ret_rows = s->result.rows;
+    return rows;
+}
+
+static const char **pooled_rows(world *w, const char *sql, size_t *ret_rows)
+{
+    sqlite3_stmt *stmt = NULL;
+    const char **rows = CM_NEW_SMALL(&w->arena, const char *, 1000);
+    size_t count = 0;
+    if (sqlite3_prepare_v2(w->pooled, sql, -1, &stmt, NULL) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, sqlite3_errmsg(w->pooled));
+    }
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        cm_buf text = {0};
+        for (int c = 0; c < sqlite3_column_count(stmt); c++) {
+            const unsigned char *cell = sqlite3_column_text(stmt, c);
+            cm_buf_printf(&text, "%s|", cell != NULL ? (const char *)cell : "NULL");
+        }
+        assert_true(count < 1000);
+        rows[count++] = cm_arena_strdup(&w->arena, cm_buf_text(&text));
+        cm_buf_free(&text);
+    }
+    (void)sqlite3_finalize(stmt);
+    *ret_rows = count;
+    return rows;
+}
+
+static const char *const QUERIES[] = {
+    "SELECT count(*), sum(cost), min(cost), max(cost), count(cost) FROM visits",
+    "SELECT count(*), sum(cost) FROM visits WHERE year = 1999 + 26 AND cost < 0",
+    "SELECT region, count(*), sum(cost), max(year) FROM visits GROUP BY region",
+    "SELECT org, region, count(*) FROM visits WHERE code LIKE 'a%' GROUP BY org, region",
+    "SELECT person, count(*), min(cost), sum(cost + year) FROM visits GROUP BY person",
+    "SELECT code, count(*), max(cost) FROM visits GROUP BY code HAVING count(*) > 10",
+    "SELECT p.stage, count(*), sum(v.cost) FROM visits v JOIN people p ON v.person = p.person "
+    "GROUP BY p.stage",
+    "SELECT p.stage, count(*) FROM visits v LEFT JOIN people p ON v.person = p.person "
+    "GROUP BY p.stage",
+    "SELECT v.person, v.cost, p.stage FROM visits v JOIN people p ON v.person = p.person "
+    "WHERE v.cost > p.stage * 100",
+    "SELECT DISTINCT region, year FROM visits WHERE cost IS NOT NULL",
+    "SELECT person, cost, year, region, code FROM visits WHERE cost IS NOT NULL "
+    "ORDER BY cost DESC, person, year, region, code LIMIT 7 OFFSET 2",
+    "SELECT count(*), sum(CASE WHEN v.cost > 0 THEN p.stage ELSE -1 END) FROM visits v "
+    "JOIN people p ON v.person = p.person WHERE v.code <> 'ab' AND v.cost / (p.stage + 1) > 10",
+};
+
+static void test_answers(void **state)
+{
+    world w;
+    (void)state;
+    world_init(&w, 1);
+    for (size_t i = 0; i < CM_COUNT(QUERIES); i++) {
+        run_state s;
+        size_t rows = 0;
+        size_t expected = 0;
+        run_query(&w, QUERIES[i], &s, NULL);
+        for (size_t p = 0; p < s.plan->participants; p++) {
+            if (s.status[p] != CM_OK) {
+                fail_msg("%s: %s: %s", QUERIES[i], s.plan->participant[p], s.diag[p].message);
+            }
+        }
+        const char **got = own_rows(&w, &s, &rows);
+        const char **want = pooled_rows(&w, QUERIES[i], &expected);
+        qsort(got, rows, sizeof *got, compare_texts);
+        qsort(want, expected, sizeof *want, compare_texts);
+        for (size_t r = 0; r < rows && r < expected; r++) {
+            if (strcmp(got[r], want[r]) != 0) {
+                fail_msg("%s: got %s, want %s", QUERIES[i], got[r], want[r]);
+            }
+        }
+        assert_int_equal(rows, expected);
+        cm_arena_fini(&s.result_arena);
+    }
+    world_fini(&w);
+}
+
+/* Other rows, another number of rows, the same public bounds: the same messages. */
+static void test_traces(void **state)
+{
+    world a;
+    world b;
+    (void)state;
+    world_init(&a, 2);
+    world_init(&b, 3);
+    for (size_t i = 0; i < CM_COUNT(QUERIES); i++) {
+        cm_trace *trace[2][PARTICIPANTS];
+        run_state s;
+        for (unsigned way = 0; way < 2; way++) {
+            for (unsigned p = 0; p < PARTICIPANTS; p++) {
+                trace[way][p] = cm_trace_new();
+            }
+            run_query(way == 0 ? &a : &b, QUERIES[i], &s, trace[way]);
+            cm_arena_fini(&s.result_arena);
+        }
+        for (unsigned p = 0; p < PARTICIPANTS; p++) {
+            if (!cm_trace_equal(trace[0][p], trace[1][p])) {
+                fail_msg("%s: the messages of %s differ", QUERIES[i], ORGS[p]);
+            }
+            assert_true(cm_trace_frames(trace[0][p]) > 0);
+            cm_trace_free(trace[0][p]);
+            cm_trace_free(trace[1][p]);
+        }
+    }
+    world_fini(&a);
+    world_fini(&b);
+}
+
+/* Raised under MPC: the analyst sees the error, and no rows. */
+static void test_errors(void **state)
+{
+    static const char *const SQL = "SELECT sum(v.cost / (p.stage - 1)) FROM visits v "
+                                   "JOIN people p ON v.person = p.person";
+    world w;
+    run_state s;
+    (void)state;
+    world_init(&w, 4);
+    run_query(&w, SQL, &s, NULL);
+    assert_int_equal(s.result.rows, 0);
+    assert_string_equal(s.diag[s.plan->coordinator].sqlstate, CM_SQL_DIVISION_BY_ZERO);
+    cm_arena_fini(&s.result_arena);
+    world_fini(&w);
+}
+
+/* A row outside its domain ends the query at its owner, by table, column and row. */
+static void test_bad_row(void **state)
+{
+    world w;
+    sqlite3 *db = NULL;
+    (void)state;
+    world_init(&w, 5);
+    assert_int_equal(sqlite3_open(cm_arena_printf(&w.arena, "%s/north.db", w.dir), &db), SQLITE_OK);
+    sql_run(db, "UPDATE visits SET year = 1815 WHERE rowid = 17");
+    (void)sqlite3_close(db);
+    cm_diag diag = {0};
+    cm_source *source = NULL;
+    const cm_option option = {"filename", cm_arena_printf(&w.arena, "%s/north.db", w.dir)};
+    const cm_options server = {1, &option};
+    own_source own = {NULL};
+    const cm_source_table *table = NULL;
+    const bool used[5] = {false, false, true, false, false};
+    assert_int_equal(cm_source_open(CM_SOURCE_SQLITE, &server, w.dir, 5000, &own.source, &diag),
+                     CM_OK);
+    assert_int_equal(
+        find_source(&own, cm_schema_table(w.schema, "north", "visits"), &source, &table, &diag),
+        CM_OK);
+    assert_int_not_equal(cm_source_check(source, table, used, &diag), CM_OK);
+    assert_string_equal(diag.sqlstate, CM_SQL_CHECK);
+    assert_non_null(strstr(diag.message, "17"));
+    assert_null(strstr(diag.message, "1815"));
+    cm_source_free(own.source);
+    world_fini(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bad_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
