@@ -84,6 +84,7 @@ static cm_status block_rows(cm_block *b, const cm_need *need, size_t needs, cm_p
         }
         if (st == CM_OK) {
             st = cm_col_of_expr(pl, target->name, exprs[i], flow.node, &cols[i]);
+            cols[i].type = target->expr->type; /* as it was described */
         }
     }
     if (st != CM_OK) {

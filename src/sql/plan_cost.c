@@ -126,10 +126,10 @@ static gates gates_of(const cm_expr *x)
                        2 * levels};
     case CM_X_IDIV:
     case CM_X_MOD:
-        return (gates){3 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2)};
+        return (gates){13 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2) / 4};
     case CM_X_QUOT:
         w = width_of(x->arg[0]) + 3.33 * x->shift;
-        return (gates){3 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2)};
+        return (gates){13 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2) / 4};
     case CM_X_RESCALE:
     case CM_X_TRUNC:
     case CM_X_FLOOR:

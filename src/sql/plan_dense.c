@@ -96,7 +96,7 @@ static cm_status dense_output(cm_grouping *g, const cm_physical *p, const cm_org
     if (st != CM_OK) {
         return st;
     }
-    const char *name = p == NULL ? "count" : cm_group_physical_name(p);
+    const char *name = cm_group_physical_name(g, p);
     if (aggregate == CM_AGGREGATE_COUNT || aggregate == CM_AGGREGATE_SUM) {
         *ret_col = cm_col_number(name, type, (*ret)->range, false);
     } else if (type.kind == CM_TYPE_TEXT) {

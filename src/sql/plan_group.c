@@ -6,11 +6,20 @@
  */
 #include "sql/plan_group.h"
 
-const char *cm_group_physical_name(const cm_physical *p)
+const char *cm_group_physical_name(const cm_grouping *g, const cm_physical *p)
 {
     static const char *const names[] = {"count", "sum", "avg", "min", "max"};
+    const char *of = "...";
 
-    return names[p->aggregate];
+    if (p == NULL) {
+        return "count(*)";
+    }
+    if (p->arg->op == CM_X_COLUMN) {
+        const cm_relation *relation = &g->q->relation[p->arg->rel];
+        of = p->arg->index < relation->cols ? relation->col[p->arg->index].name : "org";
+    }
+    return cm_arena_printf(g->pl->arena, "%s(%s%s)", names[p->aggregate],
+                           p->distinct ? "distinct " : "", of);
 }
 
 static int add_physical(cm_grouping *g, cm_aggregate aggregate, const cm_expr *arg, cm_type type,
@@ -286,6 +295,7 @@ cm_status cm_block_group(cm_block *b, const cm_need *need, size_t needs, cm_plan
         }
         if (st == CM_OK) {
             st = cm_col_of_expr(b->pl, target->name, exprs[i], g.node, &cols[i]);
+            cols[i].type = target->expr->type; /* as it was described */
         }
     }
     if (st != CM_OK) {

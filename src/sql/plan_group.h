@@ -46,7 +46,8 @@ typedef struct cm_grouping {
     bool failed;       /* while rewriting */
 } cm_grouping;
 
-const char *cm_group_physical_name(const cm_physical *p);
+/* "sum(cost)"; of NULL "count(*)". */
+const char *cm_group_physical_name(const cm_grouping *g, const cm_physical *p);
 /* Index of the key that the expression is, or -1. */
 int cm_group_key_of(const cm_grouping *g, const cm_expr *expr);
 /* CASE WHEN filter THEN value END; value itself when filter is NULL. */

@@ -153,7 +153,7 @@ static cm_plan_node *project_slots(cm_grouping *g, cm_plan_node *node, row_slots
 static cm_status aggregate_column(cm_grouping *g, const cm_physical *p, const cm_plan_col *from,
                                   uint64_t rows, cm_plan_col *ret)
 {
-    const char *name = cm_group_physical_name(p);
+    const char *name = cm_group_physical_name(g, p);
     const cm_expr *sum, *column;
 
     if (p->aggregate == CM_AGGREGATE_COUNT) {
@@ -181,16 +181,56 @@ static cm_status aggregate_column(cm_grouping *g, const cm_physical *p, const cm
     return st;
 }
 
-static uint64_t groups_bound(const cm_plan_node *child, const unsigned *key, size_t keys)
+static uint64_t times(uint64_t a, uint64_t b, uint64_t most)
 {
-    uint64_t groups = 1;
+    return a >= most || b >= most || a * b >= most ? most : a * b;
+}
 
-    for (size_t i = 0; i < keys; i++) {
-        uint64_t values = cm_col_values(&child->col[key[i]]);
-        if (values >= child->rows || groups * values >= child->rows) {
-            return child->rows;
+/* Rows that a set of relations can combine to; NULL where an outer join found no row is one more.
+ */
+static uint64_t rows_of(const cm_block *b, uint64_t rels, uint64_t most)
+{
+    uint64_t ret = 1;
+
+    for (unsigned rel = 0; rel < b->query->relations; rel++) {
+        const cm_relation *relation = &b->query->relation[rel];
+        uint64_t rows = b->outer[rel];
+        if ((rels >> rel & 1) == 0) {
+            continue;
         }
-        groups *= values;
+        for (size_t t = 0; t < relation->tables; t++) {
+            rows += cm_plan_table_rows(relation->table[t]);
+        }
+        if (relation->derived != NULL) {
+            rows += b->derived[rel].node->rows;
+        }
+        ret = times(ret, rows, most);
+    }
+    return ret;
+}
+
+/* Not more groups than rows, than values of the keys, or than rows that the keys come from. */
+static uint64_t groups_bound(const cm_grouping *g, const cm_plan_node *child, const unsigned *key)
+{
+    uint64_t groups = 1, rels = 0;
+
+    for (size_t i = 0; i < g->keys; i++) {
+        uint64_t own = cm_expr_rels(g->key[i].expr), values = 1;
+        if (own == 0 || (own & rels) != 0) { /* a constant, or counted with an earlier key */
+            continue;
+        }
+        for (size_t j = i; j < g->keys; j++) {
+            uint64_t other = cm_expr_rels(g->key[j].expr);
+            own |= (other & own) != 0 ? other : 0;
+        }
+        for (size_t j = 0; j < g->keys; j++) {
+            if ((cm_expr_rels(g->key[j].expr) & own) != 0) {
+                values = times(values, cm_col_values(&child->col[key[j]]), child->rows);
+            }
+        }
+        uint64_t rows = rows_of(g->b, own, child->rows);
+        groups = times(groups, rows < values ? rows : values, child->rows);
+        rels |= own;
     }
     return groups;
 }
@@ -222,7 +262,7 @@ static cm_status add_aggregates(cm_grouping *g, cm_plan_node *node, const cm_pla
         }
     }
     col[aggs] =
-        cm_col_number("count", cm_plan_int8_type(), (cm_range){0, (cm_i128)child->rows}, false);
+        cm_col_number("count(*)", cm_plan_int8_type(), (cm_range){0, (cm_i128)child->rows}, false);
     node->agg = agg;
     node->aggs = aggs;
     node->cols = node->keys + aggs + 1;
@@ -293,7 +333,7 @@ static cm_status group_rows(cm_grouping *g, cm_plan_node *child, const row_slots
     }
     cm_node_children(g->pl, node, &child, 1);
     if (g->keys > 0) {
-        node->rows = groups_bound(child, key, g->keys);
+        node->rows = groups_bound(g, child, key);
         choose_algorithm(g, node, child);
     }
     g->node = node;
@@ -344,7 +384,8 @@ static cm_status group_all_by_sort(cm_grouping *g, cm_plan_node *child, const ro
             g->physical[i].col = (unsigned)i;
         }
     }
-    cm_node_cols(node)[aggs] = cm_col_number("count", cm_plan_int8_type(), (cm_range){0, 1}, false);
+    cm_node_cols(node)[aggs] =
+        cm_col_number("count(*)", cm_plan_int8_type(), (cm_range){0, 1}, false);
     node->agg = agg;
     node->aggs = aggs;
     cm_node_children(g->pl, node, &sorted, 1);
@@ -356,7 +397,7 @@ static cm_status group_all_by_sort(cm_grouping *g, cm_plan_node *child, const ro
 cm_status cm_group_build_rows(cm_grouping *g)
 {
     cm_flow flow;
-    row_slots r;
+    row_slots r = {0};
     cm_status st = use_rows(g);
 
     if (st == CM_OK) {
