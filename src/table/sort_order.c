@@ -14,51 +14,18 @@
 
 enum {
     WINDOW_ROWS = 1 << 18, /* pairs compared at once, or as many as rows when those are more */
-    /* The bound of a batch fails with 2^-65 (sort_plan.h); so much more than it is no chance. */
+    /* Gaps need a second batch with probability 2^-65: so many are no chance. */
     BATCHES_MAX = 64,
 };
 
 typedef struct sorter {
     cm_mpc *mpc;
     cm_bcol key; /* of this level's rows */
-    const cm_program *less;
+    const cm_sort_less *less;
     uint32_t *order; /* of the rows that are sorted */
     uint32_t *spare;
     uint32_t *gap; /* per row of this level that is not */
 } sorter;
-
-/* ---- comparing ----------------------------------------------------------------------------- */
-
-static cm_program *build_less(unsigned planes, cm_arena scratch)
-{
-    size_t chunks = cm_wide_chunks(planes);
-    cm_num *x = CM_NEW(&scratch, cm_num, chunks);
-    cm_num *y = CM_NEW(&scratch, cm_num, chunks);
-    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
-
-    cm_wide_input(c, planes, x);
-    cm_wide_input(c, planes, y);
-    cm_circuit_output_wire(c, cm_wide_lt(c, x, y, chunks));
-    cm_program *program = cm_circuit_finish(c);
-    cm_circuit_free(c);
-    return program;
-}
-
-/* Opens whether x < y. */
-static cm_status compare(const sorter *s, cm_bcol x, cm_bcol y, uint64_t *ret_less,
-                         cm_arena scratch)
-{
-    static const cm_ticket ticket = {CM_TICKET_SHUFFLED,
-                                     "sort: comparison of shuffled distinct keys"};
-    size_t chunks = cm_wide_chunks(x.planes);
-    cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, 2 * chunks);
-    cm_bcol less = cm_bcol_new(&scratch, cm_mpc_legs(s->mpc), 1, x.rows);
-
-    cm_wide_split(x, inputs);
-    cm_wide_split(y, inputs + chunks);
-    cm_status st = cm_program_run(s->less, s->mpc, inputs, &less, scratch);
-    return st == CM_OK ? cm_mpc_open_bits(s->mpc, less, &ticket, ret_less, scratch) : st;
-}
 
 static bool outcome(const uint64_t *less, size_t i)
 {
@@ -73,7 +40,6 @@ static bool outcome(const uint64_t *less, size_t i)
  */
 typedef struct search {
     size_t fresh;   /* rows that search */
-    unsigned bits;  /* 2^bits - 1 pivots */
     cm_bcol pivots; /* row h: node h; row 0 is not used */
     cm_bcol x;      /* the searching rows' keys, once for each comparison of a step */
 } search;
@@ -93,7 +59,6 @@ static search start_search(const sorter *s, const cm_sort_level *level, cm_arena
     size_t nodes = (size_t)1 << level->bits, copies = ((size_t)1 << level->step_bits) - 1;
     search ret = {
         .fresh = level->rows - (nodes - 1),
-        .bits = level->bits,
         .pivots = cm_bcol_new(keep, legs, planes, nodes),
     };
 
@@ -135,32 +100,46 @@ static cm_status read_step(sorter *s, const search *f, unsigned step, const uint
     return CM_OK;
 }
 
+/*
+ * Which of the nodes at depths done .. done + step - 1 a row is compared with, counted from the
+ * first of them: comparison i of row r is at i * fresh + r.
+ */
+static const uint32_t *list_nodes(const sorter *s, const search *f, unsigned done, unsigned step,
+                                  cm_arena *keep)
+{
+    uint32_t pivots = (UINT32_C(1) << step) - 1;
+
+    if (step == 1) {
+        return s->gap; /* the node of gap g at depth `done` is the g-th of its depth */
+    }
+    uint32_t *node = CM_NEW(keep, uint32_t, pivots * f->fresh);
+    for (uint32_t i = 0; i < pivots; i++) {
+        for (size_t r = 0; r < f->fresh; r++) {
+            uint32_t q = (s->gap[r] << step) + i + 1;
+            node[i * f->fresh + r] = node_of(q, done + step) - (UINT32_C(1) << done);
+        }
+    }
+    return node;
+}
+
 /* The gap is known to `done` bits; finds `step` more. */
 static cm_status search_step(sorter *s, const search *f, unsigned done, unsigned step,
                              cm_arena scratch)
 {
     unsigned legs = cm_mpc_legs(s->mpc), planes = s->key.planes;
-    uint32_t pivots = (UINT32_C(1) << step) - 1, first = UINT32_C(1) << done;
-    size_t pairs = pivots * f->fresh;
+    size_t pivots = ((size_t)1 << step) - 1, nodes = pivots << done, pairs = pivots * f->fresh;
     uint64_t *less = CM_NEW(&scratch, uint64_t, cm_words_of(pairs));
-    uint32_t *from = CM_NEW(&scratch, uint32_t, pairs);
-    cm_bcol near = cm_bcol_new(&scratch, legs, planes, first * (size_t)pivots);
+    cm_bcol near = cm_bcol_new(&scratch, legs, planes, nodes);
     cm_bcol y = cm_bcol_new(&scratch, legs, planes, pairs);
     cm_bcol x = f->x;
 
-    for (uint32_t i = 0; i < pivots; i++) {
-        for (size_t r = 0; r < f->fresh; r++) {
-            uint32_t q = (s->gap[r] << step) + i + 1;
-            from[i * f->fresh + r] = node_of(q, done + step) - first;
-        }
-    }
-    cm_bcol_get_rows(f->pivots, first, near);
-    cm_bcol_gather(near, from, y);
+    cm_bcol_get_rows(f->pivots, (size_t)1 << done, near);
+    cm_bcol_gather(near, list_nodes(s, f, done, step, &scratch), y);
     if (x.rows != pairs) { /* a last step of fewer bits */
         x = cm_bcol_new(&scratch, legs, planes, pairs);
         cm_bcol_get_rows(f->x, 0, x);
     }
-    cm_status st = compare(s, x, y, less, scratch);
+    cm_status st = cm_sort_less_open(s->less, s->mpc, x, y, less, scratch);
     return st == CM_OK ? read_step(s, f, step, less) : st;
 }
 
@@ -254,7 +233,7 @@ static cm_status compare_pairs(const sorter *s, const uint32_t *left, const uint
         cm_bcol y = cm_bcol_new(&memory, legs, s->key.planes, rows);
         cm_bcol_gather(s->key, left + first, x);
         cm_bcol_gather(s->key, right + first, y);
-        st = compare(s, x, y, ret_less + first / 64, memory);
+        st = cm_sort_less_open(s->less, s->mpc, x, y, ret_less + first / 64, memory);
     }
     return st;
 }
@@ -351,40 +330,48 @@ static cm_status sort_level(sorter *s, cm_bcol key, const cm_sort_level *level, 
     return st == CM_OK ? order_gaps(s, level, scratch) : st;
 }
 
-cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan, uint32_t *ret_from,
-                           cm_arena scratch)
+static cm_status sort_levels(cm_mpc *mpc, cm_bcol key, const cm_sort_less *less,
+                             const cm_sort_plan *plan, uint32_t *ret_from, cm_arena scratch)
 {
-    size_t rows = key.rows;
-
-    CM_ASSERT(rows < UINT32_MAX);
-    if (rows == 0) {
-        return CM_OK;
-    }
-    ret_from[0] = 0;
-    if (rows == 1) {
-        return CM_OK;
-    }
-    CM_ASSERT(plan->level[plan->levels - 1].rows == rows);
-    cm_program *less = build_less(key.planes, scratch);
     sorter s = {
         .mpc = mpc,
         .less = less,
         .order = ret_from,
-        .spare = CM_NEW(&scratch, uint32_t, rows),
-        .gap = CM_NEW(&scratch, uint32_t, rows),
+        .spare = CM_NEW(&scratch, uint32_t, key.rows),
+        .gap = CM_NEW(&scratch, uint32_t, key.rows),
     };
     cm_status st = CM_OK;
+
+    CM_ASSERT(plan->level[plan->levels - 1].rows == key.rows);
+    ret_from[0] = 0;
     for (size_t i = 0; st == CM_OK && i < plan->levels; i++) {
         st = sort_level(&s, key, &plan->level[i], scratch);
     }
-    cm_program_free(less);
+    return st;
+}
+
+cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan, uint32_t *ret_from,
+                           cm_arena scratch)
+{
+    cm_sort_less less;
+    cm_sort_plan best;
+
+    CM_ASSERT(key.rows < UINT32_MAX);
+    if (key.rows < 2) {
+        memset(ret_from, 0, key.rows * sizeof *ret_from);
+        return CM_OK;
+    }
+    cm_sort_less_init(&less, key.planes, scratch);
+    if (!plan) {
+        cm_sort_plan_make(key.rows, &less.costs, &best);
+        plan = &best;
+    }
+    cm_status st = sort_levels(mpc, key, &less, plan, ret_from, scratch);
+    cm_sort_less_fini(&less);
     return st;
 }
 
 cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch)
 {
-    cm_sort_plan plan;
-
-    cm_sort_plan_make(key.rows, CM_SORT_DEPTH_PRICE, &plan);
-    return cm_sort_order_by(mpc, key, &plan, ret_from, scratch);
+    return cm_sort_order_by(mpc, key, NULL, ret_from, scratch);
 }

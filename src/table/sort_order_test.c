@@ -41,13 +41,19 @@ static bool in_order(cm_mpc *mpc, cm_bcol key, const uint32_t *from, cm_arena sc
     return true;
 }
 
-static void sort_numbers(cm_mpc *mpc, size_t rows, size_t price, cm_arena scratch)
+/* A depth costs as much as so many comparisons. */
+static void sort_numbers(cm_mpc *mpc, size_t rows, uint64_t price, cm_arena scratch)
 {
     cm_bcol key = shuffled_numbers(mpc, rows, 2, &scratch);
     uint32_t *from = CM_NEW(&scratch, uint32_t, rows);
+    cm_sort_costs costs;
     cm_sort_plan plan;
 
-    cm_sort_plan_make(rows, price, &plan);
+    for (size_t i = 0; i < CM_SORT_SHAPES; i++) {
+        costs.ands[i] = 1;
+        costs.fixed[i] = price;
+    }
+    cm_sort_plan_make(rows, &costs, &plan);
     cm_status st = cm_sort_order_by(mpc, key, &plan, from, scratch);
     CM_ASSERT(st == CM_OK);
     CM_ASSERT(in_order(mpc, key, from, scratch));
@@ -56,7 +62,7 @@ static void sort_numbers(cm_mpc *mpc, size_t rows, size_t price, cm_arena scratc
 /* Cheap depths give levels and steps of all kinds at few rows already. */
 static void sort_all_sizes(cm_mpc *mpc, cm_arena *arena, void *arg)
 {
-    static const size_t prices[] = {0, 30, 300, 3000};
+    static const uint64_t prices[] = {0, 30, 300, 3000};
 
     (void)arg;
     for (size_t rows = 0; rows < 140; rows++) {
@@ -79,23 +85,42 @@ static void test_all_sizes(void **state)
     cm_run_parties(CM_PROTOCOL_CLEAR, 1, 1, 1, NULL, sort_all_sizes, NULL);
 }
 
+static bool same_kind(const cm_sort_plan *a, const cm_sort_plan *b)
+{
+    cm_sort_level x = a->level[a->levels - 1], y = b->level[b->levels - 1];
+
+    return a->levels == b->levels && x.bits == y.bits && x.step_bits == y.step_bits;
+}
+
+static void sort_by_default(cm_mpc *mpc, size_t rows, cm_arena scratch)
+{
+    cm_bcol key = shuffled_numbers(mpc, rows, 2, &scratch);
+    uint32_t *from = CM_NEW(&scratch, uint32_t, rows);
+
+    cm_status st = cm_sort_order(mpc, key, from, scratch);
+    CM_ASSERT(st == CM_OK);
+    CM_ASSERT(in_order(mpc, key, from, scratch));
+}
+
 /* Rows before and after which the plan changes. */
 static void sort_at_thresholds(cm_mpc *mpc, cm_arena *arena, void *arg)
 {
+    cm_sort_less less;
     cm_sort_plan before, plan;
 
     (void)arg;
-    cm_sort_plan_make(2, CM_SORT_DEPTH_PRICE, &before);
+    cm_sort_less_init(&less, 12, *arena);
+    cm_sort_plan_make(2, &less.costs, &before);
     for (size_t rows = 3; rows < 3000; rows++) {
-        cm_sort_plan_make(rows, CM_SORT_DEPTH_PRICE, &plan);
-        if (plan.levels != before.levels ||
-            plan.level[plan.levels - 1].bits != before.level[before.levels - 1].bits) {
-            sort_numbers(mpc, rows - 1, CM_SORT_DEPTH_PRICE, *arena);
-            sort_numbers(mpc, rows, CM_SORT_DEPTH_PRICE, *arena);
-            sort_numbers(mpc, rows + 1, CM_SORT_DEPTH_PRICE, *arena);
+        cm_sort_plan_make(rows, &less.costs, &plan);
+        if (!same_kind(&before, &plan)) {
+            sort_by_default(mpc, rows - 1, *arena);
+            sort_by_default(mpc, rows, *arena);
+            sort_by_default(mpc, rows + 1, *arena);
         }
         before = plan;
     }
+    cm_sort_less_fini(&less);
 }
 
 static void test_thresholds(void **state)

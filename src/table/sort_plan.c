@@ -109,32 +109,32 @@ typedef struct option {
 } option;
 
 /* Bits found in one depth cost 2^bits - 1 comparisons a row. */
-static uint64_t search_price(size_t fresh, unsigned bits, unsigned step, size_t depth_price)
+static uint64_t search_price(size_t fresh, unsigned bits, unsigned step, const cm_sort_costs *costs)
 {
-    uint64_t full = (((uint64_t)1 << step) - 1) * fresh + depth_price;
-    uint64_t last = (((uint64_t)1 << bits % step) - 1) * fresh + depth_price;
+    uint64_t full = cm_sort_batch_price(costs, (((size_t)1 << step) - 1) * fresh);
+    uint64_t last = cm_sort_batch_price(costs, (((size_t)1 << bits % step) - 1) * fresh);
 
-    return bits / step * full + (bits % step > 0 ? last : 0);
+    return bits / step * full + last;
 }
 
-static option price_level(size_t rows, unsigned bits, size_t depth_price)
+static option price_level(size_t rows, unsigned bits, const cm_sort_costs *costs)
 {
     size_t fresh = rows - (((size_t)1 << bits) - 1);
     option ret = {UINT64_MAX, {rows, bits, 1, cm_sort_pairs_bound(rows, bits)}};
 
     for (unsigned step = 1; step <= CM_SORT_STEP_BITS_MAX; step++) {
-        uint64_t price = search_price(fresh, bits, step, depth_price);
+        uint64_t price = search_price(fresh, bits, step, costs);
         if (price < ret.price) {
             ret.price = price;
             ret.level.step_bits = step;
         }
     }
-    ret.price += ret.level.pairs + depth_price;
+    ret.price += cm_sort_batch_price(costs, ret.level.pairs);
     return ret;
 }
 
 /* best[b] is the cheapest way to sort 2^b - 1 rows, for all b that rows may choose from. */
-static option price_rows(size_t rows, const option *best, size_t depth_price)
+static option price_rows(size_t rows, const option *best, const cm_sort_costs *costs)
 {
     option ret = {.price = UINT64_MAX};
 
@@ -142,7 +142,7 @@ static option price_rows(size_t rows, const option *best, size_t depth_price)
         if (bits == 0 ? rows > ALL_PAIRS_MAX : rows >> bits > RATIO_MAX) {
             continue;
         }
-        option o = price_level(rows, bits, depth_price);
+        option o = price_level(rows, bits, costs);
         o.price += best[bits].price;
         if (o.price < ret.price) {
             ret = o;
@@ -151,7 +151,7 @@ static option price_rows(size_t rows, const option *best, size_t depth_price)
     return ret;
 }
 
-void cm_sort_plan_make(size_t rows, size_t depth_price, cm_sort_plan *ret)
+void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *ret)
 {
     option best[33] = {{.price = 0}}; /* nothing to do for 0 rows and for 1 */
     unsigned bits = 2;
@@ -162,9 +162,9 @@ void cm_sort_plan_make(size_t rows, size_t depth_price, cm_sort_plan *ret)
         return;
     }
     for (; ((size_t)1 << bits) - 1 < rows; bits++) {
-        best[bits] = price_rows(((size_t)1 << bits) - 1, best, depth_price);
+        best[bits] = price_rows(((size_t)1 << bits) - 1, best, costs);
     }
-    option last = price_rows(rows, best, depth_price);
+    option last = price_rows(rows, best, costs);
     cm_sort_level chain[CM_SORT_LEVELS_MAX];
     size_t count = 0;
     for (; last.level.rows > 1; last = best[last.level.bits]) {

@@ -43,8 +43,8 @@ typedef struct cm_sort_key {
 } cm_sort_key;
 
 /*
- * Stable sort by keys, valid rows before invalid ones when valid_first.  Shuffle, then quicksort by
- * opened comparisons of keys made distinct with the original position (DESIGN.md, 6): what is
+ * Stable sort by keys, valid rows before invalid ones when valid_first.  Shuffle, then sample sort
+ * by opened comparisons of keys made distinct with the original position (DESIGN.md, 6): what is
  * opened has the same distribution for all tables of the size.
  */
 CM_MUST cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,

@@ -56,13 +56,31 @@ CM_MUST cm_status cm_rows_place(cm_mpc *mpc, cm_acol dest, cm_rows *rows, cm_row
 CM_MUST cm_status cm_rows_place_bits(cm_mpc *mpc, cm_bcol wide, unsigned dest_planes, cm_bcol ret,
                                      cm_arena scratch);
 
-/* ---- sort_plan.c: what a sort does when, from the number of rows alone --------------------- */
+/* ---- sort_less.c: batches of comparisons --------------------------------------------------- */
 
-enum {
-    CM_SORT_LEVELS_MAX = 32,
-    CM_SORT_STEP_BITS_MAX = 3,
-    CM_SORT_DEPTH_PRICE = 1 << 15, /* a depth's rounds take as long as so many comparisons do */
-};
+enum { CM_SORT_SHAPES = 5 };
+
+/* A batch costs ands[i] * pairs + fixed[i] in the best of its shapes, counted in ANDs. */
+typedef struct cm_sort_costs {
+    uint64_t ands[CM_SORT_SHAPES], fixed[CM_SORT_SHAPES];
+} cm_sort_costs;
+uint64_t cm_sort_batch_price(const cm_sort_costs *costs, size_t pairs);
+
+/* Programs that compare keys of so many planes. */
+typedef struct cm_sort_less {
+    cm_program *program[CM_SORT_SHAPES];
+    unsigned part[CM_SORT_SHAPES]; /* planes of an input */
+    cm_sort_costs costs;
+} cm_sort_less;
+void cm_sort_less_init(cm_sort_less *less, unsigned planes, cm_arena scratch);
+void cm_sort_less_fini(cm_sort_less *less);
+/* Opens whether x < y, row by row, as CM_TICKET_SHUFFLED.  The shape follows from x.rows. */
+CM_MUST cm_status cm_sort_less_open(const cm_sort_less *less, cm_mpc *mpc, cm_bcol x, cm_bcol y,
+                                    uint64_t *ret_less, cm_arena scratch);
+
+/* ---- sort_plan.c: what a sort does when, from public sizes alone --------------------------- */
+
+enum { CM_SORT_LEVELS_MAX = 32, CM_SORT_STEP_BITS_MAX = 3 };
 
 typedef struct cm_sort_level {
     size_t rows;        /* how many are sorted when the level is done */
@@ -77,7 +95,7 @@ typedef struct cm_sort_plan {
     cm_sort_level level[CM_SORT_LEVELS_MAX];
 } cm_sort_plan;
 
-void cm_sort_plan_make(size_t rows, size_t depth_price, cm_sort_plan *ret);
+void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *ret);
 /*
  * With 2^bits - 1 pivots drawn at random from so many rows, the gaps between them hold more pairs
  * than this with a probability below 2^-65; never where the bound is that of all pairs.
@@ -92,7 +110,7 @@ size_t cm_sort_pairs_bound(size_t rows, unsigned bits);
  * are CM_TICKET_SHUFFLED.  Outcomes that are no order give CM_EPROTO.
  */
 CM_MUST cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch);
-/* The same by a plan for key.rows rows. */
+/* The same by a plan for key.rows rows; NULL: the best one. */
 CM_MUST cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan,
                                    uint32_t *ret_from, cm_arena scratch);
 
