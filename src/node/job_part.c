@@ -21,6 +21,7 @@ enum {
     PROPOSAL_MAX_SECONDS = 600,
     START_MS = 60000, /* consented, and nothing more was heard */
     LINKS_MAX = 256,
+    WATCH_MS = 100,
 };
 
 struct cm_part {
@@ -32,6 +33,8 @@ struct cm_part {
     cm_proposal proposal; /* texts in prepared.arena */
     cm_proc *proc;
     cm_timer *timer;
+    cm_timer *watch; /* of the process's memory */
+    uint64_t memory_limit;
     unsigned links;
     bool started;
     int64_t began_ms;
@@ -63,6 +66,7 @@ static void part_free(cm_part *part)
     }
     cm_proc_end(part->proc);
     cm_timer_close(part->timer);
+    cm_timer_close(part->watch);
     cm_prepared_fini(&part->prepared);
     free(part);
 }
@@ -184,8 +188,8 @@ static void on_lost(void *arg, int exit_code, int number)
         cm_diag_set(&why, CM_EIO, CM_SQL_CONNECTION_FAILURE,
                     "the job's process at \"%s\" was ended by signal %d (%s)",
                     cm_node_org(part->jobs->node), number, strsignal(number));
-        if (number == SIGABRT || number == SIGKILL) {
-            cm_diag_hint(&why, "It may have had too little memory: see job_memory there.");
+        if (number == SIGKILL) {
+            cm_diag_hint(&why, "The machine may have had too little memory.");
         }
     } else {
         cm_diag_set(&why, CM_EIO, CM_SQL_CONNECTION_FAILURE,
@@ -279,8 +283,7 @@ static cm_status start_process(cm_part *part, cm_diag *diag)
         .plan = part->proposal.plan,
         .cache_dir = cm_node_cache_dir(node),
         .idle_timeout_ms = (uint32_t)cm_node_setting(node, "job_idle_timeout") * 1000,
-        .source_timeout_ms = (uint32_t)cm_node_setting(node, "source_timeout") * 1000,
-        .memory_bytes = memory_limit(node)};
+        .source_timeout_ms = (uint32_t)cm_node_setting(node, "source_timeout") * 1000};
     memcpy(order.job, part->id, sizeof order.job);
     cm_federation_print(cm_node_federation(node), &file);
     order.federation = cm_buf_text(&file);
@@ -296,6 +299,23 @@ static cm_status start_process(cm_part *part, cm_diag *diag)
         cm_identity_pem_free(pem);
     }
     return st;
+}
+
+/* The process is ended before it takes the machine down.  Looking ten times a second is coarse: a
+ * job can pass the limit by what it fills in that time. */
+static void on_watch(void *arg)
+{
+    cm_part *part = arg;
+    cm_diag why;
+    if (cm_proc_memory(part->proc) <= part->memory_limit) {
+        return;
+    }
+    cm_diag_set(&why, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY,
+                "the job needs more than %llu MB of memory at \"%s\"",
+                (unsigned long long)(part->memory_limit >> 20), cm_node_org(part->jobs->node));
+    cm_diag_hint(&why, "Ask for less, or raise job_memory there.");
+    cm_diag_party(&why, cm_node_org(part->jobs->node));
+    part_fail(part, &why, true);
 }
 
 static bool takes_part(const cm_part *part, const char *org)
@@ -505,6 +525,8 @@ void cm_part_start(cm_jobs *jobs, unsigned from, const uint8_t *data, size_t byt
     part->timer = cm_timer_start(cm_node_loop(jobs->node),
                                  (int)(asked_ms > 0 && asked_ms < own_ms ? asked_ms : own_ms), 0,
                                  on_part_timer, part);
+    part->memory_limit = memory_limit(jobs->node);
+    part->watch = cm_timer_start(cm_node_loop(jobs->node), WATCH_MS, WATCH_MS, on_watch, part);
     cm_proc_go(part->proc);
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -215,6 +216,22 @@ void cm_proc_link(cm_proc *p, unsigned sender, unsigned lane, int fd)
         cm_node_log(p->node, "a link could not be handed to its job");
     }
     close(fd);
+}
+
+uint64_t cm_proc_memory(const cm_proc *p)
+{
+    char path[40], line[200];
+    unsigned long long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", cm_process_pid(p->process));
+    FILE *file = p->exited ? NULL : fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fgets(line, sizeof line, file) == NULL || sscanf(line, "%*u %llu", &pages) != 1) {
+        pages = 0;
+    }
+    (void)fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void cm_proc_end(cm_proc *p)

@@ -24,6 +24,8 @@ CM_MUST cm_status cm_proc_start(cm_node *node, const cm_job_order *order,
 void cm_proc_go(cm_proc *proc);
 /* Hands over a link; the fd is taken. */
 void cm_proc_link(cm_proc *proc, unsigned sender, unsigned lane, int fd);
+/* Bytes of memory that it has now; 0 when that cannot be told. */
+uint64_t cm_proc_memory(const cm_proc *proc);
 /* Kills it unless it reported.  No more events.  NULL allowed; allowed inside events. */
 void cm_proc_end(cm_proc *proc);
 

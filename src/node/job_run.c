@@ -26,7 +26,9 @@ enum {
     EXIT_SECONDS = 10,     /* after the report */
 };
 
-static const uint64_t SPARE_BYTES = (uint64_t)16 << 30; /* address space besides the arenas */
+/* Address space, not memory: comityd watches what a job really takes (job_memory). */
+static const size_t SHARES_BYTES = (size_t)1 << 38;
+static const size_t RESULT_BYTES = (size_t)1 << 36;
 
 typedef struct run {
     cm_arena arena;  /* order, schema, plan: secret, since it holds the key */
@@ -61,16 +63,6 @@ static void give_up_rights(void)
     signal(SIGPIPE, SIG_IGN);
     (void)fcntl(CM_JOB_CONTROL_FD, F_SETFD, FD_CLOEXEC);
     (void)fcntl(CM_JOB_LINKS_FD, F_SETFD, FD_CLOEXEC);
-}
-
-static void limit_memory(uint64_t bytes)
-{
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    struct rlimit limit = {bytes + SPARE_BYTES, bytes + SPARE_BYTES};
-    (void)setrlimit(RLIMIT_AS, &limit);
-#else
-    (void)bytes; /* sanitizers reserve terabytes of address space */
-#endif
 }
 
 /* ---- talking to comityd ------------------------------------------------------------------- */
@@ -421,13 +413,12 @@ static cm_status prepare(run *x, cm_diag *diag)
     }
     cm_status st = read_order(x, diag);
     if (st == CM_OK) {
-        limit_memory(x->order.memory_bytes);
         st = plan_again(x, diag);
     }
-    if (st == CM_OK && (cm_arena_init_secret(&x->shares, x->order.memory_bytes) != CM_OK ||
-                        cm_arena_init(&x->result, ARENA_BYTES) != CM_OK)) {
+    if (st == CM_OK && (cm_arena_init_secret(&x->shares, SHARES_BYTES) != CM_OK ||
+                        cm_arena_init(&x->result, RESULT_BYTES) != CM_OK)) {
         st = cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY,
-                     "the memory that job_memory allows could not be had");
+                     "the address space of a job could not be had");
     }
     if (st == CM_OK) {
         x->source = CM_NEW_SMALL(&x->arena, cm_source *, x->order.servers + 1);

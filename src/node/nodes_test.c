@@ -1,14 +1,5 @@
 /* Four nodes on one loop: founding, joining, catalogs, restarts, strangers, jobs that fail. */
-#include "node/admin.h"
-#include "node/audit.h"
-#include "node/catalog.h"
-#include "node/federation.h"
-#include "node/jobs.h"
-#include "node/node.h"
-#include "node/peers.h"
-#include "node/state.h"
-
-#include "base/clock.h"
+#include "node/nodes_fixture.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -22,118 +13,16 @@
 
 #include <cmocka.h>
 
-enum { NODES = 4, WAIT_MS = 20000 };
-
-static const char *const orgs[NODES] = {"north", "south", "east", "research"};
-
-typedef struct world {
-    cm_loop *loop;
-    char root[64];
-    char dir[NODES][100];
-    char address[NODES][32], sql[NODES][32];
-    cm_node *node[NODES];
-    cm_arena arena;
-} world;
-
-static int free_port(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t bytes = sizeof at;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
-    close(fd);
-    return ntohs(at.sin_port);
-}
-
-static void open_node(world *w, int i)
-{
-    cm_diag diag = {0};
-    cm_node_options options = {.dir = w->dir[i], .job_program = "/bin/false"};
-    cm_status st = cm_node_open(w->loop, &options, &w->node[i], &diag);
-    assert_string_equal(diag.message, "");
-    assert_int_equal(st, CM_OK);
-}
-
 static int set_up(void **state)
 {
-    world *w = calloc(1, sizeof *w);
-    strcpy(w->root, "/tmp/cm_nodes_XXXXXX");
-    assert_non_null(mkdtemp(w->root));
-    assert_int_equal(cm_arena_init(&w->arena, 64 << 20), CM_OK);
-    assert_int_equal(cm_loop_new(&w->loop, NULL), CM_OK);
-    for (int i = 0; i < NODES; i++) {
-        cm_diag diag = {0};
-        snprintf(w->dir[i], sizeof w->dir[i], "%s/%s", w->root, orgs[i]);
-        snprintf(w->address[i], sizeof w->address[i], "127.0.0.1:%d", free_port());
-        snprintf(w->sql[i], sizeof w->sql[i], "127.0.0.1:%d", free_port());
-        assert_int_equal(
-            cm_node_init(w->dir[i], orgs[i], w->address[i], w->sql[i], "admin", "secret", &diag),
-            CM_OK);
-        open_node(w, i);
-    }
-    *state = w;
+    *state = world_new("/bin/false"); /* as job process: it ends at once */
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    world *w = *state;
-    char command[100];
-    for (int i = 0; i < NODES; i++) {
-        cm_node_free(w->node[i]);
-    }
-    cm_loop_free(w->loop);
-    cm_arena_fini(&w->arena);
-    snprintf(command, sizeof command, "rm -rf %s", w->root);
-    assert_int_equal(system(command), 0);
-    free(w);
+    world_free(*state);
     return 0;
-}
-
-/* ---- running the loop until something is so ----------------------------------------------- */
-
-typedef struct waiting {
-    world *w;
-    bool (*is_so)(world *w, void *arg);
-    void *arg;
-    bool seen;
-    int64_t deadline_ms;
-} waiting;
-
-static void on_look(void *arg)
-{
-    waiting *x = arg;
-    x->seen = x->is_so(x->w, x->arg);
-    if (x->seen || cm_clock_left_ms(x->deadline_ms) == 0) {
-        cm_loop_stop(x->w->loop);
-    }
-}
-
-static void run_until(world *w, bool (*is_so)(world *w, void *arg), void *arg)
-{
-    waiting x = {w, is_so, arg, false, cm_clock_ms() + WAIT_MS};
-    cm_timer *timer = cm_timer_start(w->loop, 0, 10, on_look, &x);
-    cm_loop_run(w->loop);
-    cm_timer_close(timer);
-    assert_true(x.seen);
-}
-
-static bool all_connected(world *w, void *arg)
-{
-    (void)arg;
-    for (int i = 0; i < NODES; i++) {
-        if (w->node[i] == NULL || cm_node_federation(w->node[i]) == NULL) {
-            return false;
-        }
-        for (unsigned j = 0; j < NODES; j++) {
-            if (!cm_peers_connected(cm_node_peers(w->node[i]), j)) {
-                return false;
-            }
-        }
-    }
-    return true;
 }
 
 static bool all_have_version_2(world *w, void *arg)
@@ -145,67 +34,6 @@ static bool all_have_version_2(world *w, void *arg)
         }
     }
     return true;
-}
-
-static bool is_set(world *w, void *arg)
-{
-    (void)w;
-    return *(bool *)arg;
-}
-
-/* ---- founding ----------------------------------------------------------------------------- */
-
-typedef struct joining {
-    bool done;
-    cm_diag why;
-} joining;
-
-static void on_joined(void *arg, const cm_diag *why)
-{
-    joining *j = arg;
-    j->done = true;
-    if (why != NULL) {
-        j->why = *why;
-    }
-}
-
-static char *token_of(world *w, const char *invitations, const char *org)
-{
-    char start[80];
-    snprintf(start, sizeof start, "%s ", org);
-    const char *at = strstr(invitations, start);
-    assert_non_null(at);
-    at += strlen(start);
-    return cm_arena_strndup(&w->arena, at, strcspn(at, "\n"));
-}
-
-static const char *invite(world *w)
-{
-    CM_CLEANUP(cm_buf_free) cm_buf out = {0};
-    assert_int_equal(
-        cm_founding_invite(cm_node_founding(w->node[0]), "health", orgs, NODES, 1, &out, NULL),
-        CM_OK);
-    return cm_arena_strdup(&w->arena, cm_buf_text(&out));
-}
-
-static cm_diag join(world *w, int i, const char *token)
-{
-    joining j = {0};
-    cm_status st = cm_founding_join(cm_node_founding(w->node[i]), token, on_joined, &j, &j.why);
-    if (st == CM_OK) {
-        run_until(w, is_set, &j.done);
-    }
-    return j.why;
-}
-
-static void found(world *w)
-{
-    const char *invitations = invite(w);
-    for (int i = 1; i < NODES; i++) {
-        cm_diag why = join(w, i, token_of(w, invitations, orgs[i]));
-        assert_string_equal(why.message, "");
-    }
-    run_until(w, all_connected, NULL);
 }
 
 static void four_nodes_found_a_federation(void **state)
@@ -288,48 +116,6 @@ static void founding_survives_restarts(void **state)
 
 /* ---- catalogs ----------------------------------------------------------------------------- */
 
-static void publish(world *w, int i, const char *name)
-{
-    static const char *const remote[] = {"id", "cost"};
-    static const char *const granted[] = {"public"};
-    cm_column col[2] = {
-        {.name = "id", .type = {.kind = CM_TYPE_INT4}, .label = {CM_LABEL_JOIN, 0}},
-        {.name = "cost", .type = {.kind = CM_TYPE_INT4}, .label = {CM_LABEL_AGGREGATE, 0}}};
-    col[0].range = cm_type_range(&col[0].type);
-    col[1].range = cm_type_range(&col[1].type);
-    cm_state_server server = {"files", "csv", {0, NULL}};
-    cm_state_table table = {.table = {.org = orgs[i],
-                                      .name = name,
-                                      .cols = 2,
-                                      .col = col,
-                                      .rows = 16,
-                                      .grants = 1,
-                                      .granted_to = granted},
-                            .server = "files",
-                            .remote = name,
-                            .remote_col = remote};
-    cm_state_server got;
-    assert_int_equal(cm_node_change_begin(w->node[i], NULL), CM_OK);
-    cm_state *s = cm_node_state(w->node[i]);
-    if (cm_state_server_get(s, "files", &w->arena, &got, NULL) != CM_OK) {
-        assert_int_equal(cm_state_server_add(s, &server, NULL), CM_OK);
-    }
-    assert_int_equal(cm_state_table_add(s, &table, NULL), CM_OK);
-    assert_int_equal(cm_node_change_commit(w->node[i], "admin", "CREATE FOREIGN TABLE", NULL),
-                     CM_OK);
-}
-
-static bool all_see_two_tables(world *w, void *arg)
-{
-    (void)arg;
-    for (int i = 0; i < NODES; i++) {
-        if (w->node[i] != NULL && cm_node_schema(w->node[i])->tables != 2) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void catalogs_reach_everybody(void **state)
 {
     world *w = *state;
@@ -371,18 +157,6 @@ static int raw_connect(world *w, int i)
     return fd;
 }
 
-static bool later(world *w, void *arg)
-{
-    (void)w;
-    return cm_clock_left_ms(*(int64_t *)arg) == 0;
-}
-
-static void run_for(world *w, int ms)
-{
-    int64_t deadline_ms = cm_clock_ms() + ms;
-    run_until(w, later, &deadline_ms);
-}
-
 static void strangers_do_no_harm(void **state)
 {
     world *w = *state;
@@ -419,64 +193,12 @@ static void strangers_do_no_harm(void **state)
 
 /* ---- jobs --------------------------------------------------------------------------------- */
 
-typedef struct outcome {
-    bool over, started;
-    cm_diag why;
-} outcome;
-
-static void on_started(void *arg)
-{
-    ((outcome *)arg)->started = true;
-}
-
-static void on_row(void *arg, const char *const *text)
-{
-    (void)arg, (void)text;
-    fail_msg("a row of a job that never ran");
-}
-
-static void on_done(void *arg, const cm_job_stats *stats)
-{
-    (void)arg, (void)stats;
-    fail_msg("a job succeeded that never ran");
-}
-
-static void on_failed(void *arg, const cm_diag *diag)
-{
-    outcome *o = arg;
-    o->over = true;
-    o->why = *diag;
-}
-
-static cm_status start(world *w, int i, const char *sql, outcome *o, cm_job **ret)
-{
-    cm_job_request request = {.role = "admin", .sql = sql, .settings = cm_plan_settings_default()};
-    cm_job_events events = {
-        .arg = o, .started = on_started, .row = on_row, .done = on_done, .failed = on_failed};
-    return cm_job_start(w->node[i], &request, &events, ret, &o->why);
-}
-
 static void publish_and_found(world *w)
 {
     publish(w, 0, "visits");
     publish(w, 1, "visits");
     found(w);
     run_until(w, all_see_two_tables, NULL);
-}
-
-static cm_status count_entries(void *arg, const cm_audit_entry *entry, cm_diag *diag)
-{
-    (void)diag;
-    *(int *)arg += entry->kind != CM_AUDIT_GOVERN;
-    return CM_OK;
-}
-
-static int job_entries(world *w, int i)
-{
-    int count = 0;
-    assert_int_equal(cm_audit_walk(cm_node_state(w->node[i]), 1, count_entries, &count, NULL),
-                     CM_OK);
-    return count;
 }
 
 /* Job processes are /bin/false here: everybody consents, starts, and every process ends. */

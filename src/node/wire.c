@@ -440,7 +440,6 @@ void cm_job_order_encode(const cm_job_order *o, cm_buf *out)
     cm_buf_put_text(out, o->cache_dir);
     cm_buf_put_u32(out, o->idle_timeout_ms);
     cm_buf_put_u32(out, o->source_timeout_ms);
-    cm_buf_put_u64(out, o->memory_bytes);
 }
 
 static void decode_catalogs(cm_reader *r, cm_arena *arena, cm_job_order *o)
@@ -450,7 +449,12 @@ static void decode_catalogs(cm_reader *r, cm_arena *arena, cm_job_order *o)
     for (size_t i = 0; i < o->catalogs; i++) {
         catalog[i].org = need_text(r, arena, CM_NAME_MAX_BYTES);
         catalog[i].bytes = cm_reader_u32(r);
-        catalog[i].data = cm_reader_bytes(r, catalog[i].bytes);
+        const uint8_t *data = cm_reader_bytes(r, catalog[i].bytes);
+        uint8_t *copy = CM_NEW_SMALL(arena, uint8_t, data != NULL ? catalog[i].bytes : 1);
+        if (data != NULL && catalog[i].bytes > 0) {
+            memcpy(copy, data, catalog[i].bytes);
+        }
+        catalog[i].data = copy;
     }
     o->catalog = catalog;
 }
@@ -497,7 +501,6 @@ cm_status cm_job_order_decode(const uint8_t *data, size_t bytes, cm_arena *arena
     o.cache_dir = need_text(&r, arena, 4096);
     o.idle_timeout_ms = cm_reader_u32(&r);
     o.source_timeout_ms = cm_reader_u32(&r);
-    o.memory_bytes = cm_reader_u64(&r);
     if (!cm_reader_done(&r)) {
         return cm_fail(diag, CM_EPROTO, CM_SQL_INTERNAL, "a job's order is malformed");
     }

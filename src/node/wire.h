@@ -126,7 +126,6 @@ typedef struct cm_job_order {
     const char *cache_dir;
     uint32_t idle_timeout_ms;
     uint32_t source_timeout_ms;
-    uint64_t memory_bytes;
 } cm_job_order;
 void cm_job_order_encode(const cm_job_order *order, cm_buf *out);
 CM_MUST cm_status cm_job_order_decode(const uint8_t *data, size_t bytes, cm_arena *arena,

@@ -204,13 +204,13 @@ static void orders_travel(void **state)
                            .tables = 1,
                            .table = &table,
                            .cache_dir = "/c",
-                           .memory_bytes = 5};
+                           .idle_timeout_ms = 5};
     cm_job_order_encode(&o, &out);
     assert_int_equal(cm_job_order_decode(out.data, out.bytes, &f->arena, &got, NULL), CM_OK);
     assert_string_equal(got.table[0].remote_col[0], "ID");
     assert_string_equal(got.server[0].options.option[0].value, "dbname=x");
     assert_memory_equal(got.catalog[0].data, "abc", 3);
-    assert_int_equal(got.memory_bytes, 5);
+    assert_int_equal(got.idle_timeout_ms, 5);
     for (size_t i = 0; i < out.bytes; i++) {
         assert_int_not_equal(cm_job_order_decode(out.data, i, &f->arena, &got, NULL), CM_OK);
     }
