@@ -203,10 +203,16 @@ cm_status cm_expr_agg_new(cm_arena *arena, cm_aggregate aggregate, cm_type type,
     return CM_OK;
 }
 
-static bool type_same(const cm_type *a, const cm_type *b)
+/* Precision says how many digits a cast allows and a quotient shows; other values do not depend on
+ * it. */
+static bool type_same(const cm_expr *a, const cm_expr *b)
 {
-    return a->kind == b->kind && a->scale == b->scale && a->precision == b->precision &&
-           a->quotient == b->quotient && a->max_bytes == b->max_bytes && a->labels == b->labels;
+    const cm_type *x = &a->type, *y = &b->type;
+    bool precise = a->op == CM_X_CAST || x->quotient;
+
+    return x->kind == y->kind && x->scale == y->scale && x->quotient == y->quotient &&
+           (!precise || x->precision == y->precision) && x->max_bytes == y->max_bytes &&
+           x->labels == y->labels;
 }
 
 static bool value_same(const cm_value *a, const cm_value *b)
@@ -226,7 +232,7 @@ bool cm_expr_equal(const cm_expr *a, const cm_expr *b)
         return true;
     }
     if (a == NULL || b == NULL || a->op != b->op || a->args != b->args || a->rel != b->rel ||
-        a->index != b->index || a->shift != b->shift || !type_same(&a->type, &b->type)) {
+        a->index != b->index || a->shift != b->shift || !type_same(a, b)) {
         return false;
     }
     if (a->op == CM_X_CONST && !value_same(&a->value, &b->value)) {

@@ -117,20 +117,50 @@ static bool is_identity(const cm_plan_node *child, const cm_expr *const *exprs,
     return true;
 }
 
+/* A projection that only drops or moves columns. */
+static bool is_selection(const cm_plan_node *node)
+{
+    if (node->op != CM_PLAN_PROJECT) {
+        return false;
+    }
+    for (size_t i = 0; i < node->cols; i++) {
+        if (node->expr[i]->op != CM_X_COLUMN ||
+            !same_encoding(&node->col[i].enc, &node->child[0]->col[node->expr[i]->index].enc)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const cm_expr *below(const cm_expr *expr, void *arg)
+{
+    const cm_plan_node *selection = arg;
+
+    return expr->op == CM_X_COLUMN ? selection->expr[expr->index] : NULL;
+}
+
 cm_plan_node *cm_node_project(cm_planner *pl, cm_plan_node *child, const cm_expr *const *exprs,
                               const cm_plan_col *cols, size_t count)
 {
     if (is_identity(child, exprs, cols, count)) {
         return child;
     }
-    cm_plan_node *node = cm_node_new(pl, CM_PLAN_PROJECT, child->rows, count);
+    cm_plan_node *over = child;
+    if (is_selection(child)) {
+        over = (cm_plan_node *)(uintptr_t)child->child[0];
+    }
+    cm_plan_node *node = cm_node_new(pl, CM_PLAN_PROJECT, over->rows, count);
     const cm_expr **copy = CM_NEW_SMALL(pl->arena, const cm_expr *, count + 1);
     for (size_t i = 0; i < count; i++) {
         copy[i] = exprs[i];
+        if (over != child) {
+            cm_status st = cm_expr_rewrite(pl->arena, exprs[i], below, child, &copy[i], pl->diag);
+            CM_ASSERT(st == CM_OK); /* the same ranges as before */
+        }
         cm_node_cols(node)[i] = cols[i];
     }
     node->expr = copy;
-    cm_node_children(pl, node, &child, 1);
+    cm_node_children(pl, node, &over, 1);
     return node;
 }
 
