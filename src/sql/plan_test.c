@@ -1,0 +1,409 @@
+/* Golden plans, digests, and what cannot be planned. */
+#include "sql/plan_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const cm_plan *plan_of(cm_plan_fixture *f, const char *sql)
+{
+    const cm_query *query;
+    const cm_plan *plan;
+
+    if (cm_plan_fixture_plan(f, sql, &query, &plan) != CM_OK) {
+        fail_msg("%s: %s %s", sql, f->diag.sqlstate, f->diag.message);
+    }
+    return plan;
+}
+
+/* The tree without costs. */
+static void check_tree(bool pushdown, const char *sql, const char *want)
+{
+    const cm_explain options = {.disclosure = true};
+    cm_plan_fixture f;
+    cm_buf text = {0};
+
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    f.settings.pushdown = pushdown;
+    cm_explain_print(plan_of(&f, sql), &options, NULL, &text);
+    char *end = strstr((char *)(uintptr_t)cm_buf_text(&text), "Parties: ");
+    assert_non_null(end);
+    *end = 0;
+    assert_string_equal(cm_buf_text(&text), want);
+    cm_buf_free(&text);
+    cm_plan_fixture_fini(&f);
+}
+
+static void test_dense(void **state)
+{
+    (void)state;
+    check_tree(
+        true, "SELECT region, count(*), sum(cost) FROM visits WHERE year = 2025 GROUP BY region",
+        "Project  (MPC, 4 rows of 56 planes)\n"
+        "  Output: region, count(*), CASE WHEN (count(cost) > 0) THEN sum(cost) ELSE NULL END\n"
+        "  ->  Filter  (MPC, 4 rows of 67 planes)\n"
+        "        Condition: (count(*) >= 1)\n"
+        "        ->  Combine aggregates  (MPC, 4 rows of 67 planes)\n"
+        "              Keys: region\n"
+        "              ->  Input aggregates  (north, in the clear, 4 rows of 61 planes)\n"
+        "                    SQL: SELECT \"region\" AS k0, coalesce(sum(\"cost\"), 0) AS c0, "
+        "count(\"cost\") AS c1, count(*) AS c2 FROM \"visits\" WHERE (\"year\" = 2025) GROUP "
+        "BY 1\n"
+        "              ->  Input aggregates  (south, in the clear, 4 rows of 64 planes)\n"
+        "                    SQL: SELECT \"region\" AS k0, coalesce(sum(\"cost\"), 0) AS c0, "
+        "count(\"cost\") AS c1, count(*) AS c2 FROM \"visits\" WHERE (\"year\" = 2025) GROUP "
+        "BY 1\n");
+    check_tree(
+        true,
+        "SELECT org, count(*) FROM (SELECT org, year FROM visits WHERE year > 2020) v GROUP BY 1",
+        "Project  (MPC, 4 rows of 15 planes)\n"
+        "  Output: org, count(*)\n"
+        "  ->  Filter  (MPC, 4 rows of 15 planes)\n"
+        "        Condition: (count(*) >= 1)\n"
+        "        ->  Combine aggregates  (MPC, 4 rows of 15 planes)\n"
+        "              Keys: org\n"
+        "              ->  Input aggregates  (north, in the clear, 4 rows of 12 planes)\n"
+        "                    SQL: SELECT 0 AS k0, count(*) AS c0 FROM \"visits\" WHERE "
+        "(\"year\" > 2020) GROUP BY 1\n"
+        "              ->  Input aggregates  (south, in the clear, 4 rows of 13 planes)\n"
+        "                    SQL: SELECT 1 AS k0, count(*) AS c0 FROM \"visits\" WHERE "
+        "(\"year\" > 2020) GROUP BY 1\n");
+}
+
+static void test_join(void **state)
+{
+    (void)state;
+    check_tree(true,
+               "SELECT t.stage, max(v.cost) FROM visits v JOIN tumours t USING (person) "
+               "WHERE v.note LIKE 'a%' AND t.size > 10 GROUP BY t.stage",
+               "Project  (MPC, 3 rows of 32 planes)\n"
+               "  Output: stage, max(cost)\n"
+               "  ->  Group by public domain  (MPC, 3 rows of 44 planes)\n"
+               "        Keys: stage; aggregates: max(cost)\n"
+               "        ->  Project  (MPC, 3072 rows of 32 planes)\n"
+               "              Output: cost, stage\n"
+               "              ->  Join  (MPC, 3072 rows of 160 planes)\n"
+               "                    Keys: person = person (unique)\n"
+               "                    ->  Input rows  (east, in the clear, 512 rows of 131 planes)\n"
+               "                          SQL: SELECT \"person\" AS c0, \"stage\" AS c1 FROM "
+               "\"tumours\" WHERE (\"size\" > 10)\n"
+               "                    ->  Append  (MPC, 3072 rows of 158 planes)\n"
+               "                          ->  Input rows  (north, in the clear, 1024 rows of 158 "
+               "planes)\n"
+               "                                SQL: SELECT \"person\" AS c0, \"cost\" AS c1 FROM "
+               "\"visits\" WHERE (\"note\" LIKE 'a%' ESCAPE '\\')\n"
+               "                          ->  Input rows  (south, in the clear, 2048 rows of 158 "
+               "planes)\n"
+               "                                SQL: SELECT \"person\" AS c0, \"cost\" AS c1 FROM "
+               "\"visits\" WHERE (\"note\" LIKE 'a%' ESCAPE '\\')\n");
+    check_tree(
+        true,
+        "SELECT d.name FROM doctors d LEFT JOIN east.tumours t ON d.name = t.person AND "
+        "t.stage = 'II' WHERE t.size IS NULL OR t.size > d.age",
+        "Project  (MPC, 64 rows of 322 planes)\n"
+        "  Output: name\n"
+        "  ->  Filter  (MPC, 64 rows of 339 planes)\n"
+        "        Condition: ((size IS NULL) OR (size > age))\n"
+        "        ->  Project  (MPC, 64 rows of 339 planes)\n"
+        "              Output: age, name, size\n"
+        "              ->  Left join  (MPC, 64 rows of 468 planes)\n"
+        "                    Keys: name = person (unique)\n"
+        "                    ->  Input rows  (east, in the clear, 512 rows of 138 planes)\n"
+        "                          SQL: SELECT \"person\" AS c0, \"size\" AS c1 FROM "
+        "\"tumours\" WHERE (\"stage\" = 1)\n"
+        "                    ->  Input rows  (east, in the clear, 64 rows of 459 planes)\n"
+        "                          SQL: SELECT \"name\" AS c0, \"age\" AS c1, \"name\" AS c2 "
+        "FROM \"doctors\"\n");
+}
+
+static void test_without_pushdown(void **state)
+{
+    (void)state;
+    check_tree(false, "SELECT sum(cost * 2) FROM north.visits WHERE year = 2025 AND note LIKE 'a%'",
+               "Project  (MPC, 1 row of 41 planes)\n"
+               "  Output: sum(...)\n"
+               "  ->  Aggregate  (MPC, 1 row of 63 planes)\n"
+               "        Aggregates: sum(expression), count(expression)\n"
+               "        ->  Project  (MPC, 1024 rows of 31 planes)\n"
+               "              Output: (cost * 2)\n"
+               "              ->  Filter  (MPC, 1024 rows of 38 planes)\n"
+               "                    Condition: ((year = 2025) AND expression)\n"
+               "                    ->  Input rows  (north, in the clear, 1024 rows of 38 planes)\n"
+               "                          SQL: SELECT \"year\" AS c0, CASE WHEN (\"note\" LIKE "
+               "'a%' ESCAPE '\\') THEN 1 WHEN NOT (\"note\" LIKE 'a%' ESCAPE '\\') THEN 0 END AS "
+               "c1, \"cost\" AS c2 FROM \"visits\"\n");
+}
+
+static void test_order(void **state)
+{
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    /* Shown: the coordinator sorts.  Hidden: sorted under MPC, and positions are the answer. */
+    const cm_plan *plan = plan_of(&f, "SELECT note, year FROM visits ORDER BY year DESC");
+    assert_int_equal(plan->orders, 1);
+    assert_int_equal(plan->order[0].target, 1);
+    assert_true(plan->shuffle_output);
+    assert_int_equal(plan->root->op, CM_PLAN_CONCAT);
+    plan = plan_of(&f, "SELECT note FROM visits ORDER BY year DESC");
+    assert_int_equal(plan->orders, 0);
+    assert_false(plan->shuffle_output);
+    assert_int_equal(plan->root->op, CM_PLAN_SORT);
+    assert_int_equal(plan->outputs, 1);
+    plan = plan_of(&f, "SELECT note FROM visits LIMIT 10 OFFSET 3070");
+    assert_int_equal(plan->root->op, CM_PLAN_LIMIT);
+    assert_int_equal(plan->root->rows, 2);
+    assert_int_equal(plan->root->offset, 3070);
+    plan = plan_of(&f, "SELECT note FROM visits LIMIT 0");
+    assert_int_equal(plan->root->rows, 1);
+    /* A group's place says which it is, unless that is shown. */
+    assert_false(plan_of(&f, "SELECT region, count(*) FROM visits GROUP BY 1")->shuffle_output);
+    assert_true(plan_of(&f, "SELECT count(*) FROM visits GROUP BY region")->shuffle_output);
+    assert_true(plan_of(&f, "SELECT person, count(*) FROM visits GROUP BY 1")->shuffle_output);
+    assert_false(plan_of(&f, "SELECT count(*) FROM visits")->shuffle_output);
+    cm_plan_fixture_fini(&f);
+}
+
+static void test_participants(void **state)
+{
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    const cm_plan *plan = plan_of(&f, "SELECT count(*) FROM north.visits");
+    assert_int_equal(plan->parties, 3);
+    assert_string_equal(plan->party[2], "east");
+    assert_int_equal(plan->participants, 4);
+    assert_string_equal(plan->participant[plan->coordinator], "insurer");
+    cm_plan_fixture_fini(&f);
+}
+
+/* Every node's columns are consistent, children come first, sizes are public and positive. */
+static void check_sane(const cm_plan *plan)
+{
+    for (size_t i = 0; i < plan->nodes; i++) {
+        const cm_plan_node *node = plan->node[i];
+        assert_int_equal(node->number, i);
+        assert_true(node->rows > 0);
+        for (size_t c = 0; c < node->children; c++) {
+            assert_true(node->child[c]->number < i);
+        }
+        for (size_t c = 0; c < node->cols; c++) {
+            const cm_plan_col *col = &node->col[c];
+            assert_true(col->enc.planes > 0);
+            if (col->enc.kind == CM_ENC_NUMBER) {
+                assert_int_equal(cm_range_planes(col->range), col->enc.planes);
+                assert_true(col->range.lo == col->enc.lo);
+            }
+        }
+        for (size_t k = 0; node->op == CM_PLAN_JOIN && k < node->join.keys; k++) {
+            const cm_encoding *x = &node->child[0]->col[node->join.unique_key[k]].enc;
+            const cm_encoding *y = &node->child[1]->col[node->join.other_key[k]].enc;
+            assert_true(x->kind == y->kind && x->lo == y->lo && x->planes == y->planes);
+        }
+        if (node->op == CM_PLAN_CONCAT) {
+            for (size_t c = 0; c < node->children; c++) {
+                assert_int_equal(node->child[c]->cols, node->cols);
+            }
+        }
+    }
+    assert_ptr_equal(plan->node[plan->nodes - 1], plan->root);
+}
+
+static const char *const queries[] = {
+    "SELECT count(*) FROM visits",
+    "SELECT DISTINCT region, year FROM visits",
+    "SELECT note, cost FROM visits WHERE cost > 10 ORDER BY cost LIMIT 5",
+    "SELECT region, count(DISTINCT person), avg(cost) FROM visits GROUP BY region",
+    "SELECT count(DISTINCT doctor), sum(cost) FROM visits",
+    "SELECT extract(year FROM day), min(note), max(cost) FROM visits GROUP BY 1",
+    "SELECT d.name, count(*) FROM visits v JOIN doctors d ON v.doctor = d.id GROUP BY d.name",
+    "SELECT v.region, count(t.size) FROM visits v LEFT JOIN tumours t USING (person) GROUP BY 1",
+    "SELECT count(*) FROM visits v, doctors d, tumours t WHERE v.doctor = d.id AND t.person = "
+    "v.person AND t.size > d.age",
+    "SELECT region, sum(n) FROM (SELECT region, doctor, count(*) AS n FROM visits GROUP BY 1, 2) s "
+    "GROUP BY region",
+    "SELECT count(*) FROM visits WHERE doctor IN (SELECT id FROM doctors WHERE age > 50)",
+    "SELECT count(*) FROM tumours t WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person = "
+    "t.person AND v.year = 2020)",
+    "SELECT count(*) FROM visits v JOIN (SELECT person, max(cost) AS c FROM visits GROUP BY "
+    "person) "
+    "m ON m.person = v.person AND m.c = v.cost",
+    "SELECT count(*) FROM visits, (SELECT avg(cost) AS a FROM visits) x WHERE cost > a",
+    "WITH v AS (SELECT * FROM visits WHERE year > 2010) SELECT v.region, sum(v.cost) FROM v GROUP "
+    "BY v.region HAVING sum(v.cost) > 5 ORDER BY 2",
+    "SELECT CASE WHEN year > 2020 THEN 'new' ELSE 'old' END AS age, count(*) FROM visits GROUP BY "
+    "1",
+    "SELECT doctor / nullif(year - 2010, 0) FROM visits",
+    "SELECT doctor / (year - 2010) FROM visits",
+    "SELECT region, count(*) FILTER (WHERE note LIKE '%x') FROM visits GROUP BY region",
+};
+
+/* Planning again gives the same bytes, with and without push-down. */
+static void test_deterministic(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * CM_COUNT(queries); i++) {
+        cm_plan_fixture f, g;
+        const char *sql = queries[i / 2];
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        cm_plan_fixture_init(&g, (cm_label){CM_LABEL_REVEAL, 0});
+        f.settings.pushdown = g.settings.pushdown = i % 2 == 0;
+        const cm_plan *a = plan_of(&f, sql), *b = plan_of(&g, sql);
+        check_sane(a);
+        assert_string_equal(a->text, b->text);
+        assert_memory_equal(&a->digest, &b->digest, sizeof a->digest);
+        cm_plan_fixture_fini(&f);
+        cm_plan_fixture_fini(&g);
+    }
+}
+
+static void change(cm_plan_fixture *f, size_t what)
+{
+    static const char *const other_labels[] = {"east", "west", "south", "north"};
+    static const cm_enum other = {"region", 4, other_labels};
+
+    switch (what) {
+    case 0:
+        f->table[0].rows++;
+        break;
+    case 1:
+        f->visits[3].range.hi++;
+        break;
+    case 2:
+        f->visits[1].type.labels = &other;
+        break;
+    case 3:
+        f->visits[3].not_null = true;
+        break;
+    case 4:
+        f->settings.domain_max = 3;
+        break;
+    case 5:
+        f->settings.rtt_seconds *= 2;
+        break;
+    case 6:
+        f->visits[3].label = (cm_label){CM_LABEL_AGGREGATE, 10};
+        break;
+    case 7:
+        f->settings.pushdown = false;
+        break;
+    case 8:
+        f->visits[3].name = "price";
+        break;
+    default:
+        f->visits[3].type.scale = 1;
+        break;
+    }
+}
+
+static void test_digest_changes(void **state)
+{
+    cm_hash seen[16];
+    size_t count = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 13; i++) {
+        cm_plan_fixture f;
+        const char *sql =
+            i == 10   ? "SELECT region, sum(cost) FROM visits WHERE year = 2021 GROUP BY 1"
+            : i == 11 ? "SELECT region, sum(cost) AS s FROM visits WHERE year = 2020 GROUP BY 1"
+            : i == 8  ? "SELECT region, sum(price) FROM visits WHERE year = 2020 GROUP BY 1"
+                      : "SELECT region, sum(cost) FROM visits WHERE year = 2020 GROUP BY 1";
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        if (i < 10) {
+            change(&f, i);
+        }
+        cm_plan_fixture_build(&f);
+        const cm_plan *plan = plan_of(&f, sql);
+        for (size_t k = 0; k < count; k++) {
+            assert_memory_not_equal(&plan->digest, &seen[k], sizeof seen[k]);
+        }
+        seen[count++] = plan->digest;
+        cm_plan_fixture_fini(&f);
+    }
+}
+
+static void test_unsupported(void **state)
+{
+    static const struct {
+        const char *sqlstate, *sql;
+    } cases[] = {
+        {"0A000", "SELECT count(*) FROM visits a JOIN visits b ON a.doctor = b.doctor"},
+        {"0A000", "SELECT count(*) FROM visits a, doctors b WHERE a.year > b.age"},
+        {"0A000", "SELECT count(*) FROM visits a FULL JOIN doctors b ON a.doctor = b.id"},
+        {"0A000", "SELECT count(*) FROM doctors b LEFT JOIN visits a ON a.doctor = b.id"},
+        {"0A000",
+         "SELECT count(*) FROM visits a LEFT JOIN doctors b ON a.doctor = b.id AND a.year > 5"},
+        {"0A000",
+         "SELECT length(d.name || v.note) FROM visits v JOIN doctors d ON v.doctor = d.id"},
+        {"0A000", "SELECT sum(DISTINCT cost) FROM visits"},
+        {"0A000", "SELECT count(DISTINCT year), count(DISTINCT doctor) FROM visits"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        cm_plan_fixture f;
+        const cm_query *query;
+        const cm_plan *plan;
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        cm_status st = cm_plan_fixture_plan(&f, cases[i].sql, &query, &plan);
+        if (st == CM_OK || strcmp(f.diag.sqlstate, cases[i].sqlstate) != 0) {
+            fail_msg("%s: %d %s", cases[i].sql, (int)st, f.diag.message);
+        }
+        cm_plan_fixture_fini(&f);
+    }
+}
+
+/* One JSON document: braces and brackets match outside strings. */
+static void test_json(void **state)
+{
+    const cm_explain options = {.json = true};
+    cm_plan_fixture f;
+    cm_buf text = {0};
+    int depth = 0, deepest = 0;
+    bool inside = false;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    const cm_plan *plan = plan_of(&f, "SELECT count(*) FROM visits WHERE note = 'it''s \"x\\'");
+    cm_measured *measured = CM_NEW_SMALL(&f.arena, cm_measured, plan->nodes);
+    cm_explain_print(plan, &options, measured, &text);
+    for (const char *c = cm_buf_text(&text); *c != 0; c++) {
+        if (inside && *c == '\\') {
+            c++;
+        } else if (*c == '"') {
+            inside = !inside;
+        } else if (!inside && (*c == '{' || *c == '[')) {
+            depth++;
+            deepest = depth > deepest ? depth : deepest;
+        } else if (!inside && (*c == '}' || *c == ']')) {
+            depth--;
+        }
+    }
+    assert_int_equal(depth, 0);
+    assert_true(deepest > 3);
+    assert_non_null(strstr(cm_buf_text(&text), "\"Actual Rounds\": 0"));
+    cm_buf_free(&text);
+    cm_plan_fixture_fini(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_without_pushdown),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_participants),
+        cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_digest_changes),
+        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
