@@ -47,6 +47,17 @@ static const uint32_t *count_chars(const char *sql, size_t bytes, cm_arena *aren
     return chars;
 }
 
+int32_t cm_parser_find(const cm_parser *p, int token)
+{
+    for (size_t i = 0; i < p->tokens->n_tokens; i++) {
+        if ((int)p->tokens->tokens[i]->token == token &&
+            (size_t)p->tokens->tokens[i]->start >= p->start) {
+            return p->tokens->tokens[i]->start;
+        }
+    }
+    return -1;
+}
+
 const char *cm_parser_text(cm_parser *p, const char *text)
 {
     return text == NULL || text[0] == '\0' ? NULL : cm_arena_strdup(p->arena, text);
@@ -306,6 +317,7 @@ static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *
     bool known = true;
     cm_status st;
 
+    p->start = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
     p->params = 0;
     p->user_tables = 0;
     p->system_tables = 0;

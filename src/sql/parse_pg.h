@@ -23,6 +23,7 @@ typedef struct cm_parser {
     PgQuery__ScanResult *tokens;
     int depth;
     /* of the statement at hand */
+    size_t start;
     int params;
     unsigned user_tables, system_tables;
     const struct cm_with_name *with_names;
@@ -36,6 +37,8 @@ typedef struct cm_with_name {
 
 /* Characters from 1 of a byte offset; 0 for libpg_query's "unknown". */
 int cm_parser_position(const cm_parser *p, int32_t location);
+/* Where a token first stands in the statement at hand; -1 when it does not. */
+int32_t cm_parser_find(const cm_parser *p, int token);
 /* A copy in the arena; NULL for protobuf's empty string. */
 const char *cm_parser_text(cm_parser *p, const char *text);
 /* Sets the position of the failure that follows. */

@@ -259,17 +259,29 @@ static void mark_clauses(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_sele
     bool distinct_on = s->n_distinct_clause > 0 &&
                        s->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET;
 
-    mark_unsupported(p, select, s->op == PG_QUERY__SET_OPERATION__SETOP_UNION, -1, "UNION");
-    mark_unsupported(p, select, s->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT, -1, "INTERSECT");
-    mark_unsupported(p, select, s->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT, -1, "EXCEPT");
-    mark_unsupported(p, select, s->n_values_lists > 0, -1, "VALUES");
-    mark_unsupported(p, select, s->into_clause != NULL, -1, "SELECT INTO");
-    mark_unsupported(p, select, distinct_on, -1, "DISTINCT ON");
-    mark_unsupported(p, select, s->group_distinct, -1, "GROUP BY DISTINCT");
-    mark_unsupported(p, select, s->n_window_clause > 0, -1, "WINDOW");
-    mark_unsupported(p, select, s->n_locking_clause > 0, -1, "FOR UPDATE or FOR SHARE");
-    mark_unsupported(p, select, s->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES,
-                     -1, "FETCH ... WITH TIES");
+    const struct {
+        bool present;
+        int token;
+        const char *what;
+    } clauses[] = {
+        {s->op == PG_QUERY__SET_OPERATION__SETOP_UNION, PG_QUERY__TOKEN__UNION, "UNION"},
+        {s->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT, PG_QUERY__TOKEN__INTERSECT,
+         "INTERSECT"},
+        {s->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT, PG_QUERY__TOKEN__EXCEPT, "EXCEPT"},
+        {s->n_values_lists > 0, PG_QUERY__TOKEN__VALUES, "VALUES"},
+        {s->into_clause != NULL, PG_QUERY__TOKEN__INTO, "SELECT INTO"},
+        {distinct_on, PG_QUERY__TOKEN__DISTINCT, "DISTINCT ON"},
+        {s->group_distinct, PG_QUERY__TOKEN__GROUP_P, "GROUP BY DISTINCT"},
+        {s->n_window_clause > 0, PG_QUERY__TOKEN__WINDOW, "WINDOW"},
+        {s->n_locking_clause > 0, PG_QUERY__TOKEN__FOR, "FOR UPDATE or FOR SHARE"},
+        {s->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES, PG_QUERY__TOKEN__TIES,
+         "FETCH ... WITH TIES"},
+    };
+    for (size_t i = 0; i < CM_COUNT(clauses); i++) {
+        if (clauses[i].present && select->unsupported == NULL) {
+            mark_unsupported(p, select, true, cm_parser_find(p, clauses[i].token), clauses[i].what);
+        }
+    }
     select->distinct = s->n_distinct_clause > 0;
 }
 

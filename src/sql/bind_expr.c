@@ -1,0 +1,601 @@
+/* Expressions: names and types resolved, operators typed, three-valued logic spelled out. */
+#include "sql/bind_int.h"
+
+#include <string.h>
+
+static const cm_type boolean = {.kind = CM_TYPE_BOOL};
+
+/* Literals ----------------------------------------------------------------------------------- */
+
+static cm_status bind_integer(cm_binder *b, const cm_ast *ast, const cm_expr **ret)
+{
+    const cm_type int4 = cm_bind_plain(CM_TYPE_INT4), int8 = cm_bind_plain(CM_TYPE_INT8);
+    cm_value value;
+
+    /* Digits alone are an integer when bigint holds them. */
+    if (strpbrk(ast->text, ".eE") == NULL &&
+        cm_value_parse(&int8, ast->text, b->arena, &value, NULL) == CM_OK) {
+        bool small = value.number >= INT32_MIN && value.number <= INT32_MAX;
+        *ret = cm_expr_const(b->arena, small ? int4 : int8, value, ast->position);
+        return CM_OK;
+    }
+    return cm_bind_decimal(b, ast->text, ast->position, ret);
+}
+
+static cm_status bind_unknown(cm_binder *b, const char *text, unsigned param, int position,
+                              const cm_expr **ret)
+{
+    cm_expr *expr = CM_NEW_SMALL(b->arena, cm_expr, 1);
+
+    *expr = (cm_expr){.op = CM_X_CONST,
+                      .type = {.kind = CM_TYPE_UNKNOWN},
+                      .nullable = text == NULL,
+                      .position = position,
+                      .index = param,
+                      .value = {.null = text == NULL, .text = text}};
+    *ret = expr;
+    return CM_OK;
+}
+
+static cm_status bind_param(cm_binder *b, const cm_ast *ast, const cm_expr **ret)
+{
+    const unsigned index = (unsigned)ast->number;
+
+    if (ast->number > b->params) {
+        cm_bind_at(b, ast->position);
+        return cm_fail(b->diag, CM_EINVAL, "42P02", "there is no parameter $%d", ast->number);
+    }
+    cm_type type = b->param_types[index - 1];
+    if (b->param_values == NULL) {
+        return cm_expr_op_new(b->arena, CM_X_PARAM, type, NULL, 0, index, 0, ast->position, ret,
+                              b->diag);
+    }
+    const cm_value *value = &b->param_values[index - 1];
+    if (type.kind != CM_TYPE_UNKNOWN &&
+        (value->null || value->text == NULL || type.kind == CM_TYPE_TEXT)) {
+        *ret = cm_expr_const(b->arena, type, *value, ast->position);
+        return CM_OK;
+    }
+    cm_status st = bind_unknown(b, value->null ? NULL : value->text, index, ast->position, ret);
+    return st == CM_OK && type.kind != CM_TYPE_UNKNOWN ? cm_bind_coerce_unknown(b, *ret, type, ret)
+                                                       : st;
+}
+
+/* Comparisons -------------------------------------------------------------------------------- */
+
+/* A constant that the other side's type holds as it is takes that type: the column stays bare. */
+static void narrow_constant(cm_binder *b, const cm_expr **constant, const cm_type *other)
+{
+    const cm_expr *c = *constant;
+    cm_range range = cm_type_range(other);
+
+    if (!cm_bind_is_const(c) || c->value.null || !cm_type_is_number(&c->type) || c->type.quotient) {
+        return;
+    }
+    cm_i128 number = c->value.number;
+    int scale = c->type.kind == CM_TYPE_NUMERIC ? c->type.scale : 0;
+    int wanted = other->kind == CM_TYPE_NUMERIC ? other->scale : 0;
+    while (scale > wanted && number % 10 == 0) {
+        number /= 10;
+        scale--;
+    }
+    if (cm_bind_is_int(other)) {
+        if (scale == 0 && number >= range.lo && number <= range.hi) {
+            *constant = cm_bind_number(b, *other, number, c->position);
+        }
+        return;
+    }
+    if (other->kind == CM_TYPE_NUMERIC &&
+        cm_value_rescale(number, scale, scale > wanted ? scale : wanted, &number) == CM_OK) {
+        scale = scale > wanted ? scale : wanted;
+        *constant = cm_bind_number(b, cm_bind_numeric(scale, false, 0), number, c->position);
+    }
+}
+
+static cm_status unify_pair(cm_binder *b, const cm_expr **left, const cm_expr **right, int position)
+{
+    narrow_constant(b, left, &(*right)->type);
+    narrow_constant(b, right, &(*left)->type);
+    if (cm_type_is_number(&(*left)->type) &&
+        ((*left)->type.kind == CM_TYPE_NUMERIC || (*right)->type.kind == CM_TYPE_NUMERIC)) {
+        return cm_bind_unify_scales(b, left, right, position);
+    }
+    const cm_expr *both[2] = {*left, *right};
+    cm_type type;
+    cm_status st = cm_bind_unify(b, "comparison", both, 2, &type);
+    *left = both[0];
+    *right = both[1];
+    return st;
+}
+
+cm_status cm_bind_compare(cm_binder *b, cm_expr_op op, const char *name, const cm_expr *left,
+                          const cm_expr *right, int position, const cm_expr **ret)
+{
+    bool interval = left->type.kind == CM_TYPE_INTERVAL || right->type.kind == CM_TYPE_INTERVAL;
+
+    if (!cm_bind_comparable(&left->type, &right->type)) {
+        return cm_bind_no_operator(b, name, left, right, position);
+    }
+    if (interval) {
+        return cm_bind_refuse(b, position, "a comparison of intervals");
+    }
+    cm_type to = left->type.kind == CM_TYPE_UNKNOWN ? right->type : left->type;
+    if (to.kind == CM_TYPE_UNKNOWN) {
+        to = cm_bind_text(0);
+    }
+    cm_status st = cm_bind_coerce_unknown(b, left, to, &left);
+    if (st == CM_OK) {
+        st = cm_bind_coerce_unknown(b, right, to, &right);
+    }
+    if (st == CM_OK) {
+        st = unify_pair(b, &left, &right, position);
+    }
+    return st == CM_OK ? cm_bind_op2(b, op, boolean, left, right, position, ret) : st;
+}
+
+static cm_status negate(cm_binder *b, const cm_expr *expr, int position, const cm_expr **ret)
+{
+    return cm_bind_op1(b, CM_X_NOT, boolean, expr, position, ret);
+}
+
+static cm_status bind_concat(cm_binder *b, const cm_expr *left, const cm_expr *right, int position,
+                             const cm_expr **ret)
+{
+    cm_status st = cm_bind_coerce_unknown(b, left, cm_bind_text(0), &left);
+
+    if (st == CM_OK) {
+        st = cm_bind_coerce_unknown(b, right, cm_bind_text(0), &right);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    bool l = left->type.kind == CM_TYPE_TEXT, r = right->type.kind == CM_TYPE_TEXT;
+    if (!l && !r) {
+        return cm_bind_no_operator(b, "||", left, right, position);
+    }
+    if (!l || !r) {
+        return cm_bind_refuse(b, position, "|| of text and %s",
+                              cm_bind_type_name(b, l ? &right->type : &left->type));
+    }
+    cm_type type = cm_bind_text((size_t)left->type.max_bytes + right->type.max_bytes);
+    return cm_bind_op2(b, CM_X_CONCAT, type, left, right, position, ret);
+}
+
+static const struct {
+    const char *name;
+    cm_expr_op op;
+} comparisons[] = {
+    {"=", CM_X_EQ},  {"<>", CM_X_NE}, {"!=", CM_X_NE}, {"<", CM_X_LT},
+    {"<=", CM_X_LE}, {">", CM_X_GT},  {">=", CM_X_GE},
+};
+
+static cm_status bind_operator(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    static const char *const elsewhere[] = {"^",   "|/", "||/", "@",  "&",  "|",   "#",
+                                            "~",   "<<", ">>",  "!~", "~*", "!~*", "->",
+                                            "->>", "@>", "<@",  "&&", "?",  "^@"};
+    cm_binder *b = at->s->b;
+    const cm_expr *left = NULL, *right = NULL;
+    const char *op = ast->text;
+
+    cm_status st = cm_bind_expr(at, ast->arg[ast->args - 1], &right);
+    if (st == CM_OK && ast->args == 2) {
+        st = cm_bind_expr(at, ast->arg[0], &left);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    if (strlen(op) == 1 && strchr("+-*/%", op[0]) != NULL) {
+        if (left != NULL) {
+            return cm_bind_arith(b, op[0], left, right, ast->position, ret);
+        }
+        if (right->type.kind == CM_TYPE_UNKNOWN) {
+            cm_bind_at(b, ast->position);
+            return cm_fail(b->diag, CM_EINVAL, "42725", "operator is not unique: %s unknown", op);
+        }
+        if (op[0] == '-') {
+            return cm_bind_negate(b, right, ast->position, ret);
+        }
+        if (op[0] == '+' && cm_type_is_number(&right->type)) {
+            *ret = right;
+            return CM_OK;
+        }
+    }
+    if (left != NULL) {
+        for (size_t i = 0; i < CM_COUNT(comparisons); i++) {
+            if (strcmp(op, comparisons[i].name) == 0) {
+                return cm_bind_compare(b, comparisons[i].op, op, left, right, ast->position, ret);
+            }
+        }
+        if (strcmp(op, "||") == 0) {
+            return bind_concat(b, left, right, ast->position, ret);
+        }
+    }
+    for (size_t i = 0; i < CM_COUNT(elsewhere); i++) {
+        if (strcmp(op, elsewhere[i]) == 0) {
+            return cm_bind_refuse(b, ast->position, "operator %s", op);
+        }
+    }
+    return cm_bind_no_operator(b, op, left, right, ast->position);
+}
+
+static cm_status bind_between(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+    bool symmetric =
+        ast->kind == CM_AST_BETWEEN_SYMMETRIC || ast->kind == CM_AST_NOT_BETWEEN_SYMMETRIC;
+    bool negated = ast->kind == CM_AST_NOT_BETWEEN || ast->kind == CM_AST_NOT_BETWEEN_SYMMETRIC;
+    const cm_expr *x, *bound[2], *parts[2], *either[2];
+    const int position = ast->position;
+    cm_status st = CM_OK;
+
+    if (ast->args != 3) {
+        return cm_bind_refuse(b, position, "this form of BETWEEN");
+    }
+    st = cm_bind_expr(at, ast->arg[0], &x);
+    for (size_t i = 0; i < 2 && st == CM_OK; i++) {
+        st = cm_bind_expr(at, ast->arg[1 + i], &bound[i]);
+    }
+    for (size_t i = 0; i < (symmetric ? 2u : 1u) && st == CM_OK; i++) {
+        st = cm_bind_compare(b, CM_X_GE, ">=", x, bound[i], position, &parts[0]);
+        if (st == CM_OK) {
+            st = cm_bind_compare(b, CM_X_LE, "<=", x, bound[1 - i], position, &parts[1]);
+        }
+        if (st == CM_OK) {
+            st = cm_bind_op(b, CM_X_AND, boolean, parts, 2, 0, 0, position, &either[i]);
+        }
+    }
+    if (st == CM_OK && symmetric) {
+        st = cm_bind_op(b, CM_X_OR, boolean, either, 2, 0, 0, position, &either[0]);
+    }
+    if (st == CM_OK) {
+        *ret = either[0];
+        st = negated ? negate(b, *ret, position, ret) : CM_OK;
+    }
+    return st;
+}
+
+static cm_status bind_args(const cm_place *at, const cm_ast *ast, const cm_expr ***ret)
+{
+    const cm_expr **args = CM_NEW_SMALL(at->s->b->arena, const cm_expr *, ast->args + 1);
+
+    for (size_t i = 0; i < ast->args; i++) {
+        cm_status st = cm_bind_expr(at, ast->arg[i], &args[i]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    *ret = args;
+    return CM_OK;
+}
+
+static cm_status bind_in(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+    const cm_expr **args;
+    cm_type type;
+
+    cm_status st = bind_args(at, ast, &args);
+    if (st != CM_OK) {
+        return st;
+    }
+    for (size_t i = 1; i < ast->args; i++) {
+        if (!cm_bind_comparable(&args[0]->type, &args[i]->type)) {
+            return cm_bind_no_operator(b, "=", args[0], args[i], ast->position);
+        }
+        st = cm_bind_coerce_unknown(b, args[i], args[0]->type, &args[i]);
+        if (st != CM_OK) {
+            return st;
+        }
+        if (args[0]->type.kind != CM_TYPE_UNKNOWN) {
+            narrow_constant(b, &args[i], &args[0]->type);
+        }
+    }
+    st = cm_bind_unify(b, "IN", args, ast->args, &type);
+    if (st == CM_OK) {
+        st = cm_bind_op(b, CM_X_IN, boolean, args, ast->args, 0, 0, ast->position, ret);
+    }
+    return st == CM_OK && ast->kind == CM_AST_NOT_IN ? negate(b, *ret, ast->position, ret) : st;
+}
+
+static cm_status bind_like(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+    bool negated = ast->kind == CM_AST_NOT_LIKE || ast->kind == CM_AST_NOT_ILIKE;
+    bool fold = ast->kind == CM_AST_ILIKE || ast->kind == CM_AST_NOT_ILIKE;
+    const cm_expr **args;
+
+    if (ast->arg[1]->kind == CM_AST_FUNC) {
+        return cm_bind_refuse(b, ast->position, "LIKE ... ESCAPE");
+    }
+    cm_status st = bind_args(at, ast, &args);
+    for (size_t i = 0; i < 2 && st == CM_OK; i++) {
+        st = cm_bind_coerce_unknown(b, args[i], cm_bind_text(0), &args[i]);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    if (args[0]->type.kind != CM_TYPE_TEXT || args[1]->type.kind != CM_TYPE_TEXT) {
+        return cm_bind_no_operator(b, fold ? "~~*" : "~~", args[0], args[1], ast->position);
+    }
+    if (!cm_bind_is_const(args[1]) && args[1]->op != CM_X_PARAM) {
+        return cm_bind_refuse(b, args[1]->position, "LIKE with a pattern that is not a constant");
+    }
+    st = cm_bind_op(b, CM_X_LIKE, boolean, args, 2, fold ? 1 : 0, 0, ast->position, ret);
+    return st == CM_OK && negated ? negate(b, *ret, ast->position, ret) : st;
+}
+
+/* Logic -------------------------------------------------------------------------------------- */
+
+static cm_status bind_logic(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    const char *name = ast->kind == CM_AST_AND ? "AND" : ast->kind == CM_AST_OR ? "OR" : "NOT";
+    cm_expr_op op = ast->kind == CM_AST_AND  ? CM_X_AND
+                    : ast->kind == CM_AST_OR ? CM_X_OR
+                                             : CM_X_NOT;
+    const cm_expr **args = CM_NEW_SMALL(at->s->b->arena, const cm_expr *, ast->args + 1);
+
+    for (size_t i = 0; i < ast->args; i++) {
+        cm_status st = cm_bind_condition(at, name, ast->arg[i], &args[i]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    return cm_bind_op(at->s->b, op, boolean, args, ast->args, 0, 0, ast->position, ret);
+}
+
+static cm_status bind_is_null(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+    const cm_expr *x;
+
+    cm_status st = cm_bind_expr(at, ast->arg[0], &x);
+    if (st == CM_OK) {
+        st = cm_bind_coerce_unknown(b, x, cm_bind_text(0), &x);
+    }
+    if (st == CM_OK) {
+        st = cm_bind_op1(b, CM_X_IS_NULL, boolean, x, ast->position, ret);
+    }
+    return st == CM_OK && ast->kind == CM_AST_IS_NOT_NULL ? negate(b, *ret, ast->position, ret)
+                                                          : st;
+}
+
+static cm_status bind_truth(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    static const struct {
+        cm_ast_kind kind;
+        cm_expr_op op;
+        bool negated;
+        const char *name;
+    } tests[] = {
+        {CM_AST_IS_TRUE, CM_X_IS_TRUE, false, "IS TRUE"},
+        {CM_AST_IS_NOT_TRUE, CM_X_IS_TRUE, true, "IS NOT TRUE"},
+        {CM_AST_IS_FALSE, CM_X_IS_FALSE, false, "IS FALSE"},
+        {CM_AST_IS_NOT_FALSE, CM_X_IS_FALSE, true, "IS NOT FALSE"},
+        {CM_AST_IS_UNKNOWN, CM_X_IS_NULL, false, "IS UNKNOWN"},
+        {CM_AST_IS_NOT_UNKNOWN, CM_X_IS_NULL, true, "IS NOT UNKNOWN"},
+    };
+    const cm_expr *x;
+    size_t i = 0;
+
+    while (tests[i].kind != ast->kind) {
+        i++;
+    }
+    cm_status st = cm_bind_condition(at, tests[i].name, ast->arg[0], &x);
+    if (st == CM_OK) {
+        st = cm_bind_op1(at->s->b, tests[i].op, boolean, x, ast->position, ret);
+    }
+    return st == CM_OK && tests[i].negated ? negate(at->s->b, *ret, ast->position, ret) : st;
+}
+
+static cm_status bind_distinct(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    const cm_expr **args;
+
+    cm_status st = bind_args(at, ast, &args);
+    if (st == CM_OK) {
+        st =
+            cm_bind_compare(at->s->b, CM_X_NOT_DISTINCT, "=", args[0], args[1], ast->position, ret);
+    }
+    return st == CM_OK && ast->kind == CM_AST_DISTINCT ? negate(at->s->b, *ret, ast->position, ret)
+                                                       : st;
+}
+
+/* Conditionals ------------------------------------------------------------------------------- */
+
+static cm_status bind_case_when(const cm_place *at, const cm_ast *ast, const cm_expr *tested,
+                                size_t i, const cm_expr **ret)
+{
+    const cm_expr *value;
+
+    if (tested == NULL) {
+        return cm_bind_condition(at, "CASE/WHEN", ast->arg[i], ret);
+    }
+    cm_status st = cm_bind_expr(at, ast->arg[i], &value);
+    return st == CM_OK
+               ? cm_bind_compare(at->s->b, CM_X_EQ, "=", tested, value, ast->arg[i]->position, ret)
+               : st;
+}
+
+static cm_status bind_case(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+    const size_t whens = (ast->args - 2) / 2;
+    const cm_expr **args = CM_NEW_SMALL(b->arena, const cm_expr *, ast->args);
+    const cm_expr **results = CM_NEW_SMALL(b->arena, const cm_expr *, whens + 1);
+    const cm_expr *tested = NULL;
+    cm_status st = CM_OK;
+    cm_type type;
+
+    if (ast->arg[0] != NULL) {
+        st = cm_bind_expr(at, ast->arg[0], &tested);
+    }
+    for (size_t i = 0; i < whens && st == CM_OK; i++) {
+        st = bind_case_when(at, ast, tested, 1 + 2 * i, &args[2 * i]);
+        if (st == CM_OK) {
+            st = cm_bind_expr(at, ast->arg[2 + 2 * i], &results[i + 1]);
+        }
+    }
+    if (st == CM_OK) {
+        const cm_ast *otherwise = ast->arg[ast->args - 1];
+        /* PostgreSQL lets ELSE speak first when it looks for the common type. */
+        st = otherwise == NULL ? bind_unknown(b, NULL, 0, ast->position, &results[0])
+                               : cm_bind_expr(at, otherwise, &results[0]);
+    }
+    if (st == CM_OK) {
+        st = cm_bind_unify(b, "CASE", results, whens + 1, &type);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    for (size_t i = 0; i < whens; i++) {
+        args[2 * i + 1] = results[i + 1];
+    }
+    args[2 * whens] = results[0];
+    return cm_bind_op(b, CM_X_CASE, type, args, 2 * whens + 1, 0, 0, ast->position, ret);
+}
+
+static cm_status bind_choice(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    const char *name = ast->kind == CM_AST_COALESCE   ? "COALESCE"
+                       : ast->kind == CM_AST_GREATEST ? "GREATEST"
+                                                      : "LEAST";
+    cm_expr_op op = ast->kind == CM_AST_COALESCE   ? CM_X_COALESCE
+                    : ast->kind == CM_AST_GREATEST ? CM_X_GREATEST
+                                                   : CM_X_LEAST;
+    const cm_expr **args;
+    cm_type type;
+
+    cm_status st = bind_args(at, ast, &args);
+    if (st == CM_OK) {
+        st = cm_bind_unify(at->s->b, name, args, ast->args, &type);
+    }
+    if (st != CM_OK || ast->args == 1) {
+        *ret = st == CM_OK ? args[0] : NULL;
+        return st;
+    }
+    return cm_bind_op(at->s->b, op, type, args, ast->args, 0, 0, ast->position, ret);
+}
+
+/* NULLIF has the type of its first argument. */
+static cm_status bind_nullif(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+    const cm_expr **args, *equal;
+
+    cm_status st = bind_args(at, ast, &args);
+    if (st == CM_OK && args[0]->type.kind == CM_TYPE_UNKNOWN) {
+        cm_type to = args[1]->type.kind == CM_TYPE_UNKNOWN ? cm_bind_text(0) : args[1]->type;
+        st = cm_bind_coerce_unknown(b, args[0], to, &args[0]);
+    }
+    if (st == CM_OK) {
+        st = cm_bind_compare(b, CM_X_EQ, "=", args[0], args[1], ast->position, &equal);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    if (equal->op == CM_X_EQ && cm_expr_equal(equal->arg[0], args[0])) {
+        return cm_bind_op(b, CM_X_NULLIF, args[0]->type, equal->arg, 2, 0, 0, ast->position, ret);
+    }
+    /* The comparison needed another type than the result has. */
+    const cm_expr *parts[3] = {
+        equal, cm_expr_const(b->arena, args[0]->type, (cm_value){.null = true}, ast->position),
+        args[0]};
+    return cm_bind_op(b, CM_X_CASE, args[0]->type, parts, 3, 0, 0, ast->position, ret);
+}
+
+static cm_status bind_cast(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    const cm_expr *x;
+
+    cm_status st = cm_bind_expr(at, ast->arg[0], &x);
+    return st == CM_OK ? cm_bind_cast(at->s->b, x, &ast->type, ast->position, ret) : st;
+}
+
+cm_status cm_bind_condition(const cm_place *at, const char *what, const cm_ast *ast,
+                            const cm_expr **ret)
+{
+    const cm_expr *x;
+
+    cm_status st = cm_bind_expr(at, ast, &x);
+    return st == CM_OK ? cm_bind_boolean(at->s->b, what, x, ret) : st;
+}
+
+cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    cm_binder *b = at->s->b;
+
+    cm_status st = cm_bind_room(b);
+    if (st != CM_OK) {
+        return st;
+    }
+    switch (ast->kind) {
+    case CM_AST_NULL:
+        return bind_unknown(b, NULL, 0, ast->position, ret);
+    case CM_AST_STRING:
+        return bind_unknown(b, ast->text, 0, ast->position, ret);
+    case CM_AST_BOOL:
+        *ret = cm_bind_number(b, boolean, ast->number, ast->position);
+        return CM_OK;
+    case CM_AST_INTEGER:
+    case CM_AST_DECIMAL:
+        return bind_integer(b, ast, ret);
+    case CM_AST_PARAM:
+        return bind_param(b, ast, ret);
+    case CM_AST_COLUMN:
+        return cm_bind_column(at, ast, ret);
+    case CM_AST_OP:
+        return bind_operator(at, ast, ret);
+    case CM_AST_AND:
+    case CM_AST_OR:
+    case CM_AST_NOT:
+        return bind_logic(at, ast, ret);
+    case CM_AST_IS_NULL:
+    case CM_AST_IS_NOT_NULL:
+        return bind_is_null(at, ast, ret);
+    case CM_AST_IS_TRUE:
+    case CM_AST_IS_NOT_TRUE:
+    case CM_AST_IS_FALSE:
+    case CM_AST_IS_NOT_FALSE:
+    case CM_AST_IS_UNKNOWN:
+    case CM_AST_IS_NOT_UNKNOWN:
+        return bind_truth(at, ast, ret);
+    case CM_AST_DISTINCT:
+    case CM_AST_NOT_DISTINCT:
+        return bind_distinct(at, ast, ret);
+    case CM_AST_NULLIF:
+        return bind_nullif(at, ast, ret);
+    case CM_AST_IN:
+    case CM_AST_NOT_IN:
+        return bind_in(at, ast, ret);
+    case CM_AST_LIKE:
+    case CM_AST_NOT_LIKE:
+    case CM_AST_ILIKE:
+    case CM_AST_NOT_ILIKE:
+        return bind_like(at, ast, ret);
+    case CM_AST_BETWEEN:
+    case CM_AST_NOT_BETWEEN:
+    case CM_AST_BETWEEN_SYMMETRIC:
+    case CM_AST_NOT_BETWEEN_SYMMETRIC:
+        return bind_between(at, ast, ret);
+    case CM_AST_CASE:
+        return bind_case(at, ast, ret);
+    case CM_AST_COALESCE:
+    case CM_AST_GREATEST:
+    case CM_AST_LEAST:
+        return bind_choice(at, ast, ret);
+    case CM_AST_CAST:
+        return bind_cast(at, ast, ret);
+    case CM_AST_FUNC:
+        return cm_bind_func(at, ast, ret);
+    case CM_AST_IN_SELECT:
+        return cm_bind_refuse(b, ast->position,
+                              "IN (SELECT ...) anywhere but among the conditions of WHERE");
+    case CM_AST_EXISTS:
+        return cm_bind_refuse(b, ast->position,
+                              "EXISTS anywhere but among the conditions of WHERE");
+    case CM_AST_UNSUPPORTED:
+        return cm_bind_refuse(b, ast->position, "%s", ast->text);
+    }
+    CM_ASSERT(!"ast kind");
+}

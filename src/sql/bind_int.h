@@ -1,0 +1,195 @@
+/*
+ * sql/bind_int.h - what the bind_*.c files share.
+ *
+ * A scope is one SELECT: its relations, numbered as they are met in FROM.  Names are looked up in a
+ * cm_names: the columns that one place of the statement can see (an ON sees the two sides of its
+ * join, WHERE sees everything, a subquery of EXISTS sees its own FROM first, then the outer one).
+ * Column expressions are made at the time of the lookup, because outer joins make columns nullable
+ * only above themselves.
+ */
+#ifndef CM_SQL_BIND_INT_H
+#define CM_SQL_BIND_INT_H
+
+#include "sql/ast.h"
+#include "sql/query.h"
+#include "sql/sql_int.h"
+
+enum {
+    CM_BIND_MAX_RELATIONS = 64,      /* of one SELECT */
+    CM_BIND_MAX_ALL_RELATIONS = 256, /* of a statement */
+    CM_BIND_MAX_TARGETS = 1664,      /* as PostgreSQL's */
+    CM_QUOTIENT_SCALE = 21,          /* 20 digits shown at most, and one to round by */
+    CM_QUOTIENT_LEAST_SCALE = 4,
+};
+
+typedef struct cm_with_query { /* a WITH query, bound once */
+    const char *name;
+    const cm_relation *relation;
+    uint64_t rows;
+    const struct cm_with_query *next;
+} cm_with_query;
+
+typedef struct cm_binder {
+    const cm_schema *schema;
+    const char *requester;
+    cm_arena *arena;
+    cm_diag *diag;
+    cm_type *param_types;
+    const cm_value *param_values;
+    int params;
+    unsigned relations; /* of the whole statement so far */
+    const cm_with_query *withs;
+} cm_binder;
+
+typedef struct cm_scope {
+    cm_binder *b;
+    unsigned relations;
+    cm_relation relation[CM_BIND_MAX_RELATIONS];
+    const char *schema_name[CM_BIND_MAX_RELATIONS]; /* as written, for schema.table.column */
+    bool aliased[CM_BIND_MAX_RELATIONS];
+    bool nulled[CM_BIND_MAX_RELATIONS];   /* by an outer join above */
+    uint64_t rows[CM_BIND_MAX_RELATIONS]; /* public bound */
+} cm_scope;
+
+/* A column that a name or * can mean; `other` is the right side's of FULL JOIN ... USING. */
+typedef struct cm_scope_col {
+    const char *name;
+    unsigned rel, index;
+    const struct cm_scope_col *other;
+    bool merged; /* by USING: type is the common one */
+    cm_type type;
+} cm_scope_col;
+
+typedef struct cm_names {
+    size_t cols; /* for names without a qualifier and for * */
+    const cm_scope_col *col;
+    unsigned first, last; /* relations [first, last) for qualified names */
+    const struct cm_names *outer;
+} cm_names;
+
+/* Where an expression stands. */
+typedef struct cm_place {
+    cm_scope *s;
+    const cm_names *names;
+    const char *clause; /* aggregates are not allowed in it; NULL where they are */
+    bool in_aggregate;
+} cm_place;
+
+/* bind_type.c: errors */
+/* Sets the position of the failure that follows. */
+void cm_bind_at(cm_binder *b, int position);
+CM_MUST CM_PRINTF(3, 4) cm_status
+    cm_bind_refuse(cm_binder *b, int position, const char *format, ...);
+/* 53200 when the arena is nearly full: a statement may expand to more than its text. */
+CM_MUST cm_status cm_bind_room(cm_binder *b);
+/* A type's name in the arena, for messages. */
+const char *cm_bind_type_name(cm_binder *b, const cm_type *type);
+
+/* bind_type.c: expressions and types */
+cm_type cm_bind_numeric(int scale, bool quotient, int least_digits);
+cm_type cm_bind_plain(cm_type_kind kind);
+cm_type cm_bind_text(size_t max_bytes);
+bool cm_bind_is_int(const cm_type *type);
+bool cm_bind_is_const(const cm_expr *expr);
+/* cm_expr_op_new, and folding of constants. */
+CM_MUST cm_status cm_bind_op(cm_binder *b, cm_expr_op op, cm_type type, const cm_expr *const *args,
+                             size_t count, unsigned index, int shift, int position,
+                             const cm_expr **ret);
+CM_MUST cm_status cm_bind_op1(cm_binder *b, cm_expr_op op, cm_type type, const cm_expr *arg,
+                              int position, const cm_expr **ret);
+CM_MUST cm_status cm_bind_op2(cm_binder *b, cm_expr_op op, cm_type type, const cm_expr *left,
+                              const cm_expr *right, int position, const cm_expr **ret);
+const cm_expr *cm_bind_number(cm_binder *b, cm_type type, cm_i128 number, int position);
+/* The type of a decimal text of its own: as many digits after the point as it has. */
+CM_MUST cm_status cm_bind_decimal(cm_binder *b, const char *text, int position,
+                                  const cm_expr **ret);
+/* Implicit conversion; the caller knows that it exists. */
+CM_MUST cm_status cm_bind_coerce(cm_binder *b, const cm_expr *expr, cm_type to,
+                                 const cm_expr **ret);
+/* Only what an unknown literal, NULL or parameter allows; others unchanged. */
+CM_MUST cm_status cm_bind_coerce_unknown(cm_binder *b, const cm_expr *expr, cm_type to,
+                                         const cm_expr **ret);
+/* One type for all, which come back converted.  what names the construct for 42804. */
+CM_MUST cm_status cm_bind_unify(cm_binder *b, const char *what, const cm_expr **exprs, size_t count,
+                                cm_type *ret);
+/* Whether the two can be unified at all. */
+bool cm_bind_comparable(const cm_type *a, const cm_type *b);
+/* Both to equal scales, losing digits of quotients alone when 126 bits do not hold them. */
+CM_MUST cm_status cm_bind_unify_scales(cm_binder *b, const cm_expr **left, const cm_expr **right,
+                                       int position);
+/* To that numeric scale by op: RESCALE, TRUNC, FLOOR or CEIL. */
+CM_MUST cm_status cm_bind_rescale(cm_binder *b, cm_expr_op op, const cm_expr *expr, int scale,
+                                  int position, const cm_expr **ret);
+/* A check at run time that the value fits its type, where the range does not say so already. */
+CM_MUST cm_status cm_bind_checked(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
+CM_MUST cm_status cm_bind_cast(cm_binder *b, const cm_expr *expr, const cm_ast_type *to,
+                               int position, const cm_expr **ret);
+/* CM_OK when the expression is boolean: 42804 otherwise. */
+CM_MUST cm_status cm_bind_boolean(cm_binder *b, const char *what, const cm_expr *expr,
+                                  const cm_expr **ret);
+
+/* bind_expr.c */
+CM_MUST cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_condition(const cm_place *at, const char *what, const cm_ast *ast,
+                                    const cm_expr **ret);
+/* left op right of bound operands: what USING makes. */
+CM_MUST cm_status cm_bind_compare(cm_binder *b, cm_expr_op op, const char *name,
+                                  const cm_expr *left, const cm_expr *right, int position,
+                                  const cm_expr **ret);
+
+/* bind_arith.c: + - * / % and unary minus */
+CM_MUST cm_status cm_bind_arith(cm_binder *b, char op, const cm_expr *left, const cm_expr *right,
+                                int position, const cm_expr **ret);
+CM_MUST cm_status cm_bind_negate(cm_binder *b, const cm_expr *arg, int position,
+                                 const cm_expr **ret);
+CM_MUST cm_status cm_bind_no_operator(cm_binder *b, const char *name, const cm_expr *left,
+                                      const cm_expr *right, int position);
+CM_MUST cm_status cm_bind_to_timestamp(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
+CM_MUST cm_status cm_bind_to_date(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
+
+/* bind_func.c */
+CM_MUST cm_status cm_bind_func(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+/* bind_agg.c; *ret_known false when the name is no aggregate's. */
+CM_MUST cm_status cm_bind_aggregate(const cm_place *at, const cm_ast *ast, const cm_expr **ret,
+                                    bool *ret_known);
+bool cm_bind_is_aggregate(const char *name);
+CM_MUST cm_status cm_bind_no_function(cm_binder *b, const cm_ast *ast, const cm_expr *const *args,
+                                      size_t count);
+
+/* bind_names.c */
+CM_MUST cm_status cm_bind_column(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_scope_col(cm_scope *s, const cm_scope_col *col, int position,
+                                    const cm_expr **ret);
+/* Whether a single name means a column here; for GROUP BY, which prefers them to aliases. */
+bool cm_bind_has_column(const cm_place *at, const char *name);
+/* Relation that a qualifier means, or -1. */
+int cm_bind_find_relation(const cm_place *at, const char *schema, const char *name);
+CM_MUST cm_status cm_bind_no_relation(const cm_place *at, const char *name, int position);
+/* Edits between two names, for hints; more than 3 is far. */
+unsigned cm_bind_distance(const char *a, const char *b);
+
+/* bind_from.c */
+CM_MUST cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const cm_from **ret,
+                               cm_names *ret_names);
+CM_MUST cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select);
+/* A derived query as a relation without an alias. */
+cm_relation cm_bind_derive(cm_binder *b, const cm_query *query);
+/* Adds a relation that no name reaches; on its own in *names. */
+CM_MUST cm_status cm_bind_add_hidden(cm_scope *s, cm_relation relation, uint64_t rows, int position,
+                                     const cm_from **ret, cm_names *names);
+const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left,
+                            const cm_from *right, const cm_expr *on, int position);
+
+/* bind_where.c */
+/* WHERE: subqueries at its top become semi and anti joins of *from. */
+CM_MUST cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
+                                const cm_from **from, const cm_expr **ret);
+/* Bound of the rows that FROM can give, for the range of sums. */
+uint64_t cm_bind_rows(const cm_scope *s);
+
+/* bind.c */
+/* *ret_rows: a bound of the rows it gives. */
+CM_MUST cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
+                                 uint64_t *ret_rows);
+
+#endif
