@@ -4,6 +4,7 @@
 #include "node/syscatalog.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -434,6 +435,12 @@ static void dispatch(cm_session *s, const cm_stmt *stmt, const char *const *para
     }
 }
 
+static bool may_change_catalog(cm_stmt_kind kind)
+{
+    return kind != CM_STMT_SYSTEM_SELECT && kind != CM_STMT_SELECT && kind != CM_STMT_SHOW &&
+           kind != CM_STMT_BEGIN && kind != CM_STMT_COMMIT && kind != CM_STMT_ROLLBACK;
+}
+
 void cm_session_execute(cm_session *s, const cm_stmt *stmt, const char *const *params,
                         const uint32_t *oids, const cm_session_sink *sink)
 {
@@ -444,7 +451,7 @@ void cm_session_execute(cm_session *s, const cm_stmt *stmt, const char *const *p
     s->sink = *sink;
     s->rows = 0;
     s->explaining = false;
-    if (stmt->kind != CM_STMT_SYSTEM_SELECT) {
+    if (may_change_catalog(stmt->kind)) {
         cm_syscatalog_free(s->syscatalog);
         s->syscatalog = NULL;
     }

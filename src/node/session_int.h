@@ -87,6 +87,8 @@ typedef void (*cm_setting_fn)(void *arg, const char *name, const char *value, co
 void cm_session_settings_walk(cm_session *s, cm_setting_fn fn, void *arg);
 void cm_session_show(cm_session *s, const cm_stmt *stmt);
 cm_plan_settings cm_session_plan_settings(cm_session *s);
+/* statement_timeout; 0: none. */
+int cm_session_deadline_ms(cm_session *s);
 
 /* ---- session_select.c --------------------------------------------------------------------- */
 
