@@ -559,7 +559,7 @@ cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_que
     q.query->target = q.target;
     settle_distinct(&q);
     *ret_rows = cm_bind_rows(q.s);
-    if (q.query->has_limit && q.query->limit < *ret_rows) {
+    if (q.query->limit > 0 && q.query->limit < *ret_rows) {
         *ret_rows = q.query->limit;
     }
     *ret = q.query;

@@ -159,7 +159,7 @@ static cm_status dispatch(const agg_call *c, agg_name name, const cm_expr **ret)
     case AGG_OR:
         return bind_truth(c, CM_AGGREGATE_MAX, ret);
     }
-    CM_ASSERT(!"aggregate");
+    CM_ASSERT(0 && "aggregate");
 }
 
 /* Where aggregates may stand, and in what shape. */

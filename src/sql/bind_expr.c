@@ -51,8 +51,7 @@ static cm_status bind_param(cm_binder *b, const cm_ast *ast, const cm_expr **ret
                               b->diag);
     }
     const cm_value *value = &b->param_values[index - 1];
-    if (type.kind != CM_TYPE_UNKNOWN &&
-        (value->null || value->text == NULL || type.kind == CM_TYPE_TEXT)) {
+    if (type.kind != CM_TYPE_UNKNOWN && (value->null || value->text == NULL)) {
         *ret = cm_expr_const(b->arena, type, *value, ast->position);
         return CM_OK;
     }
@@ -597,5 +596,5 @@ cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **re
     case CM_AST_UNSUPPORTED:
         return cm_bind_refuse(b, ast->position, "%s", ast->text);
     }
-    CM_ASSERT(!"ast kind");
+    CM_ASSERT(0 && "ast kind");
 }

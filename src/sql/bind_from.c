@@ -552,7 +552,7 @@ static const cm_from *finish_join(cm_scope *s, const cm_ast_from *from, const cm
     case CM_AST_FULL:
         return cm_bind_join(b, CM_FROM_FULL, left, right, on, from->position);
     }
-    CM_ASSERT(!"join");
+    CM_ASSERT(0 && "join");
 }
 
 static cm_status bind_join(cm_scope *s, const cm_ast_from *from, const cm_from **ret,
@@ -609,7 +609,7 @@ static cm_status bind_item(cm_scope *s, const cm_ast_from *from, const cm_from *
     case CM_AST_FROM_UNSUPPORTED:
         return cm_bind_refuse(s->b, from->position, "%s", from->name);
     }
-    CM_ASSERT(!"from kind");
+    CM_ASSERT(0 && "from kind");
 }
 
 cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const cm_from **ret,

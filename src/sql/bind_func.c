@@ -306,7 +306,7 @@ static cm_status settle_field(const call *c, cm_field *ret)
 
 static cm_status bind_extract(const call *c, const cm_expr **ret)
 {
-    cm_field field;
+    cm_field field = CM_FIELD_YEAR;
 
     cm_status st = settle_field(c, &field);
     if (st != CM_OK) {
@@ -327,7 +327,7 @@ static cm_status bind_extract(const call *c, const cm_expr **ret)
 static cm_status bind_date_trunc(const call *c, const cm_expr **ret)
 {
     const cm_expr *when;
-    cm_field field;
+    cm_field field = CM_FIELD_YEAR;
 
     cm_status st = settle_field(c, &field);
     if (st != CM_OK) {

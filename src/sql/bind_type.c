@@ -197,6 +197,15 @@ static cm_status parse_literal(cm_binder *b, const cm_expr *expr, cm_type to, co
     return st;
 }
 
+/* What a parameter is declared as: without the modifiers of the column that it meets. */
+static cm_type param_type(cm_type of)
+{
+    if (of.kind == CM_TYPE_TEXT && of.text != CM_TEXT_CHAR) {
+        return cm_bind_text(CM_TEXT_MAX_BYTES);
+    }
+    return of.kind == CM_TYPE_NUMERIC ? cm_bind_numeric(of.scale, false, 0) : of;
+}
+
 cm_status cm_bind_coerce_unknown(cm_binder *b, const cm_expr *expr, cm_type to, const cm_expr **ret)
 {
     if (expr->type.kind != CM_TYPE_UNKNOWN || to.kind == CM_TYPE_UNKNOWN) {
@@ -205,7 +214,7 @@ cm_status cm_bind_coerce_unknown(cm_binder *b, const cm_expr *expr, cm_type to, 
     }
     /* A parameter keeps its number in index, as a value too: the first use gives it its type. */
     if (expr->index > 0 && b->param_types[expr->index - 1].kind == CM_TYPE_UNKNOWN) {
-        b->param_types[expr->index - 1] = to;
+        b->param_types[expr->index - 1] = param_type(to);
     }
     if (expr->op == CM_X_PARAM) {
         return cm_expr_op_new(b->arena, CM_X_PARAM, to, NULL, 0, expr->index, 0, expr->position,

@@ -1,21 +1,6 @@
 /* From the text of a SELECT to its plan: what the coordinator does and every node repeats. */
 #include "sql/plan.h"
 
-static cm_status parse_params(const cm_type *types, const char *const *params, size_t count,
-                              cm_arena *arena, cm_value *ret, cm_diag *diag)
-{
-    for (size_t i = 0; i < count; i++) {
-        ret[i] = (cm_value){.null = params[i] == NULL};
-        if (params[i] != NULL) {
-            cm_status st = cm_value_parse(&types[i], params[i], arena, &ret[i], diag);
-            if (st != CM_OK) {
-                return st;
-            }
-        }
-    }
-    return CM_OK;
-}
-
 cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
                          const char *const *params, size_t param_count,
                          const cm_plan_settings *settings, cm_arena *arena,
@@ -43,12 +28,13 @@ cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *c
     if (param_count > 0) { /* once to learn the parameters' types */
         st = cm_sql_bind(stmt->select, schema, coordinator, types, NULL, stmt->params, arena,
                          &query, diag);
-        if (st == CM_OK) {
-            st = parse_params(types, params, param_count, arena, values, diag);
-        }
         if (st != CM_OK) {
             return st;
         }
+    }
+    /* The binder reads the texts: a column's precision says nothing about a value. */
+    for (size_t i = 0; i < param_count; i++) {
+        values[i] = (cm_value){.null = params[i] == NULL, .text = params[i]};
     }
     st = cm_sql_bind(stmt->select, schema, coordinator, types, values, stmt->params, arena, &query,
                      diag);

@@ -73,7 +73,8 @@ struct cm_query {
 
 /*
  * Binds a SELECT.  params: values of $1.. or NULL while describing; param_types (stmt->params
- * entries, kind UNKNOWN where to be inferred) is filled.  requester is the organisation that asks
+ * entries, kind UNKNOWN where to be inferred) is filled.  A value whose text is set is read from it
+ * like a quoted literal, of the parameter's type where that is known: a numeric keeps the digits it has.  requester is the organisation that asks
  * (its own tables are visible to it like any other's).  Errors as PostgreSQL's with position; 0A000
  * names what is missing.
  */

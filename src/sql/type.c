@@ -54,7 +54,7 @@ cm_range cm_type_range(const cm_type *type)
     case CM_TYPE_UNKNOWN:
         return (cm_range){0, 0};
     }
-    CM_ASSERT(!"type kind");
+    CM_ASSERT(0 && "type kind");
 }
 
 unsigned cm_range_planes(cm_range range)
@@ -108,7 +108,7 @@ bool cm_type_equal(const cm_type *a, const cm_type *b)
     case CM_TYPE_INTERVAL:
         return true;
     }
-    CM_ASSERT(!"type kind");
+    CM_ASSERT(0 && "type kind");
 }
 
 bool cm_type_is_number(const cm_type *type)
@@ -158,7 +158,7 @@ static cm_type_facts facts_of(const cm_type *type)
             return (cm_type_facts){1042, -1, "character"};
         }
     }
-    CM_ASSERT(!"type kind");
+    CM_ASSERT(0 && "type kind");
 }
 
 uint32_t cm_type_oid(const cm_type *type)

@@ -339,7 +339,7 @@ static cm_status parse_number(const cm_type *type, const char *text, cm_i128 *re
     case CM_TYPE_UNKNOWN:
         break;
     }
-    CM_ASSERT(!"a type of numbers");
+    CM_ASSERT(0 && "a type of numbers");
 }
 
 cm_status cm_value_parse(const cm_type *type, const char *text, cm_arena *arena, cm_value *ret,
@@ -438,7 +438,7 @@ static void print_quotient(const cm_type *type, cm_i128 number, cm_buf *out)
     digits = digits < 0 ? 0 : digits;
     digits = digits >= type->scale ? (type->scale > 0 ? type->scale - 1 : 0) : digits;
     if (cm_value_rescale(number, type->scale, digits, &rounded) != CM_OK) {
-        CM_ASSERT(!"fewer digits fit");
+        CM_ASSERT(0 && "fewer digits fit");
     }
     print_decimal(rounded, digits, out);
 }
@@ -501,7 +501,7 @@ void cm_value_print(const cm_type *type, const cm_value *value, cm_buf *out)
         cm_buf_printf(out, "%s", value->text);
         return;
     }
-    CM_ASSERT(!"type kind");
+    CM_ASSERT(0 && "type kind");
 }
 
 int cm_value_compare(const cm_type *type, const cm_value *a, const cm_value *b)
