@@ -74,10 +74,11 @@ class Consortium:
     def program(self, name):
         return str(self.build / "src" / "cli" / name)
 
-    def comity(self, *args, stdin=None, check=True, timeout=60):
+    def comity(self, *args, stdin=None, check=True, timeout=60, quiet=False):
         """Runs the command line, as a person would; returns what it printed."""
         shown = " ".join(str(a) for a in args)
-        self.echo(f"$ comity {shown}")
+        if not quiet:
+            self.echo(f"$ comity {shown}")
         done = subprocess.run([self.program("comity"), *map(str, args)], input=stdin, text=True,
                               capture_output=True, timeout=timeout, check=False)
         if check and done.returncode != 0:
@@ -110,7 +111,7 @@ class Consortium:
         """Every node sees the federation in force and a link to every other member."""
         deadline = time.monotonic() + seconds
         while True:
-            texts = [self.comity("status", node.dir, check=False).stdout
+            texts = [self.comity("status", node.dir, check=False, quiet=True).stdout
                      for node in self.nodes.values()]
             if all(self.is_linked(text) for text in texts):
                 return
@@ -119,7 +120,7 @@ class Consortium:
             time.sleep(0.1)
 
     def is_linked(self, status):
-        return len(re.findall(r"\blinked\b", status)) >= len(self.nodes) - 1
+        return len(re.findall(r"\bconnected\b", status)) >= len(self.nodes) - 1
 
     def stop(self):
         for node in self.nodes.values():
