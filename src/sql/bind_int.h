@@ -132,6 +132,15 @@ CM_MUST cm_status cm_bind_boolean(cm_binder *b, const char *what, const cm_expr 
 CM_MUST cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
 CM_MUST cm_status cm_bind_condition(const cm_place *at, const char *what, const cm_ast *ast,
                                     const cm_expr **ret);
+/* Binds all arguments. */
+CM_MUST cm_status cm_bind_args(const cm_place *at, const cm_ast *ast, const cm_expr ***ret);
+
+/* bind_compare.c */
+CM_MUST cm_status cm_bind_not(cm_binder *b, const cm_expr *expr, int position, const cm_expr **ret);
+CM_MUST cm_status cm_bind_between(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_in(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_like(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_distinct(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
 /* left op right of bound operands: what USING makes. */
 CM_MUST cm_status cm_bind_compare(cm_binder *b, cm_expr_op op, const char *name,
                                   const cm_expr *left, const cm_expr *right, int position,
@@ -168,15 +177,23 @@ CM_MUST cm_status cm_bind_no_relation(const cm_place *at, const char *name, int 
 /* Edits between two names, for hints; more than 3 is far. */
 unsigned cm_bind_distance(const char *a, const char *b);
 
+/* bind_relation.c: adds one relation to the scope; *names describes it alone. */
+CM_MUST cm_status cm_bind_table(cm_scope *s, const cm_ast_from *from, const cm_from **ret,
+                                cm_names *names);
+CM_MUST cm_status cm_bind_derived(cm_scope *s, const cm_ast_from *from, const cm_from **ret,
+                                  cm_names *names);
+/* A derived query as a relation without an alias. */
+cm_relation cm_bind_derive(cm_binder *b, const cm_query *query);
+/* Adds a relation that no name reaches. */
+CM_MUST cm_status cm_bind_add_hidden(cm_scope *s, cm_relation relation, uint64_t rows, int position,
+                                     const cm_from **ret, cm_names *names);
+CM_MUST cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select);
+/* Bound of the rows that FROM can give, for the range of sums. */
+uint64_t cm_bind_rows(const cm_scope *s);
+
 /* bind_from.c */
 CM_MUST cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const cm_from **ret,
                                cm_names *ret_names);
-CM_MUST cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select);
-/* A derived query as a relation without an alias. */
-cm_relation cm_bind_derive(cm_binder *b, const cm_query *query);
-/* Adds a relation that no name reaches; on its own in *names. */
-CM_MUST cm_status cm_bind_add_hidden(cm_scope *s, cm_relation relation, uint64_t rows, int position,
-                                     const cm_from **ret, cm_names *names);
 const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left,
                             const cm_from *right, const cm_expr *on, int position);
 
@@ -184,12 +201,30 @@ const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left
 /* WHERE: subqueries at its top become semi and anti joins of *from. */
 CM_MUST cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
                                 const cm_from **from, const cm_expr **ret);
-/* Bound of the rows that FROM can give, for the range of sums. */
-uint64_t cm_bind_rows(const cm_scope *s);
+
+/* One SELECT while its clauses are bound. */
+typedef struct cm_select_state {
+    cm_scope *s;
+    cm_names names;
+    const cm_ast_select *select;
+    cm_query *query;
+    cm_target *target;
+    size_t shown; /* targets of the select list, before hidden ones */
+    const cm_expr **group;
+} cm_select_state;
 
 /* bind.c */
+CM_MUST cm_status cm_bind_add_target(cm_select_state *q, const char *name, const cm_expr *expr,
+                                     bool hidden);
 /* *ret_rows: a bound of the rows it gives. */
 CM_MUST cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
                                  uint64_t *ret_rows);
+
+/* bind_group.c */
+CM_MUST cm_status cm_bind_groups(cm_select_state *q);
+void cm_bind_add_group(cm_select_state *q, const cm_expr *expr);
+/* Sets query->grouped and checks what is shown; after targets, HAVING and ORDER BY. */
+CM_MUST cm_status cm_bind_check_grouping(cm_select_state *q);
+CM_MUST cm_status cm_bind_orders(cm_select_state *q);
 
 #endif
