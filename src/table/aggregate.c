@@ -5,6 +5,8 @@
  */
 #include "table/table_int.h"
 
+#include <limits.h>
+
 enum {
     PLANES_MAX = 128,
     WORD_PLANES = 64, /* of a ring element */
@@ -24,7 +26,9 @@ cm_status cm_aggregate_check(const cm_table *table, const cm_agg *aggs, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         cm_agg_kind kind = aggs[i].kind;
-        if (aggs[i].planes == 0 || aggs[i].planes > PLANES_MAX) {
+        bool counts = kind == CM_AGG_COUNT_ROWS || kind == CM_AGG_COUNT ||
+                      kind == CM_AGG_COUNT_DISTINCT || kind == CM_AGG_SUM;
+        if (counts && (aggs[i].planes == 0 || aggs[i].planes > PLANES_MAX)) {
             return CM_EUNSUPPORTED;
         }
         if (kind == CM_AGG_COUNT_DISTINCT && !distinct_allowed) {
@@ -34,8 +38,11 @@ cm_status cm_aggregate_check(const cm_table *table, const cm_agg *aggs, size_t c
             continue;
         }
         CM_ASSERT(aggs[i].col < table->cols);
-        bool adds_or_compares = kind == CM_AGG_SUM || cm_agg_is_extreme(kind);
-        if (adds_or_compares && table->col[aggs[i].col].data.planes > PLANES_MAX) {
+        /* A candidate for MIN and MAX carries two flags more (extreme.c). */
+        unsigned most = kind == CM_AGG_SUM        ? PLANES_MAX
+                        : cm_agg_is_extreme(kind) ? CM_NUM_MAX - 2
+                                                  : UINT_MAX;
+        if (table->col[aggs[i].col].data.planes > most) {
             return CM_EUNSUPPORTED;
         }
     }

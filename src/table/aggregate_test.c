@@ -231,7 +231,8 @@ static void test_refusals(void **state)
     static const refusal cases[] = {
         {{CM_AGG_SUM, 0, 129}, 8, CM_EUNSUPPORTED},
         {{CM_AGG_SUM, 0, 0}, 8, CM_EUNSUPPORTED},
-        {{CM_AGG_MIN, 0, 128}, 129, CM_EUNSUPPORTED},
+        {{CM_AGG_MIN, 0, 128}, 129, CM_OK},
+        {{CM_AGG_MIN, 0, 639}, 639, CM_EUNSUPPORTED},
         {{CM_AGG_COUNT_DISTINCT, 0, 8}, 8, CM_EUNSUPPORTED},
         {{CM_AGG_COUNT, 0, 8}, 300, CM_OK},
     };
