@@ -1,6 +1,6 @@
 /*
- * SELECT, clause by clause, in the order in which PostgreSQL looks at names: FROM, WHERE, the
- * select list, GROUP BY, HAVING, ORDER BY, LIMIT.
+ * SELECT, clause by clause, in the order in which PostgreSQL looks at names: FROM, the select list,
+ * WHERE, GROUP BY, HAVING, ORDER BY, LIMIT.
  */
 #include "sql/bind_int.h"
 
@@ -177,12 +177,17 @@ static cm_status bind_targets(cm_select_state *q)
 /* LIMIT, DISTINCT --------------------------------------------------------------------------------
  */
 
+static bool is_no_column(const cm_expr *expr, void *arg)
+{
+    (void)arg;
+    return expr->op != CM_X_COLUMN;
+}
+
 /* *ret_given false for NULL, which is LIMIT ALL. */
 static cm_status bind_count(cm_select_state *q, const cm_ast *ast, const char *clause,
                             const char *negative, bool *ret_given, uint64_t *ret)
 {
-    const cm_names none = {0};
-    const cm_place at = {.s = q->s, .names = &none, .clause = clause};
+    const cm_place at = {.s = q->s, .names = &q->names, .clause = clause};
     const cm_type int8 = cm_bind_plain(CM_TYPE_INT8);
     cm_binder *b = q->s->b;
     const cm_expr *expr;
@@ -203,6 +208,10 @@ static cm_status bind_count(cm_select_state *q, const cm_ast *ast, const char *c
         return st;
     }
     cm_bind_at(b, ast->position);
+    if (!cm_expr_walk(expr, is_no_column, NULL)) {
+        return cm_fail(b->diag, CM_EINVAL, "42P10", "argument of %s must not contain variables",
+                       clause);
+    }
     if (!cm_type_is_number(&expr->type)) {
         return cm_fail(b->diag, CM_EINVAL, CM_SQL_DATATYPE_MISMATCH,
                        "argument of %s must be type bigint, not type %s", clause,
@@ -276,11 +285,11 @@ static cm_status bind_clauses(cm_select_state *q)
     cm_query *query = q->query;
 
     cm_status st = cm_bind_from(q->s, q->select, &query->from, &q->names);
-    if (st == CM_OK && q->select->where != NULL) {
-        st = cm_bind_where(q->s, &q->names, q->select->where, &query->from, &query->where);
-    }
     if (st == CM_OK) {
         st = bind_targets(q);
+    }
+    if (st == CM_OK && q->select->where != NULL) {
+        st = cm_bind_where(q->s, &q->names, q->select->where, &query->from, &query->where);
     }
     if (st == CM_OK) {
         st = cm_bind_groups(q);
