@@ -10,7 +10,11 @@
 
 #include "pgwire/binary.h"
 
-enum { STATEMENT_ARENA = 64 << 20, NAME_MAX_CHARS = 255 };
+enum {
+    STATEMENT_ARENA = 64 << 20,
+    NAME_MAX_CHARS = 255,
+    RESERVE = 64 << 10, /* more than a binary number grows by as text, and than a row's need */
+};
 
 static void fail(cm_pg_conn *conn, const cm_diag *diag)
 {
@@ -210,6 +214,9 @@ static cm_status read_param(cm_reader *body, uint32_t oid, bool binary, cm_arena
     if (data == NULL) {
         return cm_fail(diag, CM_EPROTO, CM_SQL_PROTOCOL, "malformed bind message");
     }
+    if ((size_t)(arena->end - arena->mark) < (size_t)bytes + RESERVE) {
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "no memory for the parameters");
+    }
     if (binary) {
         return cm_binary_text(oid, data, bytes, arena, ret, diag);
     }
@@ -235,14 +242,14 @@ static cm_status bind_portal(cm_pg_portal *p, const cm_pg_prepared *from, cm_rea
     p->stmt = from->stmt;
     p->param = CM_NEW_SMALL(&p->arena, const char *, count + 1);
     p->oid = CM_NEW_SMALL(&p->arena, uint32_t, count + 1);
+    p->col = from->col;
+    p->cols = from->cols;
+    p->format = CM_NEW_SMALL(&p->arena, uint16_t, from->cols + 1);
     cm_status st = CM_OK;
     for (size_t i = 0; st == CM_OK && i < count; i++) {
         p->oid[i] = from->oid[i];
         st = read_param(body, from->oid[i], formats[i] == 1, &p->arena, &p->param[i], diag);
     }
-    p->col = from->col;
-    p->cols = from->cols;
-    p->format = CM_NEW_SMALL(&p->arena, uint16_t, from->cols + 1);
     if (st == CM_OK && (!read_formats(body, from->cols, p->format) || !cm_reader_done(body))) {
         st = cm_fail(diag, CM_EPROTO, CM_SQL_PROTOCOL, "malformed bind message");
     }
