@@ -100,9 +100,12 @@ static cm_status bind_operator(const cm_place *at, const cm_ast *ast, const cm_e
     const cm_expr *left = NULL, *right = NULL;
     const char *op = ast->text;
 
-    cm_status st = cm_bind_expr(at, ast->arg[ast->args - 1], &right);
-    if (st == CM_OK && ast->args == 2) {
+    cm_status st = CM_OK;
+    if (ast->args == 2) {
         st = cm_bind_expr(at, ast->arg[0], &left);
+    }
+    if (st == CM_OK) {
+        st = cm_bind_expr(at, ast->arg[ast->args - 1], &right);
     }
     if (st != CM_OK) {
         return st;
