@@ -436,7 +436,7 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
 {
     cm_need *need = CM_NEW_SMALL(pl->arena, cm_need, query->targets + 1);
     size_t needs = 0;
-    cm_planned planned;
+    cm_planned planned = {0};
 
     for (unsigned t = 0; t < query->targets; t++) {
         if (!query->target[t].hidden) {

@@ -108,7 +108,7 @@ static void mark_outer(cm_block *b, uint64_t rels)
 static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
 {
     cm_part *part = part_new(b, from->kind, from->position);
-    cm_part *left, *right;
+    cm_part *left = NULL, *right = NULL;
     cm_exprs conjuncts = {0};
 
     cm_status st = prepare(b, from->left, &left);
@@ -118,6 +118,7 @@ static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(left != NULL && right != NULL);
     cm_expr_conjuncts(b->pl, from->on, &conjuncts);
     for (size_t i = 0; i < conjuncts.count; i++) {
         uint64_t rels = cm_expr_rels(conjuncts.at[i]);
