@@ -70,7 +70,7 @@ static void sort_all_sizes(cm_mpc *mpc, cm_arena *arena, void *arg)
             sort_numbers(mpc, rows, prices[k], *arena);
         }
     }
-    for (size_t rows = 255; rows < 2000; rows += 128) {
+    for (size_t rows = 255; rows < 1300; rows += 256) {
         for (size_t k = 0; k < CM_COUNT(prices); k++) {
             sort_numbers(mpc, rows, prices[k], *arena);
             sort_numbers(mpc, rows + 1, prices[k], *arena);
