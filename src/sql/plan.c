@@ -389,6 +389,7 @@ static void set_outputs(cm_planner *pl, const cm_query *query, const cm_planned 
     cm_order *order = CM_NEW_SMALL(pl->arena, cm_order, query->orders + 1);
     bool hidden = orders_by_hidden(query);
 
+    CM_ASSERT(planned->col != NULL);
     for (size_t i = 0; i < needs; i++) {
         output[i] = planned->col[i];
         name[i] = query->target[need[i].target].name;

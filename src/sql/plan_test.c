@@ -168,6 +168,43 @@ static void test_order(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* K holds for the groups that are shown, whatever block makes them, and for no others. */
+static void test_min_rows(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool enforced;
+    } cases[] = {
+        {"SELECT sum(cost) FROM visits", true},
+        {"SELECT region, max(cost) FROM visits GROUP BY region", true},
+        {"SELECT person, max(cost) FROM visits GROUP BY person", true},
+        {"SELECT c FROM (SELECT year, sum(cost) AS c FROM visits GROUP BY year) s WHERE c > 5",
+         true},
+        {"SELECT d.name FROM doctors d WHERE d.id IN (SELECT doctor FROM visits GROUP BY doctor "
+         "HAVING sum(cost) > 5)",
+         true},
+        {"SELECT count(*) FROM visits", false},
+        {"SELECT t.stage, count(*) FROM visits v JOIN tumours t USING (person) GROUP BY 1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        const cm_explain options = {.disclosure = true};
+        cm_plan_fixture f;
+        cm_buf text = {0};
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        f.visits[3].label = (cm_label){CM_LABEL_AGGREGATE, 10};
+        cm_plan_fixture_build(&f);
+        cm_explain_print(plan_of(&f, cases[i].sql), &options, NULL, &text);
+        bool enforced = strstr(cm_buf_text(&text), "count(*) >= 10") != NULL;
+        if (enforced != cases[i].enforced) {
+            fail_msg("%s\n%s", cases[i].sql, cm_buf_text(&text));
+        }
+        cm_buf_free(&text);
+        cm_plan_fixture_fini(&f);
+    }
+}
+
 static void test_participants(void **state)
 {
     cm_plan_fixture f;
@@ -399,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_without_pushdown),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_min_rows),
         cmocka_unit_test(test_participants),
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_digest_changes),
