@@ -46,13 +46,13 @@ struct cm_admin {
 
 static void caller_free(caller *c)
 {
-    for (caller **at = &c->admin->callers; *at != NULL; at = &(*at)->next) {
-        if (*at == c) {
-            *at = c->next;
-            c->admin->caller_count--;
-            break;
-        }
+    caller **at = &c->admin->callers;
+    while (*at != c) {
+        CM_ASSERT(*at != NULL);
+        at = &(*at)->next;
     }
+    *at = c->next;
+    c->admin->caller_count--;
     cm_stream_close(c->stream);
     cm_buf_wipe_free(&c->in);
     free(c);
@@ -181,6 +181,7 @@ static void on_stop(void *arg)
 
 static void carry_out(caller *c, const char *const *text, size_t count)
 {
+    CM_ASSERT(count > 0 && text[0] != NULL);
     CM_CLEANUP(cm_buf_wipe_free) cm_buf out = {0};
     cm_node *node = c->admin->node;
     cm_diag diag = {0};
@@ -318,8 +319,10 @@ void cm_admin_free(cm_admin *admin)
     }
     cm_listener_close(admin->listener);
     cm_timer_close(admin->stop_timer);
-    while (admin->callers != NULL) {
-        caller_free(admin->callers);
+    for (caller *c = admin->callers; c != NULL;) {
+        caller *next = c->next;
+        caller_free(c);
+        c = next;
     }
     unlink(admin->path);
     free(admin);

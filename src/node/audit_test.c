@@ -11,6 +11,12 @@
 
 #include <cmocka.h>
 
+/* Of the tests' own making. */
+static int shell(const char *command)
+{
+    return system(command); /* NOLINT(cert-env33-c) */
+}
+
 typedef struct fixture {
     char dir[64], path[80];
     cm_identity *identity;
@@ -64,7 +70,7 @@ static int tear_down(void **state)
     cm_state_close(f->state);
     cm_identity_free(f->identity);
     snprintf(command, sizeof command, "rm -rf %s", f->dir);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(shell(command), 0);
     free(f);
     return 0;
 }
@@ -220,10 +226,10 @@ static void a_head_behind_is_allowed(void **state)
     uint64_t entries;
     cm_hash head;
     snprintf(command, sizeof command, "cp %s/audit.head %s/kept", f->dir, f->dir);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(shell(command), 0);
     append(f, "e");
     snprintf(command, sizeof command, "mv %s/kept %s/audit.head", f->dir, f->dir);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(shell(command), 0);
     assert_int_equal(cm_audit_verify(f->dir, &entries, &head, NULL), CM_OK);
     assert_int_equal(entries, 5);
 }

@@ -156,7 +156,7 @@ const cm_schema *cm_snapshot_schema(const cm_snapshot *snapshot)
 static cm_status add_tables(const known *k, cm_org_table *tables, size_t *count, size_t max,
                             cm_arena *arena, cm_diag *diag)
 {
-    cm_catalog_content content;
+    cm_catalog_content content = {0};
     if (k->data == NULL) {
         return CM_OK;
     }
@@ -340,6 +340,7 @@ cm_status cm_catalog_publish(cm_catalog *catalog, bool *ret_changed, cm_diag *di
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(now.data != NULL);
     bool changed =
         !found || now.bytes != stored.bytes || memcmp(now.data, stored.data, now.bytes) != 0;
     if (changed && found) {
@@ -436,7 +437,7 @@ cm_status cm_catalog_receive(cm_catalog *catalog, const uint8_t *data, size_t by
 {
     CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
     const cm_cert *cert = NULL;
-    cm_catalog_content content;
+    cm_catalog_content content = {0};
     *ret_new = false;
     known *k = claimed_owner(catalog, data, bytes, &cert);
     if (k == NULL) {

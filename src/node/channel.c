@@ -206,7 +206,7 @@ cm_status cm_channel_new(cm_stream *stream, bool is_client, const cm_tls_options
     cm_status st = c == NULL   ? cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory")
                    : is_client ? cm_tls_new_client(options, &c->tls, diag)
                                : cm_tls_new_server(options, &c->tls, diag);
-    if (st != CM_OK) {
+    if (c == NULL || st != CM_OK) {
         cm_stream_close(stream);
         free(c);
         return st;

@@ -173,7 +173,7 @@ static bool take_base64url(const char *text, cm_buf *out)
     uint32_t group = 0;
     unsigned bits = 0;
     for (; *text != 0; text++) {
-        const char *at = memchr(base64url, *text, 64);
+        const char *at = strchr(base64url, *text);
         if (at == NULL) {
             return false;
         }

@@ -304,9 +304,9 @@ static cm_status complete(cm_founding *founding, cm_arena *arena, cm_diag *diag)
         return st;
     }
     /* From here on visitors get the file in force; losing this clean-up costs nothing. */
-    st = cm_state_invite_clear(state, NULL);
-    if (st == CM_OK) {
-        st = cm_state_fact_put(state, fact_charter, NULL, NULL);
+    if (cm_state_invite_clear(state, NULL) != CM_OK ||
+        cm_state_fact_put(state, fact_charter, NULL, NULL) != CM_OK) {
+        cm_node_log(founding->node, "the finished founding could not be cleared away");
     }
     return CM_OK;
 }
@@ -441,13 +441,13 @@ static cm_status take_signature(visitor *v, const uint8_t *body, size_t bytes, c
 
 static void visitor_free(visitor *v)
 {
-    for (visitor **at = &v->founding->visitors; *at != NULL; at = &(*at)->next) {
-        if (*at == v) {
-            *at = v->next;
-            v->founding->visitor_count--;
-            break;
-        }
+    visitor **at = &v->founding->visitors;
+    while (*at != v) {
+        CM_ASSERT(*at != NULL);
+        at = &(*at)->next;
     }
+    *at = v->next;
+    v->founding->visitor_count--;
     cm_channel_close(v->channel);
     free(v);
 }
@@ -533,9 +533,10 @@ static void tell_asker(cm_founding *founding, const cm_diag *why)
 static void stop_joining(cm_founding *founding)
 {
     hang_up(founding);
-    cm_status st = cm_state_fact_put(cm_node_state(founding->node), fact_token, NULL, NULL);
-    if (st == CM_OK) {
-        st = cm_state_fact_put(cm_node_state(founding->node), fact_accepted, NULL, NULL);
+    cm_state *state = cm_node_state(founding->node);
+    if (cm_state_fact_put(state, fact_token, NULL, NULL) != CM_OK ||
+        cm_state_fact_put(state, fact_accepted, NULL, NULL) != CM_OK) {
+        cm_node_log(founding->node, "the end of joining could not be stored: it will be repeated");
     }
     founding->joining = false;
     founding->accepted = false;
@@ -858,8 +859,10 @@ void cm_founding_free(cm_founding *founding)
     cm_timer_close(founding->tick);
     founding->done = NULL;
     hang_up(founding);
-    while (founding->visitors != NULL) {
-        visitor_free(founding->visitors);
+    for (visitor *v = founding->visitors; v != NULL;) {
+        visitor *next = v->next;
+        visitor_free(v);
+        v = next;
     }
     cm_wipe(founding->token.secret, sizeof founding->token.secret);
     cm_arena_fini(&founding->token_arena);

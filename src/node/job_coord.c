@@ -75,12 +75,12 @@ const cm_plan *cm_job_plan(const cm_job *job)
 
 static void job_free(cm_job *job)
 {
-    for (cm_job **at = &job->jobs->jobs; *at != NULL; at = &(*at)->next) {
-        if (*at == job) {
-            *at = job->next;
-            break;
-        }
+    cm_job **at = &job->jobs->jobs;
+    while (*at != job) {
+        CM_ASSERT(*at != NULL);
+        at = &(*at)->next;
     }
+    *at = job->next;
     cm_timer_close(job->timer);
     cm_timer_close(job->settle);
     cm_buf_wipe_free(&job->rows);

@@ -55,20 +55,25 @@ static cm_part *find(cm_jobs *jobs, const uint8_t *id)
     return NULL;
 }
 
-static void part_free(cm_part *part)
+static void part_release(cm_part *part)
 {
-    for (cm_part **at = &part->jobs->parts; *at != NULL; at = &(*at)->next) {
-        if (*at == part) {
-            *at = part->next;
-            part->jobs->part_count--;
-            break;
-        }
-    }
     cm_proc_end(part->proc);
     cm_timer_close(part->timer);
     cm_timer_close(part->watch);
     cm_prepared_fini(&part->prepared);
     free(part);
+}
+
+static void part_free(cm_part *part)
+{
+    cm_part **at = &part->jobs->parts;
+    while (*at != part) {
+        CM_ASSERT(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = part->next;
+    part->jobs->part_count--;
+    part_release(part);
 }
 
 /* ---- what came of it ---------------------------------------------------------------------- */
@@ -491,7 +496,7 @@ void cm_part_propose(cm_jobs *jobs, unsigned from, const uint8_t *data, size_t b
         find(jobs, part->id) != NULL) {
         cm_node_log(jobs->node, "a proposal of %s was not considered: %s", member->org,
                     st != CM_OK ? diag.message : "it is not its own, or is known already");
-        part_free(part);
+        part_release(part);
         return;
     }
     part->next = jobs->parts;
@@ -563,8 +568,10 @@ void cm_part_peer_lost(cm_jobs *jobs, unsigned member)
 
 void cm_part_abort_all(cm_jobs *jobs, const cm_diag *why)
 {
-    while (jobs->parts != NULL) {
-        part_fail(jobs->parts, why, true);
+    for (cm_part *p = jobs->parts; p != NULL;) {
+        cm_part *next = p->next;
+        part_fail(p, why, true);
+        p = next;
     }
 }
 

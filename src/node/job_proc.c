@@ -221,14 +221,16 @@ void cm_proc_link(cm_proc *p, unsigned sender, unsigned lane, int fd)
 uint64_t cm_proc_memory(const cm_proc *p)
 {
     char path[40], line[200];
-    unsigned long long pages = 0;
+    uint64_t pages = 0;
     snprintf(path, sizeof path, "/proc/%d/statm", cm_process_pid(p->process));
     FILE *file = p->exited ? NULL : fopen(path, "re");
     if (file == NULL) {
         return 0;
     }
-    if (fgets(line, sizeof line, file) == NULL || sscanf(line, "%*u %llu", &pages) != 1) {
-        pages = 0;
+    /* The second number: resident pages. */
+    char *resident = fgets(line, sizeof line, file) != NULL ? strchr(line, ' ') : NULL;
+    if (resident != NULL) {
+        pages = strtoull(resident, NULL, 10);
     }
     (void)fclose(file);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);

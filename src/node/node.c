@@ -42,6 +42,7 @@ struct cm_node {
     cm_jobs *jobs;
     cm_peers *peers;
     cm_admin *admin;
+    size_t sessions;
 };
 
 /* ---- init --------------------------------------------------------------------------------- */
@@ -487,6 +488,11 @@ cm_founding *cm_node_founding(cm_node *node)
     return node->founding;
 }
 
+size_t *cm_node_sessions(cm_node *node)
+{
+    return &node->sessions;
+}
+
 const cm_identity *cm_node_identity(const cm_node *node)
 {
     return node->identity;
@@ -529,14 +535,20 @@ const cm_federation *cm_node_federation(const cm_node *node)
 
 void cm_node_log(const cm_node *node, const char *format, ...)
 {
-    char line[1024], when[32];
+    CM_CLEANUP(cm_buf_free) cm_buf line = {0};
+    char when[32];
     time_t now = (time_t)cm_clock_unix();
     struct tm utc;
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    cm_buf_vprintf(&line, format, args);
     va_end(args);
+    /* One line, whatever another node put into its message. */
+    for (size_t i = 0; i < line.bytes; i++) {
+        line.data[i] = line.data[i] < ' ' ? ' ' : line.data[i];
+    }
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &utc);
-    fprintf(stderr, "%s UTC %s: %s\n", when, node->org != NULL ? node->org : "-", line);
+    fprintf(stderr, "%s UTC %s: %s\n", when, node->org != NULL ? node->org : "-",
+            cm_buf_text(&line));
 }

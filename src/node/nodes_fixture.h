@@ -24,6 +24,7 @@ typedef struct world {
     cm_arena arena;
 } world;
 
+int shell(const char *command);
 world *world_new(const char *job_program);
 void world_free(world *w);
 void open_node(world *w, int i);

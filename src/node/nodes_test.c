@@ -75,7 +75,7 @@ static void invitations_work_once_and_for_one(void **state)
     w->node[1] = NULL;
     char command[200];
     snprintf(command, sizeof command, "rm -rf %s", w->dir[1]);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(shell(command), 0);
     assert_int_equal(
         cm_node_init(w->dir[1], "south", w->address[1], w->sql[1], "admin", "secret", NULL), CM_OK);
     open_node(w, 1);
@@ -91,7 +91,7 @@ static void an_impostor_of_the_founder_learns_nothing(void **state)
     cm_node_free(w->node[0]);
     char command[200];
     snprintf(command, sizeof command, "rm -rf %s", w->dir[0]);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(shell(command), 0);
     assert_int_equal(
         cm_node_init(w->dir[0], "north", w->address[0], w->sql[0], "admin", "secret", NULL), CM_OK);
     open_node(w, 0);
@@ -151,7 +151,7 @@ static int raw_connect(world *w, int i)
 {
     struct sockaddr_in at = {.sin_family = AF_INET};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    at.sin_port = htons((uint16_t)atoi(strchr(w->address[i], ':') + 1));
+    at.sin_port = htons((uint16_t)strtol(strchr(w->address[i], ':') + 1, NULL, 10));
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
     return fd;

@@ -357,13 +357,13 @@ static void link_tick(peer *l, int64_t now)
 
 static void guest_unlink(guest *g)
 {
-    for (guest **at = &g->peers->guests; *at != NULL; at = &(*at)->next) {
-        if (*at == g) {
-            *at = g->next;
-            g->peers->guest_count--;
-            break;
-        }
+    guest **at = &g->peers->guests;
+    while (*at != g) {
+        CM_ASSERT(*at != NULL);
+        at = &(*at)->next;
     }
+    *at = g->next;
+    g->peers->guest_count--;
 }
 
 static void guest_free(guest *g)
@@ -589,8 +589,10 @@ static void clear_links(cm_peers *peers)
         link_clear(&peers->link[i]);
     }
     peers->links = 0;
-    while (peers->guests != NULL) {
-        guest_free(peers->guests);
+    for (guest *g = peers->guests; g != NULL;) {
+        guest *next = g->next;
+        guest_free(g);
+        g = next;
     }
     drop_self(peers);
 }

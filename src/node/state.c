@@ -54,6 +54,7 @@ static void sq_check(cm_sq *q, int code)
 
 cm_sq cm_sq_open(cm_state *state, const char *sql, cm_diag *diag)
 {
+    CM_ASSERT(state != NULL);
     cm_sq q = {.state = state, .diag = diag, .status = CM_OK};
     sq_check(&q, sqlite3_prepare_v2(state->db, sql, -1, &q.stmt, NULL));
     return q;

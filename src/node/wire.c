@@ -128,16 +128,16 @@ static cm_plan_settings decode_settings(cm_reader *r)
 
 void cm_diag_set(cm_diag *diag, cm_status status, const char *sqlstate, const char *format, ...)
 {
-    char message[sizeof diag->message];
+    CM_CLEANUP(cm_buf_free) cm_buf message = {0};
     va_list args;
     if (diag == NULL) {
         return;
     }
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    cm_buf_vprintf(&message, format, args);
     va_end(args);
     cm_diag_reset(diag);
-    status = cm_fail(diag, status, sqlstate, "%s", message);
+    status = cm_fail(diag, status, sqlstate, "%s", cm_buf_text(&message));
     CM_ASSERT(status != CM_OK);
 }
 
