@@ -19,6 +19,18 @@ static unsigned answer_planes(const cm_plan *plan)
     return planes;
 }
 
+/* Pieces of a column that fit a number of a gate program. */
+enum { MASK_PLANES = 512 };
+
+static size_t mask_pieces(const cm_plan *plan)
+{
+    size_t pieces = 1;
+    for (size_t i = 0; i < plan->outputs; i++) {
+        pieces += 2 + plan->root->col[plan->output[i]].enc.planes / MASK_PLANES;
+    }
+    return pieces;
+}
+
 /* valid AND no error anywhere. */
 static cm_status silence_on_error(cm_exec *x, cm_bcol valid, cm_bcol *ret, cm_arena *arena)
 {
@@ -46,8 +58,8 @@ static cm_status mask(cm_exec *x, const cm_table *table, cm_bcol valid, cm_bcol 
 {
     const cm_plan *plan = x->plan;
     cm_circuit *circuit = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
-    cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, 2 * plan->outputs + 1);
-    cm_bcol *outputs = CM_NEW(&scratch, cm_bcol, 2 * plan->outputs + 1);
+    cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, mask_pieces(plan));
+    cm_bcol *outputs = CM_NEW(&scratch, cm_bcol, mask_pieces(plan));
     size_t ins = 0;
     size_t outs = 0;
     unsigned at = 1;
@@ -64,12 +76,16 @@ static cm_status mask(cm_exec *x, const cm_table *table, cm_bcol valid, cm_bcol 
             outputs[outs++] = cm_bcol_planes(ret, at++, 1);
             shown = cm_gate_and(circuit, keep, cm_gate_not(circuit, null));
         }
-        cm_num data = cm_circuit_input(circuit, col->data.planes);
-        inputs[ins++] = col->data;
-        data = cm_num_mask(circuit, data, shown);
-        cm_circuit_output(circuit, &data);
-        outputs[outs++] = cm_bcol_planes(ret, at, col->data.planes);
-        at += col->data.planes;
+        for (unsigned from = 0; from < col->data.planes; from += MASK_PLANES) {
+            unsigned left = col->data.planes - from;
+            unsigned planes = left < MASK_PLANES ? left : MASK_PLANES;
+            cm_num data = cm_circuit_input(circuit, planes);
+            inputs[ins++] = cm_bcol_planes(col->data, from, planes);
+            data = cm_num_mask(circuit, data, shown);
+            cm_circuit_output(circuit, &data);
+            outputs[outs++] = cm_bcol_planes(ret, at, planes);
+            at += planes;
+        }
     }
     cm_program *program = cm_circuit_finish(circuit);
     cm_status st = cm_program_run(program, x->mpc, inputs, outputs, scratch);

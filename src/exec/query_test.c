@@ -81,7 +81,7 @@ static cm_column column(const char *name, cm_type_kind kind, cm_i128 lo, cm_i128
     ret.range = (cm_range){lo, hi};
     ret.label = (cm_label){.kind = CM_LABEL_REVEAL};
     if (kind == CM_TYPE_TEXT) {
-        ret.type.max_bytes = 8;
+        ret.type.max_bytes = 40; /* grouped by digest, some row gives the text */
         ret.type.text = CM_TEXT_VARCHAR;
         ret.has_check = false;
     }

@@ -69,7 +69,7 @@ static bool reads_column(const grouping *g, const cm_agg *agg)
     if (agg->kind == CM_AGG_COUNT) {
         return g->table->col[agg->col].null.planes > 0;
     }
-    return agg->kind == CM_AGG_SUM || cm_agg_is_extreme(agg->kind);
+    return agg->kind == CM_AGG_SUM || !cm_agg_is_sum(agg->kind);
 }
 
 /* One inner column for each column that some aggregate reads; inner.valid is set by the sort. */
@@ -251,7 +251,8 @@ static cm_status run_sums(grouping *g, cm_arena *keep)
 
 /* ---- 4. one row a group -------------------------------------------------------------------- */
 
-/* Columns that travel with the group ends: keys without distinct part and flag, extremes, end. */
+/* Columns that travel with the group ends: keys without distinct part and flag, extremes, the end
+ * row's own values for ANY, end. */
 static unsigned travelling(const grouping *g, cm_bcol *ret)
 {
     unsigned columns = 0;
@@ -260,6 +261,9 @@ static unsigned travelling(const grouping *g, cm_bcol *ret)
     for (size_t i = 0; i < g->count; i++) {
         if (cm_agg_is_extreme(g->inner_agg[i].kind)) {
             ret[columns++] = g->extreme[i];
+        } else if (g->inner_agg[i].kind == CM_AGG_ANY) {
+            ret[columns++] = g->inner.col[g->inner_agg[i].col].data;
+            ret[columns++] = g->inner.col[g->inner_agg[i].col].null;
         }
     }
     ret[columns++] = g->end;
@@ -290,7 +294,7 @@ static cm_status place_ends(grouping *g, cm_bcol ret_bits, cm_acol ret_totals, c
     unsigned legs = cm_mpc_legs(g->mpc);
     size_t rows = g->inner.rows, skip = counts_rows(g) ? 0 : 1, at = 0;
     size_t ring_count = g->sums.factors - skip;
-    cm_bcol *columns = CM_NEW(&scratch, cm_bcol, g->count + 2);
+    cm_bcol *columns = CM_NEW(&scratch, cm_bcol, 2 * g->count + 2);
     unsigned column_count = travelling(g, columns);
     cm_acol dest = cm_acol_new(&scratch, legs, rows);
     cm_rows all = {cm_bcol_new(&scratch, legs, ret_bits.planes, rows), g->sums.factor + skip,
@@ -338,7 +342,7 @@ static void take_keys(const grouping *g, cm_bcol bits, unsigned *at, cm_scol *re
 static cm_status collect(grouping *g, cm_arena *arena, cm_table *ret, cm_arena scratch)
 {
     unsigned legs = cm_mpc_legs(g->mpc), planes = 0, at = 0;
-    cm_bcol *columns = CM_NEW(&scratch, cm_bcol, g->count + 2);
+    cm_bcol *columns = CM_NEW(&scratch, cm_bcol, 2 * g->count + 2);
     unsigned column_count = travelling(g, columns);
 
     for (unsigned i = 0; i < column_count; i++) {
@@ -359,6 +363,11 @@ static cm_status collect(grouping *g, cm_arena *arena, cm_table *ret, cm_arena s
             cm_bcol greatest = take_planes(bits, &at, g->extreme[i].planes);
             result.col[g->key_count + i] =
                 cm_extreme_result(g->mpc, &g->inner_agg[i], greatest, arena);
+        } else if (g->inner_agg[i].kind == CM_AGG_ANY) {
+            cm_scol like = g->inner.col[g->inner_agg[i].col];
+            cm_scol *col = &result.col[g->key_count + i];
+            col->data = take_planes(bits, &at, like.data.planes);
+            col->null = take_planes(bits, &at, like.null.planes);
         }
     }
     result.valid = take_planes(bits, &at, 1);
@@ -382,8 +391,10 @@ static cm_table no_groups(const grouping *g, cm_arena *arena)
         nullable[i] = g->table->col[g->keys[i]].null.planes > 0;
     }
     for (size_t i = 0; i < g->count; i++) {
+        bool any = g->aggs[i].kind == CM_AGG_ANY;
         planes[g->key_count + i] = g->aggs[i].planes;
-        nullable[g->key_count + i] = cm_agg_is_extreme(g->aggs[i].kind);
+        nullable[g->key_count + i] = cm_agg_is_extreme(g->aggs[i].kind) ||
+                                     (any && g->table->col[g->aggs[i].col].null.planes > 0);
     }
     return cm_table_new(arena, cm_mpc_legs(g->mpc), 0, cols, planes, nullable);
 }

@@ -171,10 +171,10 @@ static cm_program *build_finish(const cm_sums *sums, const cm_agg *aggs, size_t 
         total[f] = cm_circuit_input(c, f < sums->counts ? sums->count_planes : sums->limb_planes);
     }
     for (size_t i = 0; i < count; i++) {
-        cm_num sum = cm_num_const(0, aggs[i].planes);
-        if (cm_agg_is_extreme(aggs[i].kind)) {
+        if (!cm_agg_is_sum(aggs[i].kind)) { /* may be wider than any number */
             continue;
         }
+        cm_num sum = cm_num_const(0, aggs[i].planes);
         if (aggs[i].kind != CM_AGG_SUM) {
             sum = cm_num_zero_extend(total[sums->first[i]], aggs[i].planes);
         }
@@ -204,7 +204,7 @@ cm_status cm_sums_finish(cm_mpc *mpc, const cm_sums *sums, const cm_agg *aggs, s
     size_t output_count = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (!cm_agg_is_extreme(aggs[i].kind)) {
+        if (cm_agg_is_sum(aggs[i].kind)) {
             ret[i].data = cm_bcol_new(arena, legs, aggs[i].planes, groups);
             ret[i].null = (cm_bcol){.rows = groups, .words = cm_words_of(groups)};
             outputs[output_count++] = ret[i].data;

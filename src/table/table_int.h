@@ -155,6 +155,11 @@ static inline bool cm_agg_is_extreme(cm_agg_kind kind)
 {
     return kind == CM_AGG_MIN || kind == CM_AGG_MAX;
 }
+/* Whether it is made of sums: neither an extreme nor a row's own value. */
+static inline bool cm_agg_is_sum(cm_agg_kind kind)
+{
+    return !cm_agg_is_extreme(kind) && kind != CM_AGG_ANY;
+}
 /* Candidates of group 0, then of group 1, ...: plane g of member says which rows are in group g. */
 CM_MUST cm_status cm_extreme_candidates(cm_mpc *mpc, const cm_table *table, const cm_agg *agg,
                                         cm_bcol member, cm_bcol ret, cm_arena scratch);
