@@ -433,6 +433,52 @@ static cm_status set_text(cm_planner *pl, cm_plan *plan)
     return CM_OK;
 }
 
+typedef struct text_check {
+    const cm_plan_node *over;
+    bool too_long;
+} text_check;
+
+static bool is_short(const cm_expr *expr, void *arg)
+{
+    text_check *check = arg;
+
+    check->too_long =
+        check->too_long || (expr->op == CM_X_COLUMN &&
+                            check->over->col[expr->index].enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES);
+    return !check->too_long;
+}
+
+/* Longer text than a gate program takes is only moved and shown. */
+static bool has_long_text(const cm_plan_node *node)
+{
+    text_check check = {.over = node->children > 0 ? node->child[0] : NULL};
+
+    if (node->condition != NULL) {
+        (void)cm_expr_walk(node->condition, is_short, &check);
+    }
+    for (size_t i = 0; node->expr != NULL && i < node->cols; i++) {
+        if (node->expr[i]->op != CM_X_COLUMN) {
+            (void)cm_expr_walk(node->expr[i], is_short, &check);
+        }
+    }
+    for (size_t i = 0; node->key != NULL && i < node->keys; i++) {
+        check.too_long =
+            check.too_long || check.over->col[node->key[i]].enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES;
+    }
+    return check.too_long;
+}
+
+static cm_status check_texts(cm_planner *pl, const cm_plan *plan)
+{
+    for (size_t i = 0; i < plan->nodes; i++) {
+        if (has_long_text(plan->node[i])) {
+            return cm_plan_unsupported(pl, 0, "computing with text of more than 64 bytes under MPC",
+                                       "Declare varchar(n), or OPTIONS (max_bytes 'n').");
+        }
+    }
+    return CM_OK;
+}
+
 static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan)
 {
     cm_need *need = CM_NEW_SMALL(pl->arena, cm_need, query->targets + 1);
@@ -450,7 +496,10 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
     }
     cm_node_number(pl, planned.node, plan);
     set_outputs(pl, query, &planned, need, needs, plan);
-    st = set_participants(pl, plan);
+    st = check_texts(pl, plan);
+    if (st == CM_OK) {
+        st = set_participants(pl, plan);
+    }
     if (st == CM_OK) {
         add_costs(pl, plan);
         disclose(pl, plan);
