@@ -69,6 +69,7 @@ const char *cm_node_dir(const cm_node *node);
 const char *cm_node_cache_dir(const cm_node *node); /* for cm_source_open */
 const char *cm_node_job_program(const cm_node *node);
 const char *cm_node_org(const cm_node *node);
+size_t *cm_node_sessions(cm_node *node); /* open SQL sessions: node/session.c counts them here */
 const char *cm_node_listen_address(const cm_node *node);
 const char *cm_node_sql_address(const cm_node *node);
 /* The federation in force, NULL before there is one; borrowed until it is replaced. */

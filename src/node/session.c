@@ -14,6 +14,9 @@ enum { ARENA_BYTES = 512 << 20 };
 
 cm_status cm_session_new(cm_node *node, const char *role, cm_session **ret, cm_diag *diag)
 {
+    if (*cm_node_sessions(node) >= (size_t)cm_node_setting(node, "session_limit")) {
+        return cm_fail(diag, CM_EDENIED, CM_SQL_TOO_MANY, "the node has too many SQL sessions");
+    }
     cm_session *s = calloc(1, sizeof *s);
     if (s == NULL || strlen(role) > CM_NAME_MAX_BYTES ||
         cm_arena_init(&s->arena, ARENA_BYTES) != CM_OK) {
@@ -21,6 +24,7 @@ cm_status cm_session_new(cm_node *node, const char *role, cm_session **ret, cm_d
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     s->node = node;
+    ++*cm_node_sessions(node);
     s->transaction = 'I';
     memcpy(s->role, role, strlen(role) + 1);
     cm_random_bytes(&s->number, sizeof s->number);
@@ -62,6 +66,7 @@ void cm_session_free(cm_session *s)
     cm_syscatalog_free(s->syscatalog);
     forget_named(s);
     cm_session_settings_fini(s);
+    --*cm_node_sessions(s->node);
     cm_arena_fini(&s->arena);
     free(s);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 
@@ -56,9 +57,11 @@ static int authorize(void *arg, int action, const char *a, const char *b, const 
 {
     const cm_syscatalog *c = arg;
     (void)a;
-    (void)b;
     (void)database;
     (void)trigger;
+    if (c->sealed && action == SQLITE_FUNCTION && strcasecmp(b, "load_extension") == 0) {
+        return SQLITE_DENY;
+    }
     return !c->sealed || action == SQLITE_SELECT || action == SQLITE_READ ||
                    action == SQLITE_FUNCTION || action == SQLITE_RECURSIVE
                ? SQLITE_OK
@@ -74,7 +77,9 @@ static cm_status open_database(cm_syscatalog *c, cm_session *s, cm_diag *diag)
         code = sqlite3_db_config(c->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     }
     if (code == SQLITE_OK) {
-        code = sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
+        /* json_each declares itself when it is first used: before the authorizer is strict. */
+        code = sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY; SELECT 1 FROM json_each('[]')",
+                            NULL, NULL, NULL);
     }
     if (code != SQLITE_OK) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "could not make the node's catalog");
@@ -281,6 +286,7 @@ static bool is_number(const char *text)
 static cm_status bind(prepared *p, const cm_stmt *stmt, const char *const *params, cm_diag *diag)
 {
     int code = SQLITE_OK;
+    CM_ASSERT(params != NULL || stmt->params == 0);
     for (int i = 0; i < stmt->params && code == SQLITE_OK; i++) {
         if (params[i] != NULL && is_number(params[i])) {
             code = sqlite3_bind_int64(p->stmt, i + 1, strtoll(params[i], NULL, 10));

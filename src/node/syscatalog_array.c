@@ -127,7 +127,14 @@ static void to_string(sqlite3_context *ctx, int args, sqlite3_value **arg)
     give(ctx, &out);
 }
 
-/* For json_each: every element a JSON string, or null. */
+static bool is_integer(const char *text)
+{
+    const char *digits = text + (text[0] == '-');
+    size_t bytes = strspn(digits, "0123456789");
+    return bytes > 0 && bytes < 19 && digits[bytes] == '\0' && (digits[0] != '0' || bytes == 1);
+}
+
+/* For json_each: every element a JSON number, string or null. */
 static void to_json(sqlite3_context *ctx, int args, sqlite3_value **arg)
 {
     CM_CLEANUP(cm_buf_free) cm_buf out = {0};
@@ -140,6 +147,10 @@ static void to_json(sqlite3_context *ctx, int args, sqlite3_value **arg)
         cm_buf_printf(&out, "%s", out.bytes > 1 ? "," : "");
         if (null) {
             cm_buf_printf(&out, "null");
+            continue;
+        }
+        if (is_integer(cm_buf_text(&element))) { /* compares with numbers; columns convert */
+            cm_buf_printf(&out, "%s", cm_buf_text(&element));
             continue;
         }
         cm_buf_put_u8(&out, '"');

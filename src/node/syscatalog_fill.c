@@ -154,10 +154,11 @@ static void describe(filler *f, uint32_t oid, int number_of_column, const char *
 static void describe_column(filler *f, uint32_t oid, const cm_column *col, int attnum)
 {
     CM_CLEANUP(cm_buf_free) cm_buf what = {0};
+    cm_buf_printf(&what, "label ");
     cm_label_print(col->label, &what);
     number(f->add_label, 1, oid);
     number(f->add_label, 2, attnum);
-    text(f->add_label, 3, cm_buf_text(&what));
+    text(f->add_label, 3, cm_buf_text(&what) + strlen("label "));
     run(f, f->add_label);
     if (has_range(col)) {
         cm_buf_printf(&what, ", ");
@@ -303,6 +304,16 @@ static uint32_t schema_oid_of(const filler *f, const char *org)
     return CM_OID_PUBLIC;
 }
 
+/* The grants of a table as elements of an access list. */
+static void put_access(const cm_org_table *t, cm_buf *out)
+{
+    for (size_t i = 0; i < t->grants; i++) {
+        bool everybody = strcmp(t->granted_to[i], "public") == 0;
+        cm_buf_printf(out, "%s%s=r/%s", out->bytes > 1 ? "," : "",
+                      everybody ? "" : t->granted_to[i], t->org);
+    }
+}
+
 /* One organisation's table: its grants as an access list, and in words. */
 static uint32_t add_own(filler *f, const cm_org_table *t)
 {
@@ -312,13 +323,12 @@ static uint32_t add_own(filler *f, const cm_org_table *t)
     cm_buf_printf(&what, "published by %s, at most %llu rows; SELECT granted to ", t->org,
                   (unsigned long long)t->rows);
     cm_buf_printf(&acl, "{");
+    put_access(t, &acl);
+    cm_buf_printf(&acl, "}");
     for (size_t i = 0; i < t->grants; i++) {
         bool everybody = strcmp(t->granted_to[i], "public") == 0;
-        cm_buf_printf(&acl, "%s%s=r/%s", i > 0 ? "," : "", everybody ? "" : t->granted_to[i],
-                      t->org);
         cm_buf_printf(&what, "%s%s", i > 0 ? ", " : "", everybody ? "everybody" : t->granted_to[i]);
     }
-    cm_buf_printf(&acl, "}");
     cm_buf_printf(&what, "%s", t->grants == 0 ? "nobody" : "");
     return add_table(f, t, schema_oid, schema_oid, t->grants > 0 ? cm_buf_text(&acl) : NULL,
                      cm_buf_text(&what));
@@ -354,9 +364,12 @@ static void widen(cm_column *col, const cm_column *other)
 static void add_union(filler *f, const cm_org_table *const *part, size_t parts)
 {
     CM_CLEANUP(cm_buf_free) cm_buf what = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf acl = {0};
     cm_column *col = CM_NEW_SMALL(&f->arena, cm_column, part[0]->cols);
     cm_org_table whole = *part[0];
     cm_buf_printf(&what, "%s%s", parts > 1 ? "union of the tables of " : "table of ", part[0]->org);
+    cm_buf_printf(&acl, "{");
+    put_access(part[0], &acl);
     memcpy(col, part[0]->col, whole.cols * sizeof *col);
     whole.col = col;
     for (size_t i = 1; i < parts; i++) {
@@ -364,6 +377,7 @@ static void add_union(filler *f, const cm_org_table *const *part, size_t parts)
             return;
         }
         cm_buf_printf(&what, ", %s", part[i]->org);
+        put_access(part[i], &acl);
         whole.rows += part[i]->rows;
         for (size_t j = 0; j < whole.cols; j++) {
             widen(&col[j], &part[i]->col[j]);
@@ -375,7 +389,9 @@ static void add_union(filler *f, const cm_org_table *const *part, size_t parts)
             col[j].label.min_rows = 0;
         }
     }
-    (void)add_table(f, &whole, CM_OID_PUBLIC, COMITY, NULL, cm_buf_text(&what));
+    cm_buf_printf(&acl, "}");
+    (void)add_table(f, &whole, CM_OID_PUBLIC, COMITY, acl.bytes > 2 ? cm_buf_text(&acl) : NULL,
+                    cm_buf_text(&what));
 }
 
 static int by_name(const void *a, const void *b)

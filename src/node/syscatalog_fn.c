@@ -5,15 +5,9 @@
 #include "node/syscatalog_int.h"
 
 #include <ctype.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include "base/clock.h"
-
-enum { PATTERN_MAX_BYTES = 1000 };
 
 /* ---- functions with one answer ------------------------------------------------------------ */
 
@@ -324,184 +318,6 @@ static void quote_literal(sqlite3_context *ctx, int args, sqlite3_value **arg)
     give_text(ctx, cm_buf_text(&out));
 }
 
-/* ---- patterns ----------------------------------------------------------------------------- */
-
-/* Patterns that make a matcher slow or large: back references, and repeats of repeats. */
-static bool pattern_is_tame(const char *pattern)
-{
-    size_t braces = 0;
-    for (const char *c = pattern; *c != '\0'; c++) {
-        braces += *c == '{';
-        if (*c == '\\' && isdigit((unsigned char)c[1])) {
-            return false;
-        }
-    }
-    return braces <= 1 && strlen(pattern) <= PATTERN_MAX_BYTES;
-}
-
-/* regexp(pattern, text): what text REGEXP pattern calls. */
-static void match_regexp(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    const char *pattern = text_of(arg[0]), *text = text_of(arg[1]);
-    bool fold = pattern != NULL && strncmp(pattern, "(?i)", 4) == 0;
-    regex_t compiled;
-    (void)args;
-    if (pattern == NULL || text == NULL) {
-        return;
-    }
-    pattern += fold ? 4 : 0;
-    if (!pattern_is_tame(pattern) ||
-        regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB | (fold ? REG_ICASE : 0)) != 0) {
-        sqlite3_result_error(ctx, "invalid regular expression", -1);
-        return;
-    }
-    sqlite3_result_int(ctx, regexec(&compiled, text, 0, NULL, 0) == 0);
-    regfree(&compiled);
-}
-
-static char fold_case(char c, bool fold)
-{
-    return fold && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* By the last %, as for a glob: linear in text times pattern. */
-static bool matches_like(const char *pattern, const char *text, char escape, bool fold)
-{
-    const char *retry_pattern = NULL, *retry_text = NULL;
-    for (;;) {
-        if (*pattern == '%') {
-            retry_pattern = ++pattern;
-            retry_text = text;
-            continue;
-        }
-        bool literal = *pattern == escape && escape != '\0' && pattern[1] != '\0';
-        const char *at = pattern + literal;
-        if (*text != '\0' && ((*at == '_' && !literal) ||
-                              (*at != '\0' && fold_case(*at, fold) == fold_case(*text, fold)))) {
-            pattern = at + 1;
-            text++;
-            while (((unsigned char)*text & 0xc0) == 0x80 && *at == '_' && !literal) {
-                text++;
-            }
-            continue;
-        }
-        if (*text == '\0' && *pattern == '\0') {
-            return true;
-        }
-        if (retry_pattern == NULL || *retry_text == '\0') {
-            return false;
-        }
-        pattern = retry_pattern;
-        text = ++retry_text;
-    }
-}
-
-static void match_like(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    const char *pattern = text_of(arg[0]), *text = text_of(arg[1]);
-    const char *escape = args > 2 ? text_of(arg[2]) : "\\";
-    if (pattern != NULL && text != NULL && escape != NULL) {
-        bool fold = sqlite3_user_data(ctx) != NULL;
-        sqlite3_result_int(ctx, matches_like(pattern, text, escape[0], fold));
-    }
-}
-
-/* ---- values ------------------------------------------------------------------------------- */
-
-static void to_bool(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    static const char *const yes[] = {"t", "true", "on", "yes", "y", "1"};
-    const char *text = text_of(arg[0]);
-    int value = 0;
-    (void)args;
-    if (text == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < CM_COUNT(yes); i++) {
-        value |= strcasecmp(yes[i], text) == 0;
-    }
-    sqlite3_result_int(ctx, value);
-}
-
-static void first_argument(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    if (args > 0) {
-        sqlite3_result_value(ctx, arg[0]);
-    }
-}
-
-static void pretty_size(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    char text[32];
-    (void)args;
-    (void)snprintf(text, sizeof text, "%lld bytes", (long long)sqlite3_value_int64(arg[0]));
-    give_text(ctx, text);
-}
-
-static void concat(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    CM_CLEANUP(cm_buf_free) cm_buf out = {0};
-    const char *separator = sqlite3_user_data(ctx) != NULL && args > 0 ? text_of(arg[0]) : "";
-    bool first = true;
-    for (int i = sqlite3_user_data(ctx) != NULL; separator != NULL && i < args; i++) {
-        const char *text = text_of(arg[i]);
-        if (text != NULL) {
-            cm_buf_printf(&out, "%s%s", first ? "" : separator, text);
-            first = false;
-        }
-    }
-    if (separator != NULL) {
-        give_text(ctx, cm_buf_text(&out));
-    }
-}
-
-/* left(text, n) and right(text, n), n not negative. */
-static void end_of_text(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    const char *text = text_of(arg[0]);
-    int count = sqlite3_value_int(arg[1]);
-    int bytes = 0, chars = 0, total = 0;
-    (void)args;
-    if (text == NULL) {
-        return;
-    }
-    for (const char *c = text; *c != '\0'; c++) {
-        total += ((unsigned char)*c & 0xc0) != 0x80;
-    }
-    bool right = sqlite3_user_data(ctx) != NULL;
-    int head = right ? total - count : count; /* characters before the cut */
-    for (; text[bytes] != '\0'; bytes++) {
-        chars += ((unsigned char)text[bytes] & 0xc0) != 0x80;
-        if (chars > head) {
-            break;
-        }
-    }
-    sqlite3_result_text(ctx, right ? text + bytes : text, right ? -1 : bytes, SQLITE_TRANSIENT);
-}
-
-static void now(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    char text[40], whole[48];
-    struct timespec ts;
-    struct tm utc;
-    (void)args;
-    (void)arg;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    gmtime_r(&ts.tv_sec, &utc);
-    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc);
-    (void)snprintf(whole, sizeof whole, "%s.%06u", text, (unsigned)(ts.tv_nsec / 1000) % 1000000U);
-    give_text(ctx, whole);
-}
-
-static void random_number(sqlite3_context *ctx, int args, sqlite3_value **arg)
-{
-    uint64_t bits;
-    (void)args;
-    (void)arg;
-    sqlite3_randomness(sizeof bits, &bits);
-    sqlite3_result_double(ctx, (double)(bits >> 11) / 9007199254740992.0);
-}
-
 /* ---- the session -------------------------------------------------------------------------- */
 
 static void version(sqlite3_context *ctx, int args, sqlite3_value **arg)
@@ -574,49 +390,23 @@ static void set_config(sqlite3_context *ctx, int args, sqlite3_value **arg)
 
 /* ---- all of them -------------------------------------------------------------------------- */
 
-typedef struct function {
-    const char *name;
-    int args;
-    uint32_t type;
-    void (*fn)(sqlite3_context *, int, sqlite3_value **);
-    enum { NOTHING, FLAG, SESSION } data;
-} function;
-
-static const function functions[] = {
-    {"format_type", 1, CM_OID_TEXT, format_type, NOTHING},
-    {"format_type", 2, CM_OID_TEXT, format_type, NOTHING},
-    {"quote_ident", 1, CM_OID_TEXT, quote_ident, NOTHING},
-    {"quote_literal", 1, CM_OID_TEXT, quote_literal, NOTHING},
-    {"regexp", 2, CM_OID_BOOL, match_regexp, NOTHING},
-    {"like", 2, CM_OID_BOOL, match_like, NOTHING},
-    {"like", 3, CM_OID_BOOL, match_like, NOTHING},
-    {"match", 2, CM_OID_BOOL, match_like, FLAG},
-    {"cm_bool", 1, CM_OID_BOOL, to_bool, NOTHING},
-    {"pg_get_expr", -1, CM_OID_TEXT, first_argument, NOTHING},
-    {"pg_size_pretty", 1, CM_OID_TEXT, pretty_size, NOTHING},
-    {"concat", -1, CM_OID_TEXT, concat, NOTHING},
-    {"concat_ws", -1, CM_OID_TEXT, concat, FLAG},
-    {"left", 2, CM_OID_TEXT, end_of_text, NOTHING},
-    {"right", 2, CM_OID_TEXT, end_of_text, FLAG},
-    {"now", 0, CM_OID_TIMESTAMP, now, NOTHING},
-    {"clock_timestamp", 0, CM_OID_TIMESTAMP, now, NOTHING},
-    {"statement_timestamp", 0, CM_OID_TIMESTAMP, now, NOTHING},
-    {"transaction_timestamp", 0, CM_OID_TIMESTAMP, now, NOTHING},
-    {"localtimestamp", 0, CM_OID_TIMESTAMP, now, NOTHING},
-    {"pg_postmaster_start_time", 0, CM_OID_TIMESTAMP, now, NOTHING},
-    {"cm_random", 0, CM_OID_NUMERIC, random_number, NOTHING},
-    {"version", 0, CM_OID_TEXT, version, NOTHING},
-    {"current_user", 0, CM_OID_NAME, current_user, SESSION},
-    {"session_user", 0, CM_OID_NAME, current_user, SESSION},
-    {"current_role", 0, CM_OID_NAME, current_user, SESSION},
-    {"user", 0, CM_OID_NAME, current_user, SESSION},
-    {"current_database", 0, CM_OID_NAME, current_database, SESSION},
-    {"current_catalog", 0, CM_OID_NAME, current_database, SESSION},
-    {"pg_backend_pid", 0, CM_OID_INT4, backend_pid, SESSION},
-    {"current_schemas", 1, CM_OID_TEXT, current_schemas, NOTHING},
-    {"current_setting", 1, CM_OID_TEXT, current_setting, SESSION},
-    {"current_setting", 2, CM_OID_TEXT, current_setting, SESSION},
-    {"set_config", 3, CM_OID_TEXT, set_config, SESSION},
+static const cm_system_function functions[] = {
+    {"format_type", 1, CM_OID_TEXT, format_type, CM_DATA_NOTHING},
+    {"format_type", 2, CM_OID_TEXT, format_type, CM_DATA_NOTHING},
+    {"quote_ident", 1, CM_OID_TEXT, quote_ident, CM_DATA_NOTHING},
+    {"quote_literal", 1, CM_OID_TEXT, quote_literal, CM_DATA_NOTHING},
+    {"version", 0, CM_OID_TEXT, version, CM_DATA_NOTHING},
+    {"current_user", 0, CM_OID_NAME, current_user, CM_DATA_SESSION},
+    {"session_user", 0, CM_OID_NAME, current_user, CM_DATA_SESSION},
+    {"current_role", 0, CM_OID_NAME, current_user, CM_DATA_SESSION},
+    {"user", 0, CM_OID_NAME, current_user, CM_DATA_SESSION},
+    {"current_database", 0, CM_OID_NAME, current_database, CM_DATA_SESSION},
+    {"current_catalog", 0, CM_OID_NAME, current_database, CM_DATA_SESSION},
+    {"pg_backend_pid", 0, CM_OID_INT4, backend_pid, CM_DATA_SESSION},
+    {"current_schemas", 1, CM_OID_TEXT, current_schemas, CM_DATA_NOTHING},
+    {"current_setting", 1, CM_OID_TEXT, current_setting, CM_DATA_SESSION},
+    {"current_setting", 2, CM_OID_TEXT, current_setting, CM_DATA_SESSION},
+    {"set_config", 3, CM_OID_TEXT, set_config, CM_DATA_SESSION},
 };
 
 uint32_t cm_system_function_type(const char *name)
@@ -629,9 +419,16 @@ uint32_t cm_system_function_type(const char *name)
         {"char_length", CM_OID_INT4}, {"position", CM_OID_INT4},     {"strpos", CM_OID_INT4},
         {"array_upper", CM_OID_INT4}, {"array_length", CM_OID_INT4}, {"lower", CM_OID_TEXT},
         {"upper", CM_OID_TEXT},       {"random", CM_OID_NUMERIC}};
+    size_t count;
+    const cm_system_function *values = cm_system_value_functions(&count);
     for (size_t i = 0; i < CM_COUNT(functions); i++) {
         if (strcmp(functions[i].name, name) == 0) {
             return functions[i].type;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(values[i].name, name) == 0) {
+            return values[i].type;
         }
     }
     for (size_t i = 0; i < CM_COUNT(queries); i++) {
@@ -658,9 +455,23 @@ static void *data(const void *pointer)
     return (void *)(uintptr_t)pointer;
 }
 
+static int add_functions(sqlite3 *db, const cm_system_function *list, size_t count, cm_session *s)
+{
+    int code = SQLITE_OK;
+    for (size_t i = 0; code == SQLITE_OK && i < count; i++) {
+        const cm_system_function *f = &list[i];
+        void *argument = f->data == CM_DATA_SESSION ? s : f->data == CM_DATA_FLAG ? data(f) : NULL;
+        code =
+            sqlite3_create_function(db, f->name, f->args, SQLITE_UTF8, argument, f->fn, NULL, NULL);
+    }
+    return code;
+}
+
 cm_status cm_system_functions(sqlite3 *db, cm_session *s, cm_diag *diag)
 {
     const int flags = SQLITE_UTF8;
+    size_t count;
+    const cm_system_function *values = cm_system_value_functions(&count);
     int code = cm_system_array_functions(db);
     for (size_t i = 0; code == SQLITE_OK && i < CM_COUNT(constants); i++) {
         code = sqlite3_create_function(db, constants[i].name, -1, flags, data(&constants[i]),
@@ -674,10 +485,11 @@ cm_status cm_system_functions(sqlite3 *db, cm_session *s, cm_diag *diag)
         code = sqlite3_create_function(db, reg_types[i].name, 1, flags, data(&reg_types[i]),
                                        answer_reg, NULL, NULL);
     }
-    for (size_t i = 0; code == SQLITE_OK && i < CM_COUNT(functions); i++) {
-        const function *f = &functions[i];
-        void *argument = f->data == SESSION ? s : f->data == FLAG ? data(f) : NULL;
-        code = sqlite3_create_function(db, f->name, f->args, flags, argument, f->fn, NULL, NULL);
+    if (code == SQLITE_OK) {
+        code = add_functions(db, functions, CM_COUNT(functions), s);
+    }
+    if (code == SQLITE_OK) {
+        code = add_functions(db, values, count, s);
     }
     return code == SQLITE_OK ? CM_OK
                              : cm_fail(diag, CM_ENOMEM, CM_SQL_INTERNAL,

@@ -10,7 +10,7 @@ typedef struct alias {
     size_t first_col;
 } alias;
 
-static alias read_alias(const cm_token *tokens, size_t at, size_t *ret_at)
+static alias read_alias(const cm_sql_token *tokens, size_t at, size_t *ret_at)
 {
     alias a = {0};
     bool as = cm_token_is(&tokens[at], "as");
@@ -88,7 +88,7 @@ static void function_item(cm_rewriter *r, const char *name)
 static void group_item(cm_rewriter *r)
 {
     long start = (long)r->out.bytes;
-    const cm_token *first = cm_rw_peek(r, 1);
+    const cm_sql_token *first = cm_rw_peek(r, 1);
     bool query = cm_token_is(first, "select") || cm_token_is(first, "with") ||
                  cm_token_is(first, "values") || cm_token_is(first, "(");
     cm_level inner = {.operand = CM_NO_OPERAND, .in_from = !query, .expect_item = !query};

@@ -46,7 +46,7 @@ uint32_t cm_system_function_type(const char *name);
 
 /* ---- syscatalog_lex.c --------------------------------------------------------------------- */
 
-typedef enum cm_token_kind {
+typedef enum cm_sql_token_kind {
     CM_TOKEN_END,
     CM_TOKEN_NAME,   /* folded */
     CM_TOKEN_QUOTED, /* an identifier in double quotes */
@@ -55,17 +55,29 @@ typedef enum cm_token_kind {
     CM_TOKEN_PARAM,    /* text: the number */
     CM_TOKEN_OPERATOR, /* also :: */
     CM_TOKEN_PUNCT,    /* one of ( ) [ ] , . ; : */
-} cm_token_kind;
+} cm_sql_token_kind;
 
-typedef struct cm_token {
-    cm_token_kind kind;
+typedef struct cm_sql_token {
+    cm_sql_token_kind kind;
     const char *text;
-} cm_token;
-/* Ends with an END token.  Only for texts that PostgreSQL's scanner took. */
-CM_MUST cm_status cm_system_lex(const char *sql, cm_arena *arena, const cm_token **ret,
+} cm_sql_token;
+/* Ends with END tokens, so many that looking a few tokens ahead stays inside.  For texts that
+ * PostgreSQL's scanner took; any other is cut up in some way. */
+enum { CM_TOKENS_BEHIND = 32 };
+CM_MUST cm_status cm_system_lex(const char *sql, cm_arena *arena, const cm_sql_token **ret,
                                 size_t *ret_count, cm_diag *diag);
 
-/* ---- syscatalog_fn.c ---------------------------------------------------------------------- */
+/* ---- syscatalog_fn.c, syscatalog_value.c -------------------------------------------------- */
+
+typedef struct cm_system_function {
+    const char *name;
+    int args; /* -1: any number */
+    uint32_t type;
+    void (*fn)(sqlite3_context *, int, sqlite3_value **);
+    enum { CM_DATA_NOTHING, CM_DATA_FLAG, CM_DATA_SESSION } data; /* what fn finds */
+} cm_system_function;
+
+const cm_system_function *cm_system_value_functions(size_t *ret_count);
 
 CM_MUST cm_status cm_system_functions(sqlite3 *db, cm_session *s, cm_diag *diag);
 

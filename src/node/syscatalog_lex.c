@@ -114,6 +114,7 @@ static const char *dollar_quoted(lexer *l)
     const char *tag_end = strchr(l->at + 1, '$');
     if (tag_end == NULL) {
         l->failed = true;
+        l->at++;
         return "";
     }
     size_t tag_bytes = (size_t)(tag_end - l->at) + 1;
@@ -122,6 +123,7 @@ static const char *dollar_quoted(lexer *l)
     const char *to = strstr(from, tag);
     if (to == NULL) {
         l->failed = true;
+        l->at++;
         return "";
     }
     l->at = to + tag_bytes;
@@ -179,57 +181,57 @@ static const char *name_text(lexer *l)
     return name;
 }
 
-static cm_token next(lexer *l)
+static cm_sql_token next(lexer *l)
 {
     const char c = *l->at;
     if (c == '\0') {
-        return (cm_token){CM_TOKEN_END, ""};
+        return (cm_sql_token){CM_TOKEN_END, ""};
     }
     if (c == '\'') {
-        return (cm_token){CM_TOKEN_STRING, quoted(l, '\'')};
+        return (cm_sql_token){CM_TOKEN_STRING, quoted(l, '\'')};
     }
     if (c == '"') {
-        return (cm_token){CM_TOKEN_QUOTED, quoted(l, '"')};
+        return (cm_sql_token){CM_TOKEN_QUOTED, quoted(l, '"')};
     }
     if ((c == 'e' || c == 'E') && l->at[1] == '\'') {
         l->at++;
-        return (cm_token){CM_TOKEN_STRING, escaped(l)};
+        return (cm_sql_token){CM_TOKEN_STRING, escaped(l)};
     }
     if (is_name_start(c)) {
         const char *name = name_text(l);
         /* U&'', B'', X'', N'' */
         l->failed = l->failed || (*l->at == '\'' && strlen(name) == 1) ||
                     (strcmp(name, "u") == 0 && l->at[0] == '&' && strchr("'\"", l->at[1]) != NULL);
-        return (cm_token){CM_TOKEN_NAME, name};
+        return (cm_sql_token){CM_TOKEN_NAME, name};
     }
     if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)l->at[1]))) {
-        return (cm_token){CM_TOKEN_NUMBER, number_text(l)};
+        return (cm_sql_token){CM_TOKEN_NUMBER, number_text(l)};
     }
     if (c == '$' && isdigit((unsigned char)l->at[1])) {
         l->at++;
-        return (cm_token){CM_TOKEN_PARAM, number_text(l)};
+        return (cm_sql_token){CM_TOKEN_PARAM, number_text(l)};
     }
     if (c == '$') {
-        return (cm_token){CM_TOKEN_STRING, dollar_quoted(l)};
+        return (cm_sql_token){CM_TOKEN_STRING, dollar_quoted(l)};
     }
     if (strncmp(l->at, "::", 2) == 0) {
         l->at += 2;
-        return (cm_token){CM_TOKEN_OPERATOR, "::"};
+        return (cm_sql_token){CM_TOKEN_OPERATOR, "::"};
     }
     if (strchr("()[],.;:", c) != NULL) {
-        return (cm_token){CM_TOKEN_PUNCT, cm_arena_strndup(l->arena, l->at++, 1)};
+        return (cm_sql_token){CM_TOKEN_PUNCT, cm_arena_strndup(l->arena, l->at++, 1)};
     }
     const char *text = operator_text(l);
     l->failed = l->failed || text[0] == '\0';
     l->at += text[0] == '\0';
-    return (cm_token){CM_TOKEN_OPERATOR, text};
+    return (cm_sql_token){CM_TOKEN_OPERATOR, text};
 }
 
-cm_status cm_system_lex(const char *sql, cm_arena *arena, const cm_token **ret, size_t *ret_count,
-                        cm_diag *diag)
+cm_status cm_system_lex(const char *sql, cm_arena *arena, const cm_sql_token **ret,
+                        size_t *ret_count, cm_diag *diag)
 {
     lexer l = {.at = sql, .arena = arena};
-    cm_token *tokens = cm_arena_try(arena, strlen(sql) + 1, sizeof *tokens);
+    cm_sql_token *tokens = cm_arena_try(arena, strlen(sql) + CM_TOKENS_BEHIND, sizeof *tokens);
     size_t count = 0;
     if (tokens == NULL) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
@@ -239,6 +241,9 @@ cm_status cm_system_lex(const char *sql, cm_arena *arena, const cm_token **ret, 
         tokens[count] = next(&l);
         skip_blank(&l);
     } while (tokens[count++].kind != CM_TOKEN_END);
+    for (size_t i = 0; i + 1 < CM_TOKENS_BEHIND; i++) {
+        tokens[count + i] = tokens[count - 1];
+    }
     if (l.failed) {
         return cm_fail(diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
                        "this form of a constant is not supported in a catalog query");

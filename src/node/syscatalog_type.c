@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-bool cm_token_is(const cm_token *t, const char *text)
+bool cm_token_is(const cm_sql_token *t, const char *text)
 {
     return (t->kind == CM_TOKEN_NAME || t->kind == CM_TOKEN_OPERATOR ||
             t->kind == CM_TOKEN_PUNCT) &&
            strcmp(t->text, text) == 0;
 }
 
-static bool is_one_of(const cm_token *t, const char *const *texts, size_t count)
+static bool is_one_of(const cm_sql_token *t, const char *const *texts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (cm_token_is(t, texts[i])) {
@@ -24,7 +24,7 @@ static bool is_one_of(const cm_token *t, const char *const *texts, size_t count)
     return false;
 }
 
-bool cm_token_is_name(const cm_token *t)
+bool cm_token_is_name(const cm_sql_token *t)
 {
     static const char *const reserved[] = {
         "select",  "from",   "where",   "and",       "or",     "not",     "is",      "null",
@@ -39,7 +39,7 @@ bool cm_token_is_name(const cm_token *t)
            (t->kind == CM_TOKEN_NAME && !is_one_of(t, reserved, CM_COUNT(reserved)));
 }
 
-size_t cm_rw_match(const cm_token *tokens, size_t open)
+size_t cm_rw_match(const cm_sql_token *tokens, size_t open)
 {
     int depth = 0;
     size_t i = open;
@@ -54,7 +54,7 @@ size_t cm_rw_match(const cm_token *tokens, size_t open)
 }
 
 /* Behind one whole thing: a group, CASE ... END, or a token. */
-static size_t skip(const cm_token *tokens, size_t i)
+static size_t skip(const cm_sql_token *tokens, size_t i)
 {
     if (cm_token_is(&tokens[i], "(") || cm_token_is(&tokens[i], "[")) {
         i = cm_rw_match(tokens, i);
@@ -67,7 +67,7 @@ static size_t skip(const cm_token *tokens, size_t i)
     return tokens[i].kind == CM_TOKEN_END ? i : i + 1;
 }
 
-size_t cm_rw_target_end(const cm_token *tokens, size_t from)
+size_t cm_rw_target_end(const cm_sql_token *tokens, size_t from)
 {
     static const char *const ends[] = {",",     "from",  "where",  "group",  "having",
                                        "order", "limit", "union",  "except", "intersect",
@@ -83,14 +83,14 @@ size_t cm_rw_target_end(const cm_token *tokens, size_t from)
     return i;
 }
 
-static bool ends_operand(const cm_token *t)
+static bool ends_operand(const cm_sql_token *t)
 {
     static const char *const words[] = {")", "]", "end", "null", "true", "false"};
     return t->kind == CM_TOKEN_STRING || t->kind == CM_TOKEN_NUMBER || t->kind == CM_TOKEN_PARAM ||
            cm_token_is_name(t) || is_one_of(t, words, CM_COUNT(words));
 }
 
-const char *cm_rw_alias(const cm_token *tokens, size_t from, size_t to, size_t *ret_to)
+const char *cm_rw_alias(const cm_sql_token *tokens, size_t from, size_t to, size_t *ret_to)
 {
     /* Types of several words end like an alias. */
     static const char *const type_ends[] = {"precision", "varying", "zone"};
@@ -109,7 +109,22 @@ const char *cm_rw_alias(const cm_token *tokens, size_t from, size_t to, size_t *
 
 /* ---- types -------------------------------------------------------------------------------- */
 
-cm_rw_type cm_rw_type_at(const cm_token *tokens, size_t at, size_t *ret_at)
+static const char *canonical(const char *name)
+{
+    static const char *const names[][2] = {
+        {"int", "int4"},     {"integer", "int4"},    {"smallint", "int2"},    {"bigint", "int8"},
+        {"boolean", "bool"}, {"decimal", "numeric"}, {"real", "float4"},      {"double", "float8"},
+        {"dec", "numeric"},  {"float", "float8"},    {"character", "bpchar"},
+    };
+    for (size_t i = 0; i < CM_COUNT(names); i++) {
+        if (strcmp(names[i][0], name) == 0) {
+            return names[i][1];
+        }
+    }
+    return name;
+}
+
+cm_rw_type cm_rw_type_at(const cm_sql_token *tokens, size_t at, size_t *ret_at)
 {
     static const char *const more[] = {"precision", "varying", "with", "without", "time", "zone"};
     cm_rw_type type = {tokens[at].text, false};
@@ -117,6 +132,7 @@ cm_rw_type cm_rw_type_at(const cm_token *tokens, size_t at, size_t *ret_at)
         at += 2;
         type.name = tokens[at].text;
     }
+    type.name = canonical(type.name);
     at++;
     while (is_one_of(&tokens[at], more, CM_COUNT(more)) || cm_token_is(&tokens[at], "(")) {
         at = skip(tokens, at);
@@ -135,12 +151,9 @@ uint32_t cm_rw_type_oid(cm_rw_type type)
         const char *name;
         uint32_t oid;
     } known[] = {
-        {"bool", CM_OID_BOOL},      {"boolean", CM_OID_BOOL},    {"int2", CM_OID_INT2},
-        {"smallint", CM_OID_INT2},  {"int4", CM_OID_INT4},       {"int", CM_OID_INT4},
-        {"integer", CM_OID_INT4},   {"int8", CM_OID_INT8},       {"bigint", CM_OID_INT8},
-        {"oid", CM_OID_OID},        {"numeric", CM_OID_NUMERIC}, {"decimal", CM_OID_NUMERIC},
-        {"float4", CM_OID_NUMERIC}, {"float8", CM_OID_NUMERIC},  {"real", CM_OID_NUMERIC},
-        {"name", CM_OID_NAME},      {"double", CM_OID_NUMERIC},
+        {"bool", CM_OID_BOOL},      {"int2", CM_OID_INT2},      {"int4", CM_OID_INT4},
+        {"int8", CM_OID_INT8},      {"oid", CM_OID_OID},        {"numeric", CM_OID_NUMERIC},
+        {"float4", CM_OID_NUMERIC}, {"float8", CM_OID_NUMERIC}, {"name", CM_OID_NAME},
     };
     for (size_t i = 0; !type.array && i < CM_COUNT(known); i++) {
         if (strcmp(known[i].name, type.name) == 0) {
@@ -156,7 +169,7 @@ typedef struct form {
     size_t cast;       /* index of the last ::, 0: none */
 } form;
 
-static form form_of(const cm_token *tokens, size_t from, size_t to)
+static form form_of(const cm_sql_token *tokens, size_t from, size_t to)
 {
     static const char *const boolean[] = {
         "and",    "or",      "not", "is",  "in", "like", "ilike",   "between", "exists",
@@ -176,7 +189,7 @@ static form form_of(const cm_token *tokens, size_t from, size_t to)
     return f;
 }
 
-static uint32_t infer_case(const cm_token *tokens, size_t from, size_t to)
+static uint32_t infer_case(const cm_sql_token *tokens, size_t from, size_t to)
 {
     for (size_t i = from + 1; i < to; i = skip(tokens, i)) {
         if (cm_token_is(&tokens[i], "then") || cm_token_is(&tokens[i], "else")) {
@@ -194,7 +207,7 @@ static uint32_t infer_case(const cm_token *tokens, size_t from, size_t to)
 }
 
 /* The name before an argument list that ends at `to`, or NULL. */
-static const char *called(const cm_token *tokens, size_t from, size_t to, size_t *ret_open)
+static const char *called(const cm_sql_token *tokens, size_t from, size_t to, size_t *ret_open)
 {
     size_t i = from;
     while (i + 1 < to && tokens[i].kind != CM_TOKEN_PUNCT && cm_token_is(&tokens[i + 1], ".")) {
@@ -207,17 +220,23 @@ static const char *called(const cm_token *tokens, size_t from, size_t to, size_t
     return NULL;
 }
 
-static uint32_t infer_call(const cm_token *tokens, const char *name, size_t open, size_t to)
+/* The AS of CAST(x AS type); `to` when there is none. */
+static size_t find_as(const cm_sql_token *tokens, size_t open, size_t to)
+{
+    size_t i = open + 1;
+    while (i < to && !cm_token_is(&tokens[i], "as")) {
+        i = skip(tokens, i);
+    }
+    return i;
+}
+
+static uint32_t infer_call(const cm_sql_token *tokens, const char *name, size_t open, size_t to)
 {
     static const char *const of_argument[] = {"coalesce", "nullif",   "min",
                                               "max",      "greatest", "least"};
     if (strcmp(name, "cast") == 0) {
-        for (size_t i = open + 1; i < to; i = skip(tokens, i)) {
-            size_t end;
-            if (cm_token_is(&tokens[i], "as")) {
-                return cm_rw_type_oid(cm_rw_type_at(tokens, i + 1, &end));
-            }
-        }
+        size_t end;
+        return cm_rw_type_oid(cm_rw_type_at(tokens, find_as(tokens, open, to) + 1, &end));
     }
     for (size_t i = 0; i < CM_COUNT(of_argument); i++) {
         if (strcmp(of_argument[i], name) == 0) {
@@ -227,7 +246,7 @@ static uint32_t infer_call(const cm_token *tokens, const char *name, size_t open
     return cm_system_function_type(name);
 }
 
-static uint32_t infer_single(const cm_token *t)
+static uint32_t infer_single(const cm_sql_token *t)
 {
     if (t->kind == CM_TOKEN_NUMBER) {
         return strpbrk(t->text, ".eE") != NULL ? CM_OID_NUMERIC
@@ -243,7 +262,7 @@ static uint32_t infer_single(const cm_token *t)
     return t->kind == CM_TOKEN_NAME ? cm_system_function_type(t->text) : 0;
 }
 
-uint32_t cm_rw_infer(const cm_token *tokens, size_t from, size_t to)
+uint32_t cm_rw_infer(const cm_sql_token *tokens, size_t from, size_t to)
 {
     size_t open, end;
     while (from < to && cm_token_is(&tokens[from], "(") && cm_rw_match(tokens, from) == to - 1) {
@@ -293,7 +312,15 @@ uint32_t cm_rw_infer(const cm_token *tokens, size_t from, size_t to)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-const char *cm_rw_column_name(const cm_token *tokens, size_t from, size_t to)
+/* A cast is called as what it casts, or else as its type. */
+static const char *cast_name(const cm_sql_token *tokens, size_t open, size_t to)
+{
+    size_t end, as = find_as(tokens, open, to);
+    const char *inner = cm_rw_column_name(tokens, open + 1, as);
+    return inner[0] != '?' ? inner : cm_rw_type_at(tokens, as + 1, &end).name;
+}
+
+const char *cm_rw_column_name(const cm_sql_token *tokens, size_t from, size_t to)
 {
     static const char *const unnamed = "?column?";
     size_t open, end;
@@ -320,6 +347,9 @@ const char *cm_rw_column_name(const cm_token *tokens, size_t from, size_t to)
         return strcmp(inner, unnamed) != 0 ? inner : cm_rw_type_at(tokens, f.cast + 1, &end).name;
     }
     const char *name = called(tokens, from, to, &open);
+    if (name != NULL && strcmp(name, "cast") == 0) {
+        return cast_name(tokens, open, to);
+    }
     if (name != NULL) {
         return name;
     }

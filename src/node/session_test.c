@@ -1,0 +1,211 @@
+/* Statements of one session: settings, transactions, prepared statements, queries of a federation.
+ */
+#include "node/session_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct scene {
+    world *w;
+    talk *asks; /* at the organisation without data */
+    talk *owns;
+} scene;
+
+static int set_up(void **state)
+{
+    scene *s = calloc(1, sizeof *s);
+    s->w = world_new(getenv("COMITY_JOB"));
+    write_rows(s->w, 0, "visits", "1,10\n2,20\n3,\n");
+    write_rows(s->w, 1, "visits", "3,30\n4,40\n");
+    publish(s->w, 0, "visits");
+    publish(s->w, 1, "visits");
+    found(s->w);
+    run_until(s->w, all_see_two_tables, NULL);
+    s->asks = talk_new(s->w, 3, "admin");
+    s->owns = talk_new(s->w, 0, "admin");
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    scene *s = *state;
+    talk_free(s->asks);
+    talk_free(s->owns);
+    world_free(s->w);
+    free(s);
+    return 0;
+}
+
+static void settings_are_checked(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "SET application_name = 'psql'"), "SETTING application_name=psql\nSET\n");
+    expect_said(say(t, "SHOW application_name"), "application_name:25\npsql\nSHOW\n");
+    expect_said(say(t, "RESET application_name"), "SETTING application_name=\nRESET\n");
+    expect_said(say(t, "SET extra_float_digits = 3"), "SET\n");
+    expect_said(say(t, "SET client_encoding TO 'UTF8'"), "SETTING client_encoding=UTF8\nSET\n");
+    expect_said(say(t, "SET client_encoding TO 'LATIN1'"), "ERROR 0A000 ...\n");
+    expect_said(say(t, "SET datestyle TO ISO"), "SETTING DateStyle=ISO, MDY\nSET\n");
+    expect_said(say(t, "SET TimeZone TO 'Europe/Berlin'"), "SETTING TimeZone=Europe/Berlin\nSET\n");
+    expect_said(say(t, "SET server_version = '9'"), "ERROR 55P02 ...\n");
+    expect_said(say(t, "SET search_path = north"), "ERROR 0A000 ...\n");
+    expect_said(say(t, "SET statement_timeout = '5s'; SET statement_timeout = 0"), "SET\nSET\n");
+    expect_said(say(t, "SET statement_timeout = 'soon'"), "ERROR 22023 ...\n");
+    expect_said(say(t, "SET comity.pushdown = maybe"), "ERROR 22023 ...\n");
+    expect_said(say(t, "SET comity.domain_max = 64; RESET comity.domain_max"), "SET\nRESET\n");
+    expect_said(say(t, "SET comity.domain_max = -1"), "ERROR 22023 ...\n");
+    expect_said(say(t, "SET nothing.such = 1"), "ERROR 42704 ...\n");
+    expect_said(say(t, "SHOW nothing"), "ERROR 42704 ...\n");
+    expect_said(say(t, "SHOW TRANSACTION ISOLATION LEVEL"),
+                "transaction_isolation:25\nread committed\nSHOW\n");
+    expect_said(say(t, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"), "SET\n");
+    expect_said(
+        say(t, "RESET ALL"),
+        "SETTING client_encoding=UTF8\nSETTING DateStyle=ISO, MDY\nSETTING TimeZone=UTC\nRESET\n");
+}
+
+static void the_nodes_settings_are_durable(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "SHOW comity.job_limit"), "comity.job_limit:25\n8\nSHOW\n");
+    expect_said(say(t, "SET comity.job_limit = 9; SHOW comity.job_limit"),
+                "SET\ncomity.job_limit:25\n9\nSHOW\n");
+    expect_said(say(t, "SET comity.job_limit = 0"), "ERROR 22023 ...\n");
+    expect_said(say(t, "BEGIN; SET comity.job_limit = 7; ROLLBACK"),
+                "BEGIN\nERROR 25001 ...\nROLLBACK\n");
+    expect_said(say(t, "RESET comity.job_limit; SHOW comity.job_limit"),
+                "RESET\ncomity.job_limit:25\n8\nSHOW\n");
+}
+
+static void transactions_are_accepted(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "BEGIN READ ONLY; SELECT 1; COMMIT"),
+                "BEGIN\n?column?:23\n1\nSELECT 1\nCOMMIT\n");
+    expect_said(say(t, "BEGIN; BEGIN"),
+                "BEGIN\nNOTICE there is already a transaction in progress\nBEGIN\n");
+    assert_int_equal(cm_session_transaction_state(t->session), 'T');
+    expect_said(say(t, "SELECT nosuch(1)"), "ERROR 42883 ...\n");
+    assert_int_equal(cm_session_transaction_state(t->session), 'E');
+    expect_said(say(t, "SELECT 1"), "ERROR 25P02 ...\n");
+    expect_said(say(t, "COMMIT"), "ROLLBACK\n");
+    assert_int_equal(cm_session_transaction_state(t->session), 'I');
+    expect_said(say(t, "ROLLBACK"), "NOTICE there is no transaction in progress\nROLLBACK\n");
+    expect_said(say(t, "BEGIN; SET application_name = 'x'; ROLLBACK"),
+                "BEGIN\nSETTING application_name=x\nSET\nSETTING application_name=\nROLLBACK\n");
+    expect_said(say(t, "BEGIN; CREATE TYPE mood AS ENUM ('a'); ROLLBACK"),
+                "BEGIN\nERROR 25001 ...\nROLLBACK\n");
+}
+
+static void queries_are_jobs(void **state)
+{
+    scene *s = *state;
+    talk *t = s->asks;
+    expect_said(say(t, "SELECT count(*), sum(cost) AS cost FROM visits"),
+                "count:20|cost:20\n5|100\nSELECT 1\n");
+    expect_said(say(t, "SET comity.timing = on; SELECT count(*) FROM visits; RESET ALL"),
+                "SET\ncount:20\n5\nNOTICE ...\nSELECT 1\nRESET\n");
+    expect_said(say(s->owns, "SELECT count(*) FROM north.visits"), "count:20\n3\nSELECT 1\n");
+    expect_said(say(t, "SELECT count(*) FROM nowhere"), "ERROR 42P01 ...\n");
+    expect_said(say(t, "SELECT cost FROM visits"), "ERROR 42501 ...\n");
+    expect_said(say(t, "BEGIN; SELECT cost FROM visits; ROLLBACK"),
+                "BEGIN\nERROR 42501 ...\nROLLBACK\n");
+    /* A query of no rows has columns. */
+    expect_said(say(t, "SELECT count(*) AS n FROM visits HAVING count(*) > 100"),
+                "n:20\nSELECT 0\n");
+}
+
+static void parameters_are_described(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    const char *const number[] = {"15"};
+    const char *const null[] = {NULL};
+    const char *const text[] = {"x"};
+    expect_said(say_with(t, "SELECT count(*) FROM visits WHERE cost > $1", number),
+                "(23) count:20\ncount:20\n3\nSELECT 1\n");
+    expect_said(say_with(t, "SELECT count(*) FROM visits WHERE cost > $1", null),
+                "(23) count:20\ncount:20\n0\nSELECT 1\n");
+    expect_said(say_with(t, "SELECT count(*) FROM visits WHERE cost > $1", text),
+                "(23) count:20\nERROR 22P02 ...\n");
+    expect_said(say_with(t, "SELECT $1", text), "(25) ?column?:25\n?column?:25\nx\nSELECT 1\n");
+    const char *all = say_with(t, "SHOW all", NULL);
+    assert_non_null(strstr(all, "() name:25|setting:25|description:25\n"));
+    assert_non_null(strstr(all, "\ncomity.job_limit|8|"));
+}
+
+static void statements_are_prepared_by_name(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "PREPARE p AS SELECT count(*) FROM visits WHERE cost > $1"), "PREPARE\n");
+    expect_said(say(t, "PREPARE p AS SELECT 1"), "ERROR 42P05 ...\n");
+    expect_said(say(t, "EXECUTE p(15)"), "count:20\n3\nSELECT 1\n");
+    expect_said(say(t, "EXECUTE p"), "ERROR 42601 ...\n");
+    expect_said(say(t, "DEALLOCATE p; EXECUTE p(1)"), "DEALLOCATE\nERROR 26000 ...\n");
+    expect_said(say(t, "DEALLOCATE p"), "ERROR 26000 ...\n");
+    expect_said(say(t, "PREPARE q AS SELECT 1 AS one; EXECUTE q; DISCARD ALL; EXECUTE q"),
+                "PREPARE\none:23\n1\nSELECT 1\nDISCARD ALL\nERROR 26000 ...\n");
+}
+
+static void plans_are_explained(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    const char *plan = say(t, "EXPLAIN SELECT sum(cost) FROM visits");
+    assert_non_null(strstr(plan, "QUERY PLAN:25\n"));
+    assert_non_null(strstr(plan, "Disclosure"));
+    assert_non_null(strstr(plan, "\nEXPLAIN\n"));
+    plan = say(t, "EXPLAIN (FORMAT JSON) SELECT sum(cost) FROM visits");
+    assert_non_null(strpbrk(plan, "[{"));
+    plan = say(t, "EXPLAIN ANALYZE SELECT sum(cost) FROM visits");
+    assert_non_null(strstr(plan, "Measured: "));
+    expect_said(say(t, "EXPLAIN SELECT cost FROM visits"), "ERROR 42501 ...\n");
+}
+
+static void a_query_is_cancelled(void **state)
+{
+    scene *s = *state;
+    cm_session_cancel(s->asks->session); /* nothing runs */
+    say_only(s->asks, "SELECT count(*) FROM visits");
+    cm_session_cancel(s->asks->session);
+    expect_said(heard(s->asks), "ERROR 57014 ...\n");
+    expect_said(say(s->asks, "SELECT count(*) FROM visits"), "count:20\n5\nSELECT 1\n");
+    /* A session that goes while its query runs. */
+    talk *gone = talk_new(s->w, 3, "admin");
+    say_only(gone, "SELECT count(*) FROM visits");
+    talk_free(gone);
+    run_for(s->w, 100);
+}
+
+static void sessions_are_counted(void **state)
+{
+    scene *s = *state;
+    cm_session *third = NULL;
+    cm_diag diag = {0};
+    expect_said(say(s->asks, "SET comity.session_limit = 1"), "SET\n");
+    assert_int_equal(cm_session_new(s->w->node[3], "admin", &third, &diag), CM_EDENIED);
+    assert_string_equal(diag.sqlstate, "53300");
+    expect_said(say(s->asks, "RESET comity.session_limit"), "RESET\n");
+    assert_int_equal(cm_session_new(s->w->node[3], "admin", &third, &diag), CM_OK);
+    cm_session_free(third);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settings_are_checked),
+        cmocka_unit_test(the_nodes_settings_are_durable),
+        cmocka_unit_test(transactions_are_accepted),
+        cmocka_unit_test(queries_are_jobs),
+        cmocka_unit_test(parameters_are_described),
+        cmocka_unit_test(statements_are_prepared_by_name),
+        cmocka_unit_test(plans_are_explained),
+        cmocka_unit_test(a_query_is_cancelled),
+        cmocka_unit_test(sessions_are_counted),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
