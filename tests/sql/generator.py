@@ -119,7 +119,7 @@ class Schema:
         form = rng.choice(["({a} + {b})", "({a} - {b})", "({a} * 2)", "abs({a})", "(-{a})",
                            "coalesce({a}, {b})", "CASE WHEN {c} THEN {a} ELSE {b} END",
                            "greatest({a}, {b})", "least({a}, {b})", "nullif({a}, {b})",
-                           "round({a}::numeric, 1)", "({a} % 7)", "floor({a})"])
+                           "round({a}::numeric, 1)", "({a} % 7)", "floor({a}::numeric)"])
         return form.format(a=a, b=b, c=self.condition(columns, 0))
 
     def condition(self, columns, depth=2):
