@@ -404,7 +404,7 @@ static void run_session_statement(cm_session *s, const cm_stmt *stmt)
         }
         break;
     default:
-        CM_ASSERT(!"statement kind");
+        CM_ASSERT(stmt->kind == CM_STMT_EXECUTE); /* no other comes here */
     }
     cm_session_end(s, st, stmt->tag, &diag);
 }

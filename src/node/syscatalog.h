@@ -4,7 +4,7 @@
  *
  * An in-memory SQLite database is filled from the snapshot, and the query, rewritten from
  * PostgreSQL's dialect to SQLite's, runs there: read-only, for at most 5 seconds.  What cannot be
- * rewritten is 0A000.  Design: docs/design/syscatalog.md.
+ * rewritten is 0A000.  Design: docs/design/session.md.
  */
 #ifndef CM_NODE_SYSCATALOG_H
 #define CM_NODE_SYSCATALOG_H

@@ -174,7 +174,8 @@ static void call(cm_rewriter *r, cm_level *level, const char *name, long start)
     cm_level args = {.operand = CM_NO_OPERAND, .call = name};
     size_t close = cm_rw_match(r->token, r->at);
     bool expand = strcmp(name, "_pg_expandarray") == 0;
-    bool turned = strcmp(name, "position") == 0;
+    bool position = strcmp(name, "position") == 0;
+    bool turned = position;
     r->at++;
     if (strcmp(name, "trim") == 0 &&
         (cm_rw_next_is(r, 0, "both") || cm_rw_next_is(r, 0, "leading") ||
@@ -185,10 +186,10 @@ static void call(cm_rewriter *r, cm_level *level, const char *name, long start)
         r->at++;
         turned = true;
     }
-    cm_rw_emit_name(r, turned && strcmp(name, "position") == 0 ? "instr" : renamed(name));
+    cm_rw_emit_name(r, position ? "instr" : renamed(name));
     cm_rw_emit(r, "(");
     if (turned) {
-        turned_arguments(r, close, strcmp(name, "position") == 0 ? "in" : "from");
+        turned_arguments(r, close, position ? "in" : "from");
     } else {
         cm_rw_run(r, &args, CM_STOP_PAREN);
     }

@@ -200,6 +200,11 @@ static void jdbc_is_answered(void **state)
     run_file(*state, "jdbc-42.5.sql");
 }
 
+static void tools_are_answered(void **state)
+{
+    run_file(*state, "tools.sql");
+}
+
 /* Every prefix of a query, and a query with every token doubled, is answered or refused. */
 static void rewriting_never_breaks(void **state)
 {
@@ -230,10 +235,10 @@ static void rewriting_never_breaks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_need_no_table),   cmocka_unit_test(mistakes_have_their_class),
-        cmocka_unit_test(parameters_are_bound),   cmocka_unit_test(tables_are_shown),
-        cmocka_unit_test(psql_is_answered),       cmocka_unit_test(jdbc_is_answered),
-        cmocka_unit_test(rewriting_never_breaks),
+        cmocka_unit_test(values_need_no_table), cmocka_unit_test(mistakes_have_their_class),
+        cmocka_unit_test(parameters_are_bound), cmocka_unit_test(tables_are_shown),
+        cmocka_unit_test(psql_is_answered),     cmocka_unit_test(jdbc_is_answered),
+        cmocka_unit_test(tools_are_answered),   cmocka_unit_test(rewriting_never_breaks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
