@@ -1,6 +1,8 @@
 /* EXPLAIN as text: a tree as PostgreSQL prints it, then who learns what. */
 #include "sql/explain_int.h"
 
+#include "proto/proto.h"
+
 #include <string.h>
 
 static void put_bytes(double bytes, cm_buf *out)
@@ -114,7 +116,7 @@ static void put_total(printer *p)
     for (size_t i = 0; i < plan->parties; i++) {
         cm_buf_printf(p->out, "%s%s", i == 0 ? "" : ", ", plan->party[i]);
     }
-    cm_buf_printf(p->out, "\n");
+    cm_buf_printf(p->out, " (%s)\n", plan->protocol);
     if (plan->min_rows > 0) {
         cm_buf_printf(p->out, "Least rows of a group: %u\n", plan->min_rows);
     }
@@ -141,6 +143,11 @@ static void put_disclosure(const cm_plan *plan, cm_buf *out)
     cm_buf_printf(out, "Disclosure:\n");
     for (size_t i = 0; i < plan->disclosures; i++) {
         cm_buf_printf(out, "  %s: %s\n", plan->disclosure[i].to, plan->disclosure[i].what);
+    }
+    cm_protocol protocol; /* what all of the above rests on */
+    if (cm_protocol_by_name(plan->protocol, &protocol) == CM_OK) {
+        cm_buf_printf(out, "  Trust: %s withstands %s.\n", plan->protocol,
+                      cm_protocol_info_of(protocol)->tolerates);
     }
 }
 

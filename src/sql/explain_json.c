@@ -137,6 +137,8 @@ void cm_explain_json(const cm_plan *plan, bool cost, bool disclosure, const cm_m
 {
     cm_buf_printf(out, "{\n  \"Plan\": ");
     put_node(plan->root, cost, measured, 1, out);
+    put_member("Protocol", 1, out);
+    put_string(plan->protocol, out);
     put_member("Parties", 1, out);
     cm_buf_printf(out, "[");
     for (size_t i = 0; i < plan->parties; i++) {

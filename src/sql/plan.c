@@ -313,6 +313,7 @@ static cm_status set_participants(cm_planner *pl, cm_plan *plan)
     }
     plan->party = plan->participant = name;
     plan->parties = count;
+    plan->protocol = schema->protocol;
     for (size_t i = 0; i < schema->members; i++) {
         const char *org = schema->member[i].org;
         if (!holds(name, count, org) && owns_input(plan, org)) {

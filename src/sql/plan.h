@@ -147,6 +147,7 @@ typedef struct cm_plan {
     size_t orders;
     const cm_order *order; /* target: index into outputs */
     uint32_t min_rows;     /* K that the plan enforces */
+    const char *protocol;  /* "rep3" */
     size_t parties;        /* computing parties' organisations, in order: participants 0.. */
     const char *const *party;
     size_t participants; /* parties, then other owners, then the coordinator if not among them */
