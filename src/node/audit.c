@@ -19,6 +19,7 @@
 
 enum {
     ENTRY_TEXT_MAX_BYTES = 1 << 20,
+    ENTRY_MAX_BYTES = 8 << 20,
     ENTRY_MAX_DISCLOSURES = 1000,
     HEAD_BYTES = 8 + CM_HASH_BYTES + CM_SIGNATURE_BYTES,
     BODY_FORMAT = 1,
@@ -191,6 +192,10 @@ cm_status cm_audit_append(cm_audit *audit, const cm_audit_entry *entry, cm_diag 
     encode_entry(&e, &previous, &body);
     if (body.failed) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    }
+    /* Nothing is written that could not be read again. */
+    if (strlen(e.sql) > ENTRY_TEXT_MAX_BYTES || body.bytes > ENTRY_MAX_BYTES) {
+        return cm_fail(diag, CM_ERANGE, "54000", "the statement is too long for the audit log");
     }
     cm_state_audit_row row = {.sequence = e.sequence,
                               .bytes = body.bytes,

@@ -490,7 +490,14 @@ static void on_visitor_closed(void *arg, const cm_diag *why)
 
 void cm_founding_accept(cm_founding *founding, cm_stream *stream)
 {
-    visitor *v = founding->visitor_count < MAX_VISITORS ? calloc(1, sizeof *v) : NULL;
+    if (founding->visitor_count >= MAX_VISITORS) {
+        visitor *oldest = founding->visitors;
+        while (oldest->next != NULL) {
+            oldest = oldest->next;
+        }
+        visitor_free(oldest);
+    }
+    visitor *v = calloc(1, sizeof *v);
     if (v == NULL) {
         cm_stream_close(stream);
         return;

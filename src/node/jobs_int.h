@@ -14,7 +14,7 @@
 #include "node/wire.h"
 
 enum {
-    JOB_ARENA_BYTES = 256 << 20, /* of address space: a plan and its texts */
+    JOB_ARENA_BYTES = 1 << 30, /* of address space: a plan and its texts */
     HELD_LINKS_MAX = 128,
     HELD_LINK_MS = 10000,
 };

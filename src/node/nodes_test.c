@@ -182,6 +182,17 @@ static void strangers_do_no_harm(void **state)
     }
     run_for(w, 200);
     assert_true(all_connected(w, NULL));
+    /* A member gets in although strangers hold every place. */
+    cm_node_free(w->node[0]);
+    open_node(w, 0);
+    int silent[80];
+    for (int i = 0; i < 80; i++) {
+        silent[i] = raw_connect(w, 1);
+    }
+    run_until(w, all_connected, NULL);
+    for (int i = 0; i < 80; i++) {
+        close(silent[i]);
+    }
     for (int i = 0; i < 100; i++) {
         if (fds[i] >= 0) {
             close(fds[i]);

@@ -76,6 +76,7 @@ struct cm_peers {
     self_message *self_first, **self_last;
     cm_timer *self_timer;
     int log_budget;
+    int64_t ticked_ms;
 };
 
 /* ---- preamble ----------------------------------------------------------------------------- */
@@ -494,11 +495,17 @@ static void on_guest_closed(void *arg, cm_status why)
 static void on_accept(void *arg, cm_stream *stream)
 {
     cm_peers *peers = arg;
-    guest *g = peers->guest_count < MAX_GUESTS ? calloc(1, sizeof *g) : NULL;
-    if (g == NULL) {
-        if (may_log(peers)) {
-            cm_node_log(peers->node, "closed a connection to the node port: too many at once");
+    if (peers->guest_count >= MAX_GUESTS) {
+        /* The oldest goes: members are done in milliseconds, so they get in even when strangers
+         * fill all places. */
+        guest *oldest = peers->guests;
+        while (oldest->next != NULL) {
+            oldest = oldest->next;
         }
+        guest_refuse(oldest, "too many at once");
+    }
+    guest *g = calloc(1, sizeof *g);
+    if (g == NULL) {
         cm_stream_close(stream);
         return;
     }
@@ -568,7 +575,13 @@ static void on_tick(void *arg)
 {
     cm_peers *peers = arg;
     int64_t now = cm_clock_ms();
+    int64_t stalled_ms = now - peers->ticked_ms - TICK_MS;
+    peers->ticked_ms = now;
     peers->log_budget = LOGS_PER_SECOND;
+    /* What came while this loop stood still is read after its timers: nobody else was silent. */
+    for (size_t i = 0; i < peers->links && stalled_ms > TICK_MS; i++) {
+        peers->link[i].heard_ms += stalled_ms;
+    }
     for (guest *g = peers->guests; g != NULL;) {
         guest *next = g->next;
         if (now >= g->deadline_ms) {
@@ -630,6 +643,7 @@ cm_status cm_peers_new(cm_node *node, cm_peers **ret, cm_diag *diag)
         return st;
     }
     cm_peers_reset(peers);
+    peers->ticked_ms = cm_clock_ms();
     peers->tick = cm_timer_start(cm_node_loop(node), 0, TICK_MS, on_tick, peers);
     *ret = peers;
     return CM_OK;

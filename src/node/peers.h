@@ -5,7 +5,7 @@
  * TLS 1.3.  Control and join links are ended by comityd; a link of a job is handed, unread, to the
  * job's process.  The lower numbered member dials, and dials again with backoff; a ping every 2 s,
  * and a link that was silent for 6 s is dead.  At most 64 connections that have not authenticated
- * themselves are open at a time, each for at most 10 s.
+ * themselves are open at a time, each for at most 10 s; one more ends the oldest.
  */
 #ifndef CM_NODE_PEERS_H
 #define CM_NODE_PEERS_H
