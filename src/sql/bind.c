@@ -383,8 +383,8 @@ cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema, cons
                    .param_types = param_types,
                    .param_values = param_values,
                    .params = params};
-    const cm_query *query;
-    uint64_t rows;
+    const cm_query *query = NULL;
+    uint64_t rows = 0;
 
     cm_status st = cm_bind_select(&b, select, &query, &rows);
     for (int i = 0; i < params && st == CM_OK && param_values == NULL; i++) {

@@ -110,6 +110,7 @@ static cm_status bind_operator(const cm_place *at, const cm_ast *ast, const cm_e
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(right != NULL);
     if (strlen(op) == 1 && strchr("+-*/%", op[0]) != NULL) {
         if (left != NULL) {
             return cm_bind_arith(b, op[0], left, right, ast->position, ret);
@@ -180,7 +181,7 @@ static cm_status bind_logic(const cm_place *at, const cm_ast *ast, const cm_expr
 static cm_status bind_is_null(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
 {
     cm_binder *b = at->s->b;
-    const cm_expr *x;
+    const cm_expr *x = NULL;
 
     cm_status st = cm_bind_expr(at, ast->arg[0], &x);
     if (st == CM_OK) {
@@ -208,7 +209,7 @@ static cm_status bind_truth(const cm_place *at, const cm_ast *ast, const cm_expr
         {CM_AST_IS_UNKNOWN, CM_X_IS_NULL, false, "IS UNKNOWN"},
         {CM_AST_IS_NOT_UNKNOWN, CM_X_IS_NULL, true, "IS NOT UNKNOWN"},
     };
-    const cm_expr *x;
+    const cm_expr *x = NULL;
     size_t i = 0;
 
     while (tests[i].kind != ast->kind) {
@@ -226,7 +227,7 @@ static cm_status bind_truth(const cm_place *at, const cm_ast *ast, const cm_expr
 static cm_status bind_case_when(const cm_place *at, const cm_ast *ast, const cm_expr *tested,
                                 size_t i, const cm_expr **ret)
 {
-    const cm_expr *value;
+    const cm_expr *value = NULL;
 
     if (tested == NULL) {
         return cm_bind_condition(at, "CASE/WHEN", ast->arg[i], ret);
@@ -326,7 +327,7 @@ static cm_status bind_nullif(const cm_place *at, const cm_ast *ast, const cm_exp
 
 static cm_status bind_cast(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
 {
-    const cm_expr *x;
+    const cm_expr *x = NULL;
 
     cm_status st = cm_bind_expr(at, ast->arg[0], &x);
     return st == CM_OK ? cm_bind_cast(at->s->b, x, &ast->type, ast->position, ret) : st;
@@ -335,7 +336,7 @@ static cm_status bind_cast(const cm_place *at, const cm_ast *ast, const cm_expr 
 cm_status cm_bind_condition(const cm_place *at, const char *what, const cm_ast *ast,
                             const cm_expr **ret)
 {
-    const cm_expr *x;
+    const cm_expr *x = NULL;
 
     cm_status st = cm_bind_expr(at, ast, &x);
     return st == CM_OK ? cm_bind_boolean(at->s->b, what, x, ret) : st;

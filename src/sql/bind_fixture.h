@@ -9,19 +9,17 @@ static const cm_enum fixture_region = {"region", 3, fixture_regions};
 static const char *const fixture_colors[] = {"red", "green"};
 static const cm_enum fixture_color = {"color", 2, fixture_colors};
 
-#define FIXTURE_INT(column, width)                                                                 \
+/* Columns of a whole integer type, and text of at most so many bytes. */
+#define FIXTURE_INT(column, bytes, lo, hi)                                                         \
     {                                                                                              \
-        .name = column, .type = {.kind = CM_TYPE_INT##width}, .range = {                           \
-            INT##width##_BYTES(MIN),                                                               \
-            INT##width##_BYTES(MAX)                                                                \
-        }                                                                                          \
+        .name = (column), .type = {.kind = CM_TYPE_INT##bytes}, .range = {(lo), (hi) }             \
     }
-#define INT2_BYTES(end) INT16_##end
-#define INT4_BYTES(end) INT32_##end
-#define INT8_BYTES(end) INT64_##end
+#define FIXTURE_INT2(column) FIXTURE_INT(column, 2, INT16_MIN, INT16_MAX)
+#define FIXTURE_INT4(column) FIXTURE_INT(column, 4, INT32_MIN, INT32_MAX)
+#define FIXTURE_INT8(column) FIXTURE_INT(column, 8, INT64_MIN, INT64_MAX)
 #define FIXTURE_TEXT(shown, bytes)                                                                 \
     {                                                                                              \
-        .kind = CM_TYPE_TEXT, .max_bytes = bytes, .text = shown                                    \
+        .kind = CM_TYPE_TEXT, .max_bytes = (bytes), .text = (shown)                                \
     }
 
 static const cm_column fixture_visits[] = {
@@ -53,9 +51,9 @@ static const cm_column fixture_visits[] = {
      .type = {.kind = CM_TYPE_TIMESTAMP},
      .has_check = true,
      .range = {0, 900000000000000000}},
-    FIXTURE_INT("small", 2),
-    FIXTURE_INT("num", 4),
-    FIXTURE_INT("big", 8),
+    FIXTURE_INT2("small"),
+    FIXTURE_INT4("num"),
+    FIXTURE_INT8("big"),
     {.name = "flag", .type = {.kind = CM_TYPE_BOOL}, .has_check = true, .range = {0, 1}},
     {.name = "note", .type = FIXTURE_TEXT(CM_TEXT_TEXT, 64)},
 };
@@ -89,9 +87,9 @@ static const cm_column fixture_visits_south[] = {
      .type = {.kind = CM_TYPE_TIMESTAMP},
      .has_check = true,
      .range = {0, 900000000000000000}},
-    FIXTURE_INT("small", 2),
-    FIXTURE_INT("num", 4),
-    FIXTURE_INT("big", 8),
+    FIXTURE_INT2("small"),
+    FIXTURE_INT4("num"),
+    FIXTURE_INT8("big"),
     {.name = "flag", .type = {.kind = CM_TYPE_BOOL}, .has_check = true, .range = {0, 1}},
     {.name = "note", .type = FIXTURE_TEXT(CM_TEXT_TEXT, 64)},
 };
@@ -113,11 +111,11 @@ static const cm_column fixture_tumours[] = {
      .type = {.kind = CM_TYPE_ENUM, .labels = &fixture_color},
      .has_check = true,
      .range = {0, 1}},
-    FIXTURE_INT("big", 8),
+    FIXTURE_INT8("big"),
 };
 
-static const cm_column fixture_odd[] = {FIXTURE_INT("a", 4), FIXTURE_INT("b", 4)};
-static const cm_column fixture_odd_too[] = {FIXTURE_INT("a", 4), FIXTURE_INT("b", 8)};
+static const cm_column fixture_odd[] = {FIXTURE_INT4("a"), FIXTURE_INT4("b")};
+static const cm_column fixture_odd_too[] = {FIXTURE_INT4("a"), FIXTURE_INT8("b")};
 
 static const char *const fixture_grants[] = {"public"};
 

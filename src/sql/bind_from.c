@@ -113,8 +113,8 @@ static cm_status merge(cm_scope *s, const cm_ast_from *from, const char *name, c
                        const cm_names *right, const cm_expr **ret_equal, cm_scope_col *ret_col)
 {
     const cm_scope_col *l = NULL, *r = NULL;
-    const cm_expr *both[2];
-    cm_type type;
+    const cm_expr *both[2] = {NULL, NULL};
+    cm_type type = {0};
 
     cm_status st = find_using(s, left, name, "left", from->position, &l);
     if (st == CM_OK) {
@@ -213,8 +213,8 @@ static const cm_from *finish_join(cm_scope *s, const cm_ast_from *from, const cm
 static cm_status bind_join(cm_scope *s, const cm_ast_from *from, const cm_from **ret,
                            cm_names *ret_names)
 {
-    const cm_from *left, *right;
-    cm_names l, r, both;
+    const cm_from *left = NULL, *right = NULL;
+    cm_names l = {0}, r = {0}, both = {0};
     const cm_expr *on = NULL;
 
     cm_status st = bind_item(s, from->left, &left, &l);
@@ -274,8 +274,8 @@ cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const cm_from *
     cm_names all = {.first = s->relations, .last = s->relations};
 
     for (size_t i = 0; i < select->froms; i++) {
-        const cm_from *item;
-        cm_names names;
+        const cm_from *item = NULL;
+        cm_names names = {0};
         cm_status st = bind_item(s, select->from[i], &item, &names);
         if (st == CM_OK) {
             cm_bind_at(s->b, select->from[i]->position);
@@ -284,6 +284,7 @@ cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const cm_from *
         if (st != CM_OK) {
             return st;
         }
+        CM_ASSERT(item != NULL);
         if (tree == NULL) {
             tree = item;
             all = names;

@@ -149,6 +149,7 @@ static void hint_column(const cm_place *at, int only, const char *name)
     unsigned best = FAR;
     const char *relation = "", *column = "";
 
+    CM_ASSERT(names != NULL);
     for (unsigned r = names->first; r < names->last; r++) {
         if (only >= 0 && r != (unsigned)only) {
             continue;

@@ -1,6 +1,7 @@
 /* What FROM reads: tables and unions of tables, derived queries, WITH queries. */
 #include "sql/bind_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static cm_status too_many(cm_binder *b)
@@ -84,15 +85,8 @@ static void hint_tables(cm_binder *b, const char *name)
         const cm_org_table *t = &b->schema->table[i];
         size_t more = strlen(t->org) + strlen(t->name) + 3;
         if (cm_bind_distance(name, t->name) <= 3 && bytes + more < sizeof list) {
-            if (bytes > 0) {
-                memcpy(list + bytes, ", ", 2);
-                bytes += 2;
-            }
-            memcpy(list + bytes, t->org, strlen(t->org));
-            bytes += strlen(t->org);
-            list[bytes++] = '.';
-            memcpy(list + bytes, t->name, strlen(t->name) + 1);
-            bytes += strlen(t->name);
+            bytes += (size_t)snprintf(list + bytes, sizeof list - bytes, "%s%s.%s",
+                                      bytes > 0 ? ", " : "", t->org, t->name);
         }
     }
     if (bytes > 0) {

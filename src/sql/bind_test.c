@@ -366,6 +366,8 @@ static void test_joins(void **state)
     query = bound(f, "SELECT 1 FROM visits v, tumours t WHERE v.person = t.person");
     assert_int_equal(query->from->kind, CM_FROM_CROSS);
     query = bound(f, "SELECT 1 FROM visits v CROSS JOIN tumours t JOIN odd2 o ON true");
+    assert_int_equal(query->from->kind, CM_FROM_INNER);
+    assert_int_equal(query->from->left->kind, CM_FROM_CROSS);
 }
 
 static void test_subqueries(void **state)

@@ -96,9 +96,9 @@ static cm_status pull_up(cm_scope *s, const cm_names *names, const cm_ast_select
 static cm_status bind_exists(cm_scope *s, const cm_names *names, const cm_ast *ast, bool negated,
                              const cm_from **from)
 {
-    const cm_from *right;
-    const cm_expr *on, *shown;
-    cm_names inner;
+    const cm_from *right = NULL;
+    const cm_expr *on = NULL, *shown = NULL;
+    cm_names inner = {0};
 
     if (!is_simple(ast->select)) {
         return cm_bind_refuse(s->b, ast->position, "EXISTS of a subquery of this form");
@@ -120,8 +120,8 @@ static cm_status bind_inner(cm_scope *s, const cm_names *names, const cm_ast *as
                             const cm_expr **where)
 {
     const cm_ast_select *select = ast->select;
-    const cm_query *query;
-    uint64_t rows;
+    const cm_query *query = NULL;
+    uint64_t rows = 0;
 
     if (is_simple(select) && select->targets == 1 && !select->target[0].expr->star) {
         cm_status st = pull_up(s, names, select, right, inner, where);
@@ -146,9 +146,9 @@ static cm_status bind_in_select(cm_scope *s, const cm_names *names, const cm_ast
                                 const cm_from **from)
 {
     const cm_place at = {.s = s, .names = names, .clause = "WHERE"};
-    const cm_expr *parts[2], *x, *value;
-    const cm_from *right;
-    cm_names inner;
+    const cm_expr *parts[2] = {NULL, NULL}, *x = NULL, *value = NULL;
+    const cm_from *right = NULL;
+    cm_names inner = {0};
 
     cm_status st = cm_bind_expr(&at, ast->arg[0], &x);
     if (st == CM_OK) {
@@ -160,6 +160,7 @@ static cm_status bind_in_select(cm_scope *s, const cm_names *names, const cm_ast
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(parts[0] != NULL);
     if (negated && parts[0]->nullable) {
         st = cm_bind_refuse(s->b, ast->position, "NOT IN (SELECT ...) where a value can be NULL");
         cm_diag_hint(s->b->diag, "Use NOT EXISTS, which does not treat NULL as unknown.");

@@ -120,8 +120,7 @@ CM_MUST cm_status cm_expr_op_new(cm_arena *arena, cm_expr_op op, cm_type type,
  */
 CM_MUST cm_status cm_expr_agg_new(cm_arena *arena, cm_aggregate aggregate, cm_type type,
                                   const cm_expr *arg, bool distinct, const cm_expr *filter,
-                                  uint64_t rows, int position, const cm_expr **ret,
-                                  cm_diag *diag);
+                                  uint64_t rows, int position, const cm_expr **ret, cm_diag *diag);
 bool cm_expr_equal(const cm_expr *a, const cm_expr *b); /* positions in the text do not count */
 /* Calls fn for every node, parents first, filters of aggregates included; stops when it returns
  * false, and returns false then. */

@@ -218,6 +218,9 @@ static cm_status apply_constraint(cm_parser *p, const PgQuery__Constraint *c, cm
     case PG_QUERY__CONSTR_TYPE__CONSTR_NULL:
         return CM_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL:
+        if (def == NULL) {
+            return cm_parser_refuse(p, c->location, "NOT NULL apart from its column");
+        }
         def->not_null = true;
         return CM_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
@@ -238,7 +241,9 @@ static cm_status apply_constraint(cm_parser *p, const PgQuery__Constraint *c, cm
             return no_such_column(p, c->location, name);
         }
     }
-    CM_ASSERT(def != NULL);
+    if (def == NULL) { /* USING INDEX */
+        return cm_parser_refuse(p, c->location, "a key that names no column");
+    }
     def->unique = true;
     def->not_null = def->not_null || c->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY;
     return CM_OK;

@@ -153,6 +153,8 @@ static void test_foreign_table(void **state)
 
     refused(f, "CREATE FOREIGN TABLE t (a int, b int, PRIMARY KEY (a, b)) SERVER s", "0A000",
             "a key of several columns is not supported", 39);
+    refused(f, "CREATE FOREIGN TABLE t (a int, PRIMARY KEY USING INDEX i) SERVER s", "0A000",
+            "a key that names no column is not supported", 32);
     refused(f, "CREATE FOREIGN TABLE t (a int CHECK (a % 2 = 0)) SERVER s", "0A000",
             "this CHECK is not supported", 31);
     refused(f, "CREATE FOREIGN TABLE t (a int, A int) SERVER s", "42701",

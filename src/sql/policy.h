@@ -1,6 +1,6 @@
 /*
- * sql/policy.h - what labels and grants allow (DESIGN.md, section 3).  Each owner's node decides for
- * its own columns; nobody else's answer counts for them.
+ * sql/policy.h - what labels and grants allow (DESIGN.md, section 3).  Each owner's node decides
+ * for its own columns; nobody else's answer counts for them.
  */
 #ifndef CM_SQL_POLICY_H
 #define CM_SQL_POLICY_H

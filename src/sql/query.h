@@ -3,8 +3,8 @@
  *
  * Bound against a snapshot; pure and deterministic.  Base relations are unions of published tables
  * (one organisation's, or every member's table of that name with equal columns); other relations
- * are derived queries.  Column i of a base relation is column i of its tables; the pseudo-column org is
- * column `cols`.
+ * are derived queries.  Column i of a base relation is column i of its tables; the pseudo-column
+ * org is column `cols`.
  */
 #ifndef CM_SQL_QUERY_H
 #define CM_SQL_QUERY_H
@@ -74,9 +74,9 @@ struct cm_query {
 /*
  * Binds a SELECT.  params: values of $1.. or NULL while describing; param_types (stmt->params
  * entries, kind UNKNOWN where to be inferred) is filled.  A value whose text is set is read from it
- * like a quoted literal, of the parameter's type where that is known: a numeric keeps the digits it has.  requester is the organisation that asks
- * (its own tables are visible to it like any other's).  Errors as PostgreSQL's with position; 0A000
- * names what is missing.
+ * like a quoted literal, of the parameter's type where that is known: a numeric keeps the digits it
+ * has.  requester is the organisation that asks (its own tables are visible to it like any
+ * other's).  Errors as PostgreSQL's with position; 0A000 names what is missing.
  */
 CM_MUST cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema,
                               const char *requester, cm_type *param_types,

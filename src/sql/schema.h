@@ -33,9 +33,9 @@ typedef struct cm_column {
     const char *name;
     cm_type type;
     bool not_null;
-    bool unique;      /* PRIMARY KEY or UNIQUE on this column alone; checked by the owner */
-    bool has_check;   /* range was declared with CHECK or is an ENUM's or bool's */
-    cm_range range;   /* canonical integers; of the type when not declared */
+    bool unique;    /* PRIMARY KEY or UNIQUE on this column alone; checked by the owner */
+    bool has_check; /* range was declared with CHECK or is an ENUM's or bool's */
+    cm_range range; /* canonical integers; of the type when not declared */
     cm_label label;
 } cm_column;
 
@@ -85,8 +85,8 @@ enum {
     CM_NAME_MAX_BYTES = 63,
     CM_TABLE_MAX_COLS = 1600,
     CM_ENUM_MAX_LABELS = 4096,
-    CM_TEXT_MAX_BYTES = 1024,     /* of one value under MPC */
-    CM_TEXT_DEFAULT_BYTES = 64,   /* text without n and without OPTIONS (max_bytes) */
+    CM_TEXT_MAX_BYTES = 1024,   /* of one value under MPC */
+    CM_TEXT_DEFAULT_BYTES = 64, /* text without n and without OPTIONS (max_bytes) */
 };
 
 /* The bound published for a table of so many rows: rounded up to 4 significant bits, so that it

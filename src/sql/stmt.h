@@ -63,7 +63,7 @@ typedef struct cm_column_def {
     bool not_null;
     bool unique;
     bool has_check;
-    const char *check_lo; /* literals of CHECK (col BETWEEN lo AND hi), or col >= lo AND col <= hi */
+    const char *check_lo; /* literals of CHECK (col BETWEEN lo AND hi) or of two comparisons */
     const char *check_hi;
     cm_options options; /* column_name 'x' at the source, max_bytes 'n' */
     int position;
@@ -71,8 +71,8 @@ typedef struct cm_column_def {
 
 /*
  * The column that a definition stands for, label private.  enums: the node's, sorted out by name.
- * 42704 for a type that is none of them, 0A000 and 22023 for what cannot be declared.  Borrows def's
- * name and the enum.
+ * 42704 for a type that is none of them, 0A000 and 22023 for what cannot be declared.  Borrows
+ * def's name and the enum.
  */
 CM_MUST cm_status cm_column_resolve(const cm_column_def *def, const cm_enum *const *enums,
                                     size_t enum_count, cm_arena *arena, cm_column *ret,
@@ -84,12 +84,12 @@ typedef struct cm_explain {
 
 typedef struct cm_stmt {
     cm_stmt_kind kind;
-    const char *sql; /* this statement's text alone */
-    int offset;      /* of sql in the whole text, in characters.  Positions in here count from the
-                        start of the whole text; whoever parses sql again adds offset to them */
+    const char *sql;   /* this statement's text alone */
+    int offset;        /* of sql in the whole text, in characters.  Positions in here count from the
+                          start of the whole text; whoever parses sql again adds offset to them */
     const char *query; /* EXPLAIN, PREPARE: text of the SELECT alone; SELECT: sql itself */
     int query_offset;  /* of query in the whole text */
-    const char *tag; /* command tag without counts: "SELECT", "CREATE SERVER", ... */
+    const char *tag;   /* command tag without counts: "SELECT", "CREATE SERVER", ... */
     bool if_not_exists, if_exists;
     const cm_ast_select *select; /* SELECT, SYSTEM_SELECT, EXPLAIN, PREPARE */
     int params;                  /* highest $n */
@@ -137,9 +137,10 @@ typedef struct cm_stmts {
     const cm_stmt *stmt;
 } cm_stmts;
 
-/* Syntax errors: 42601 with position; a text or a nesting that is too large: 54000, 54001.  Runs on a
- * thread of its own while the caller waits, because libpg_query recurses without a limit.  Statements that PostgreSQL knows and Comity does not: 0A000
- * naming the statement.  Never crashes on any bytes; sql is valid UTF-8 (22021 otherwise). */
+/* Syntax errors: 42601 with position; a text or a nesting that is too large: 54000, 54001.  Runs on
+ * a thread of its own while the caller waits, because libpg_query recurses without a limit.
+ * Statements that PostgreSQL knows and Comity does not: 0A000 naming the statement.  Never crashes
+ * on any bytes; sql is valid UTF-8 (22021 otherwise). */
 CM_MUST cm_status cm_sql_parse(const char *sql, cm_arena *arena, cm_stmts *ret, cm_diag *diag);
 /* libpg_query's fingerprint of a statement: equal for queries that differ in constants only. */
 CM_MUST cm_status cm_sql_fingerprint(const char *sql, cm_arena *arena, const char **ret,

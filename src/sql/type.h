@@ -65,7 +65,8 @@ unsigned cm_range_planes(cm_range range);
 bool cm_type_equal(const cm_type *a, const cm_type *b);
 bool cm_type_is_number(const cm_type *type); /* int2, int4, int8, numeric */
 
-/* Text as PostgreSQL reads and writes it; 22P02, 22003, 22007, 22008, 22001 with the offending text cut short. */
+/* Text as PostgreSQL reads and writes it; 22P02, 22003, 22007, 22008, 22001 with the offending text
+ * cut short. */
 CM_MUST cm_status cm_value_parse(const cm_type *type, const char *text, cm_arena *arena,
                                  cm_value *ret, cm_diag *diag);
 /* Appends PostgreSQL's output text of a non-NULL value (dates ISO, numeric with its scale,

@@ -310,6 +310,7 @@ static cm_status parse_text(const cm_type *type, const char *text, cm_arena *are
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     memcpy(copy, text, bytes);
+    copy[bytes] = '\0';
     *ret = copy;
     return CM_OK;
 }
