@@ -279,7 +279,7 @@ static bool sync_folder_of(const char *path)
 cm_status cm_identity_save(const cm_identity *id, const char *path, cm_diag *diag)
 {
     char temporary[PATH_MAX];
-    char *pem;
+    char *pem = NULL;
 
     if ((size_t)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= sizeof temporary) {
         return cm_fail(diag, CM_EINVAL, CM_SQL_IO, "the path of the identity file is too long");
@@ -288,6 +288,7 @@ cm_status cm_identity_save(const cm_identity *id, const char *path, cm_diag *dia
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(pem != NULL);
     int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
     bool written = fd >= 0 && write_all(fd, pem, strlen(pem)) && fsync(fd) == 0;
     if (!written || rename(temporary, path) != 0 || !sync_folder_of(path)) {

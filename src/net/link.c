@@ -192,7 +192,9 @@ static cm_status fill(cm_link *link, bool *ret_got)
 
 static void make_hello(const cm_mesh *mesh, unsigned sender, uint8_t ret_hello[static 12])
 {
-    memcpy(ret_hello, "comity/1", 8);
+    static const uint8_t product[8] = {'c', 'o', 'm', 'i', 't', 'y', '/', '1'};
+
+    memcpy(ret_hello, product, sizeof product);
     ret_hello[8] = (uint8_t)(sender >> 8);
     ret_hello[9] = (uint8_t)sender;
     ret_hello[10] = (uint8_t)(mesh->participants >> 8);

@@ -47,8 +47,8 @@ cm_status cm_loopback_links(unsigned participants, int *ret_fds, cm_diag *diag)
     }
     for (unsigned i = 0; i < participants; i++) {
         for (unsigned j = i + 1; j < participants; j++) {
-            cm_status st = make_pair(&ret_fds[i * participants + j],
-                                     &ret_fds[j * participants + i], diag);
+            cm_status st =
+                make_pair(&ret_fds[i * participants + j], &ret_fds[j * participants + i], diag);
             if (st != CM_OK) {
                 cm_loopback_keep(ret_fds, participants, participants);
                 return st;

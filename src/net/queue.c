@@ -37,7 +37,7 @@ static bool grow(cm_queue *queue, size_t wanted)
         return false;
     }
     size_t bytes = cm_queue_bytes(queue);
-    if (bytes > 0) {
+    if (queue->data != NULL) {
         memcpy(data, queue->data + queue->head, bytes);
     }
     cm_queue_free(queue);
