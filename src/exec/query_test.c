@@ -187,7 +187,7 @@ static void participate(cm_mpc *mpc, cm_arena *arena, void *arg)
     run_state *s = arg;
     unsigned me = cm_mpc_me(mpc);
     const char *org = s->plan->participant[me];
-    own_source own = {NULL};
+    own_source own = {0};
     char path[128];
     (void)snprintf(path, sizeof path, "%s/%s.db", s->w->dir, org);
     const cm_option option = {"filename", path};
@@ -387,7 +387,7 @@ static void test_bad_row(void **state)
     cm_source *source = NULL;
     const cm_option option = {"filename", cm_arena_printf(&w.arena, "%s/north.db", w.dir)};
     const cm_options server = {1, &option};
-    own_source own = {NULL};
+    own_source own = {0};
     const cm_source_table *table = NULL;
     const bool used[5] = {false, false, true, false, false};
     assert_int_equal(cm_source_open(CM_SOURCE_SQLITE, &server, w.dir, 5000, &own.source, &diag),

@@ -100,7 +100,7 @@ void cm_session_execute(cm_session *session, const cm_stmt *stmt, const char *co
         session->waiting = true;
         return;
     }
-    int rows = params != NULL && stmt->params > 0 ? atoi(params[0]) : 5;
+    int rows = params != NULL && stmt->params > 0 ? (int)strtol(params[0], NULL, 10) : 5;
     sink->columns(sink->arg, &COLUMN, 1);
     for (int i = 0; i < rows; i++) {
         char text[16];
