@@ -302,12 +302,67 @@ static cm_status bind(prepared *p, const cm_stmt *stmt, const char *const *param
                : cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
 }
 
-static const char *value_text(sqlite3_stmt *stmt, int column, uint32_t oid)
+/*
+ * SQLite's values have types of their own, whatever their column was said to be; a client that
+ * asked for binary forms relies on what was said.  So a value that is not of its column's type is
+ * an error.
+ */
+static bool fits_integer(const char *text, uint32_t oid)
 {
-    if (oid == CM_OID_BOOL && sqlite3_column_type(stmt, column) == SQLITE_INTEGER) {
-        return sqlite3_column_int64(stmt, column) != 0 ? "t" : "f";
+    int64_t value = is_number(text) ? strtoll(text, NULL, 10) : 0;
+    int64_t most = oid == CM_OID_INT2   ? INT16_MAX
+                   : oid == CM_OID_INT4 ? INT32_MAX
+                   : oid == CM_OID_OID  ? UINT32_MAX
+                                        : INT64_MAX;
+    return is_number(text) && value <= most && value >= (oid == CM_OID_OID ? 0 : -most - 1);
+}
+
+static bool is_decimal(const char *text)
+{
+    const char *at = text + (text[0] == '-');
+    size_t before = strspn(at, "0123456789");
+    size_t after = at[before] == '.' ? strspn(at + before + 1, "0123456789") + 1 : 0;
+    return before > 0 && at[before + after] == '\0';
+}
+
+static bool fits(const char *text, uint32_t oid, cm_arena *arena)
+{
+    const cm_type timestamp = {.kind = CM_TYPE_TIMESTAMP};
+    cm_arena scratch = *arena;
+    cm_value value;
+    switch (oid) {
+    case CM_OID_BOOL:
+        return strcmp(text, "t") == 0 || strcmp(text, "f") == 0;
+    case CM_OID_INT2:
+    case CM_OID_INT4:
+    case CM_OID_INT8:
+    case CM_OID_OID:
+        return fits_integer(text, oid);
+    case CM_OID_NUMERIC:
+        return is_decimal(text);
+    case CM_OID_TIMESTAMP:
+        return cm_value_parse(&timestamp, text, &scratch, &value, NULL) == CM_OK;
+    default:
+        return true;
     }
-    return (const char *)sqlite3_column_text(stmt, column);
+}
+
+static cm_status value_text(cm_session *s, const prepared *p, size_t column, const char **ret,
+                            cm_diag *diag)
+{
+    uint32_t oid = p->col[column].oid;
+    bool number = sqlite3_column_type(p->stmt, (int)column) == SQLITE_INTEGER;
+    const char *text = (const char *)sqlite3_column_text(p->stmt, (int)column);
+    if (oid == CM_OID_BOOL && number) {
+        text = sqlite3_column_int64(p->stmt, (int)column) != 0 ? "t" : "f";
+    }
+    if (text != NULL && !fits(text, oid, &s->arena)) {
+        return cm_fail(diag, CM_ERANGE, CM_SQL_RANGE,
+                       "a value of column \"%.63s\" is not of the column's type",
+                       p->col[column].name);
+    }
+    *ret = text;
+    return CM_OK;
 }
 
 static cm_status send_rows(cm_session *s, prepared *p, cm_diag *diag)
@@ -317,7 +372,10 @@ static cm_status send_rows(cm_session *s, prepared *p, cm_diag *diag)
     int code;
     while ((code = sqlite3_step(p->stmt)) == SQLITE_ROW) {
         for (size_t i = 0; i < p->cols; i++) {
-            row[i] = value_text(p->stmt, (int)i, p->col[i].oid);
+            cm_status st = value_text(s, p, i, &row[i], diag);
+            if (st != CM_OK) {
+                return st;
+            }
             bytes += (uint64_t)sqlite3_column_bytes(p->stmt, (int)i);
         }
         s->sink.row(s->sink.arg, row);

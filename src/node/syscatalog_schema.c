@@ -126,7 +126,7 @@ static const char *const tables[] = {
     "pg_ts_template oid:o tmplname:n tmplnamespace:o tmplinit:o tmpllexize:o",
     "pg_type oid:o typname:n typnamespace:o typowner:o typlen:s typbyval:b typtype:c "
     "typcategory:c typispreferred:b typisdefined:b typdelim:c typrelid:o typsubscript:o "
-    "typelem:o typarray:o typinput:o typoutput:o typreceive:o typsend:o typmodin:o "
+    "typelem:o typarray:o typinput typoutput:o typreceive:o typsend:o typmodin:o "
     "typmodout:o typanalyze:o typalign:c typstorage:c typnotnull:b typbasetype:o "
     "typtypmod:i typndims:i typcollation:o typdefaultbin typdefault typacl",
     "pg_user_mapping oid:o umuser:o umserver:o umoptions",

@@ -98,6 +98,13 @@ static void mistakes_have_their_class(void **state)
     expect_said(say(t, "SELECT 'a' ~ '(a{9}){9}'"), "...\nERROR 22023 ...\n");
     expect_said(say(t, "SELECT 'a' ~ '('"), "...\nERROR 22023 ...\n");
     expect_said(say(t, "SELECT count(*) FROM generate_series(1, 1000000)"), "...\nERROR ...\n");
+    /* Binary forms rely on the column's type. */
+    expect_said(say(t, "SELECT 99999999999::int"), "int4:23\nERROR 22003 ...\n");
+    expect_said(say(t, "SELECT 9e300"), "?column?:1700\nERROR 22003 ...\n");
+    expect_said(say(t, "SELECT CASE WHEN 1 = 2 THEN now() ELSE 'x' END"),
+                "case:1114\nERROR 22003 ...\n");
+    expect_said(say(t, "SELECT coalesce(true, 'x'), coalesce(NULL, true)"),
+                "coalesce:16|coalesce:25\nt|1\nSELECT 1\n");
     /* Nothing but reading: what would write is no function here. */
     expect_said(say(t, "SELECT load_extension('x')"), "ERROR ...\n");
     expect_said(say(t, "SELECT writefile('x', 'y')"), "ERROR 42883 ...\n");
