@@ -175,10 +175,47 @@ def organisation(folder):
     return name if name[:1].isalpha() else f"org_{name}"
 
 
-def publish_folder(consortium, org, folder):
-    say(f"{org}: {folder}")
-    consortium.psql(org, f"CREATE SERVER data FOREIGN DATA WRAPPER csv OPTIONS (directory '{folder}')")
-    consortium.psql(org, "IMPORT FOREIGN SCHEMA public FROM SERVER data INTO public")
+def enum_labels(consortium, org):
+    """The node's enum types: name -> list of labels."""
+    types = {}
+    for name, label in consortium.rows(
+            org, "SELECT t.typname, e.enumlabel FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid "
+            f"JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = '{org}' "
+            "ORDER BY 1, e.enumsortorder"):
+        types.setdefault(name, []).append(label)
+    return types
+
+
+def import_folder(consortium, org, types):
+    """Imports everything; types are made first, with labels that other organisations have, too."""
+    made = [f"CREATE TYPE \"{name}\" AS ENUM ({', '.join(map(quoted, labels))})"
+            for name, labels in types.items()]
+    consortium.psql(org, ";\n".join(made + ["IMPORT FOREIGN SCHEMA public FROM SERVER data INTO public"]))
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def agree_on_types(consortium, orgs):
+    """Tables of one name unite only if their types are the same: where organisations have seen
+    different values, all get the labels of all, and import again."""
+    own = {org: enum_labels(consortium, org) for org in orgs}
+    agreed = {}
+    for types in own.values():
+        for name, labels in types.items():
+            agreed[name] = sorted(set(agreed.get(name, [])) | set(labels))
+    for org, types in own.items():
+        if any(sorted(labels) != agreed[name] for name, labels in types.items()):
+            tables = [row[0] for row in consortium.rows(
+                org, f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{org}'")]
+            consortium.psql(org, ";\n".join([f'DROP FOREIGN TABLE "{table}"' for table in tables] +
+                                            [f'DROP TYPE "{name}"' for name in types]))
+            import_folder(consortium, org, {name: agreed[name] for name in types})
+
+
+def label_everything(consortium, org):
+    """Returns the tables' names."""
     columns = consortium.rows(
         org, "SELECT table_name, column_name, data_type FROM information_schema.columns "
         f"WHERE table_schema = '{org}'")
@@ -203,8 +240,13 @@ def own_data(directory, echo):
     try:
         bring_up(consortium, "trial")
         title("Types, keys and domains are inferred; everything is labelled group or aggregate")
-        tables = {table for org, folder in zip(orgs, folders)
-                  for table in publish_folder(consortium, org, folder)}
+        for org, folder in zip(orgs, folders):
+            say(f"{org}: {folder}")
+            consortium.psql(org, "CREATE SERVER data FOREIGN DATA WRAPPER csv "
+                            f"OPTIONS (directory {quoted(str(folder))})")
+            import_folder(consortium, org, {})
+        agree_on_types(consortium, orgs)
+        tables = {table for org in orgs for table in label_everything(consortium, org)}
         for table in sorted(tables):
             sql = f'SELECT org, count(*) FROM "{table}" GROUP BY org ORDER BY org'
             title(sql)

@@ -21,31 +21,34 @@ static bool is_wanted(const cm_stmt *stmt, const char *name)
                                   : true;
 }
 
-static bool same_labels(const cm_enum *have, const cm_imported_enum *want)
+/* A person who knows more labels than the rows show declares the type first. */
+static bool covers(const cm_enum *have, const cm_imported_enum *want)
 {
-    if (have->count != want->labels) {
-        return false;
-    }
-    for (size_t i = 0; i < have->count; i++) {
-        if (strcmp(have->labels[i], want->label[i]) != 0) {
+    for (size_t i = 0; i < want->labels; i++) {
+        bool found = false;
+        for (size_t j = 0; j < have->count; j++) {
+            found = found || strcmp(have->labels[j], want->label[i]) == 0;
+        }
+        if (!found) {
             return false;
         }
     }
     return true;
 }
 
-/* Makes the type, unless the node has the same one already. */
+/* Makes the type, unless the node has one of that name with all these labels. */
 static cm_status take_enum(cm_ddl_task *task, const cm_imported_enum *made, cm_diag *diag)
 {
     for (size_t i = 0; i < task->enums; i++) {
         const cm_enum *have = task->enum_type[i];
         if (strcmp(have->name, made->name) == 0) {
-            if (same_labels(have, made)) {
+            if (covers(have, made)) {
                 return CM_OK;
             }
-            cm_status st = cm_fail(diag, CM_EEXISTS, CM_SQL_DUPLICATE_OBJECT,
-                                   "type \"%s\" already exists with other labels", made->name);
-            cm_diag_hint(diag, "Drop it, or declare the table with CREATE FOREIGN TABLE.");
+            cm_status st =
+                cm_fail(diag, CM_EEXISTS, CM_SQL_DUPLICATE_OBJECT,
+                        "type \"%s\" exists and lacks a label of the imported column", made->name);
+            cm_diag_hint(diag, "Drop it, or create it with every label before importing.");
             return st;
         }
     }
