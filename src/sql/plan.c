@@ -434,48 +434,59 @@ static cm_status set_text(cm_planner *pl, cm_plan *plan)
     return CM_OK;
 }
 
-typedef struct text_check {
+/* ---- what gate programs cannot do is refused here, before anybody shares anything ---- */
+
+typedef struct program_check {
     const cm_plan_node *over;
-    bool too_long;
-} text_check;
+    const cm_expr *impossible; /* an operation */
+    bool too_long;             /* a text: longer ones are only moved and shown */
+} program_check;
 
-static bool is_short(const cm_expr *expr, void *arg)
+static bool check_expr(const cm_expr *expr, void *arg)
 {
-    text_check *check = arg;
+    program_check *check = arg;
 
+    if (cm_expr_is_owners_alone(expr)) {
+        check->impossible = expr;
+    }
     check->too_long =
         check->too_long || (expr->op == CM_X_COLUMN &&
                             check->over->col[expr->index].enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES);
-    return !check->too_long;
+    return check->impossible == NULL && !check->too_long;
 }
 
-/* Longer text than a gate program takes is only moved and shown. */
-static bool has_long_text(const cm_plan_node *node)
+static void check_node(const cm_plan_node *node, program_check *check)
 {
-    text_check check = {.over = node->children > 0 ? node->child[0] : NULL};
-
+    check->over = node->children > 0 ? node->child[0] : NULL;
     if (node->condition != NULL) {
-        (void)cm_expr_walk(node->condition, is_short, &check);
+        (void)cm_expr_walk(node->condition, check_expr, check);
     }
     for (size_t i = 0; node->expr != NULL && i < node->cols; i++) {
         if (node->expr[i]->op != CM_X_COLUMN) {
-            (void)cm_expr_walk(node->expr[i], is_short, &check);
+            (void)cm_expr_walk(node->expr[i], check_expr, check);
         }
     }
     for (size_t i = 0; node->key != NULL && i < node->keys; i++) {
-        check.too_long =
-            check.too_long || check.over->col[node->key[i]].enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES;
+        check->too_long = check->too_long ||
+                          check->over->col[node->key[i]].enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES;
     }
-    return check.too_long;
 }
 
-static cm_status check_texts(cm_planner *pl, const cm_plan *plan)
+static cm_status check_programs(cm_planner *pl, const cm_plan *plan)
 {
+    program_check check = {0};
+
     for (size_t i = 0; i < plan->nodes; i++) {
-        if (has_long_text(plan->node[i])) {
-            return cm_plan_unsupported(pl, 0, "computing with text of more than 64 bytes under MPC",
-                                       "Declare varchar(n), or OPTIONS (max_bytes 'n').");
-        }
+        check_node(plan->node[i], &check);
+    }
+    if (check.impossible != NULL) {
+        return cm_plan_unsupported(pl, check.impossible->position,
+                                   "this function of text or dates over a computed value",
+                                   "Its owner evaluates it in the clear, on one row of one table.");
+    }
+    if (check.too_long) {
+        return cm_plan_unsupported(pl, 0, "computing with text of more than 64 bytes under MPC",
+                                   "Declare varchar(n), or OPTIONS (max_bytes 'n').");
     }
     return CM_OK;
 }
@@ -497,7 +508,7 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
     }
     cm_node_number(pl, planned.node, plan);
     set_outputs(pl, query, &planned, need, needs, plan);
-    st = check_texts(pl, plan);
+    st = check_programs(pl, plan);
     if (st == CM_OK) {
         st = set_participants(pl, plan);
     }

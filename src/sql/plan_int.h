@@ -157,6 +157,8 @@ typedef struct cm_block {
 CM_MUST cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret);
 /* plan_push.c: whether the expression is computed where the row of its one relation is. */
 bool cm_block_is_item(const cm_block *b, const cm_expr *expr);
+/* What gate programs cannot do: look into text, and most of the calendar. */
+bool cm_expr_is_owners_alone(const cm_expr *expr);
 /* Adds (or takes back) uses of the items that the expression is made of.  0A000 for what only an
  * owner can evaluate and no single owner has the columns of. */
 CM_MUST cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses);

@@ -85,6 +85,36 @@ static unsigned only_bit(uint64_t set)
     return (unsigned)__builtin_ctzll(set);
 }
 
+/* Fields of a date after year 0. */
+static bool has_extract_program(const cm_expr *expr)
+{
+    bool field = expr->index == CM_FIELD_YEAR || expr->index == CM_FIELD_QUARTER ||
+                 expr->index == CM_FIELD_MONTH || expr->index == CM_FIELD_DAY ||
+                 expr->index == CM_FIELD_DOW;
+
+    return field && expr->arg[0]->type.kind == CM_TYPE_DATE && expr->type.scale == 0 &&
+           expr->arg[0]->range.lo >= cm_date_from_ymd(0, 3, 1);
+}
+
+bool cm_expr_is_owners_alone(const cm_expr *expr)
+{
+    switch ((int)expr->op) {
+    case CM_X_LIKE:
+    case CM_X_LOWER:
+    case CM_X_UPPER:
+    case CM_X_LENGTH:
+    case CM_X_SUBSTRING:
+    case CM_X_CONCAT:
+    case CM_X_DATE_TRUNC:
+    case CM_X_ADD_MONTHS:
+        return true;
+    case CM_X_EXTRACT:
+        return !has_extract_program(expr);
+    default:
+        return false;
+    }
+}
+
 bool cm_block_is_item(const cm_block *b, const cm_expr *expr)
 {
     uint64_t rels = cm_expr_rels(expr);
@@ -100,10 +130,10 @@ bool cm_block_is_item(const cm_block *b, const cm_expr *expr)
         (b->outer[rel] && !is_strict(expr))) {
         return false;
     }
-    if (b->pl->settings.pushdown) {
+    if (b->pl->settings.pushdown || cm_expr_is_owners_alone(expr)) {
         return true;
     }
-    for (size_t i = 0; i < expr->args; i++) { /* only owners can look into text */
+    for (size_t i = 0; i < expr->args; i++) { /* a bit instead of the text */
         if (is_text(expr->arg[i])) {
             return true;
         }
@@ -141,13 +171,6 @@ size_t cm_block_use_item(cm_block *b, const cm_expr *expr, cm_encoding_kind kind
     return item;
 }
 
-/* What gate programs cannot do: look into text. */
-static bool is_owners_alone(cm_expr_op op)
-{
-    return op == CM_X_LIKE || op == CM_X_LOWER || op == CM_X_UPPER || op == CM_X_LENGTH ||
-           op == CM_X_SUBSTRING || op == CM_X_CONCAT;
-}
-
 cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses)
 {
     if (expr->op == CM_X_CONST) {
@@ -157,10 +180,10 @@ cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses)
         (void)cm_block_use_item(b, expr, is_text(expr) ? CM_ENC_TEXT : CM_ENC_NUMBER, uses);
         return CM_OK;
     }
-    if (is_owners_alone(expr->op)) {
-        return cm_plan_unsupported(
-            b->pl, expr->position, "a text function or LIKE over a computed value",
-            "Text is evaluated by its owner, on one row of one table in the clear.");
+    if (cm_expr_is_owners_alone(expr)) {
+        return cm_plan_unsupported(b->pl, expr->position,
+                                   "this function of text or dates over a computed value",
+                                   "Its owner evaluates it in the clear, on one row of one table.");
     }
     CM_ASSERT(expr->op != CM_X_AGG && expr->op != CM_X_PARAM);
     for (size_t i = 0; i < expr->args; i++) {
