@@ -18,7 +18,7 @@ cm_acol empty_words(oblivious_party *p, size_t rows)
     return cm_acol_new(p->arena, cm_mpc_legs(p->mpc), rows);
 }
 
-/* A component that is 0 by convention is poisoned too: nothing may depend on which one it is. */
+/* Values are poisoned here, and all legs of the shares by the wrapped input (poison.c). */
 cm_bcol secret_bits(oblivious_party *p, unsigned planes, size_t rows)
 {
     cm_bcol ret = empty_bits(p, planes, rows);
@@ -32,7 +32,6 @@ cm_bcol secret_bits(oblivious_party *p, unsigned planes, size_t rows)
         cm_planes_pack(row, (planes + 63) / 64, rows, planes, values);
     }
     check(cm_mpc_input_bits(p->mpc, 0, values, planes, rows, ret, p->scratch));
-    poison_bits(ret);
     return ret;
 }
 
@@ -47,7 +46,6 @@ cm_acol secret_words(oblivious_party *p, size_t rows)
         poison_memory(values, rows * sizeof *values);
     }
     check(cm_mpc_input_words(p->mpc, 0, values, rows, ret, p->scratch));
-    poison_words(ret);
     return ret;
 }
 

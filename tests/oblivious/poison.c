@@ -1,7 +1,7 @@
 /*
  * Each __wrap_ function replaces one of production code in calls that cross object files; __real_
- * is the replaced one.  Secret are all keys and all that generators make of them; declassified are
- * openings and, at the pair that draws it, a permutation.
+ * is the replaced one.  Secret are all keys, all that generators make of them, and inputs;
+ * declassified are openings and, at the pair that draws it, a permutation.
  */
 #include "oblivious/poison.h"
 
@@ -92,6 +92,15 @@ cm_cpu __wrap_cm_cpu_detect(void)
     return use_simd ? __real_cm_cpu_detect() : (cm_cpu){0};
 }
 
+/* valgrind's own address space holds few of the ranges that the executor reserves. */
+cm_status __real_cm_arena_init_secret(cm_arena *arena, size_t reserve_bytes);
+cm_status __wrap_cm_arena_init_secret(cm_arena *arena, size_t reserve_bytes);
+cm_status __wrap_cm_arena_init_secret(cm_arena *arena, size_t reserve_bytes)
+{
+    const size_t most = (size_t)1 << 30;
+    return __real_cm_arena_init_secret(arena, reserve_bytes < most ? reserve_bytes : most);
+}
+
 void __real_cm_prg_init(cm_prg *prg, const cm_key *key, uint64_t stream, const cm_cpu *cpu);
 void __wrap_cm_prg_init(cm_prg *prg, const cm_key *key, uint64_t stream, const cm_cpu *cpu);
 void __wrap_cm_prg_init(cm_prg *prg, const cm_key *key, uint64_t stream, const cm_cpu *cpu)
@@ -115,6 +124,35 @@ void __wrap_cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows)
     in_a_permutation = true;
     __real_cm_permutation_draw(prg, ret_from, rows);
     in_a_permutation = false;
+}
+
+/* A component that is 0 by convention is poisoned too: nothing may depend on which one it is. */
+cm_status __real_cm_mpc_input_bits(cm_mpc *mpc, unsigned owner, const uint64_t *plane_words,
+                                   unsigned planes, size_t rows, cm_bcol z, cm_arena scratch);
+cm_status __wrap_cm_mpc_input_bits(cm_mpc *mpc, unsigned owner, const uint64_t *plane_words,
+                                   unsigned planes, size_t rows, cm_bcol z, cm_arena scratch);
+cm_status __wrap_cm_mpc_input_bits(cm_mpc *mpc, unsigned owner, const uint64_t *plane_words,
+                                   unsigned planes, size_t rows, cm_bcol z, cm_arena scratch)
+{
+    cm_status st = __real_cm_mpc_input_bits(mpc, owner, plane_words, planes, rows, z, scratch);
+    if (cm_mpc_computes(mpc)) {
+        poison_bits(z);
+    }
+    return st;
+}
+
+cm_status __real_cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t *values,
+                                    size_t rows, cm_acol z, cm_arena scratch);
+cm_status __wrap_cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t *values,
+                                    size_t rows, cm_acol z, cm_arena scratch);
+cm_status __wrap_cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t *values,
+                                    size_t rows, cm_acol z, cm_arena scratch)
+{
+    cm_status st = __real_cm_mpc_input_words(mpc, owner, values, rows, z, scratch);
+    if (cm_mpc_computes(mpc)) {
+        poison_words(z);
+    }
+    return st;
 }
 
 cm_status __real_cm_mpc_open_bits(cm_mpc *mpc, cm_bcol x, const cm_ticket *ticket,
