@@ -1,10 +1,12 @@
 """Processes that die, clients in numbers, garbage on the ports: the others keep serving."""
 import os
+import pathlib
 import random
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -196,6 +198,49 @@ class Faults(Federation):
         while any(self.jobs_of(org) for org in OWNERS + [ASKER]):
             self.assertLess(time.monotonic(), deadline, "job processes stay")
             time.sleep(0.1)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
+class FullDisk(Federation):
+    """One node's state directory is on a disk of 8 MB."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.disk = pathlib.Path(tempfile.mkdtemp(prefix="comity-disk-"))
+        cls.addClassCleanup(cls.disk.rmdir)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(cls.disk)],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            raise unittest.SkipTest("cannot mount a tmpfs here")
+        cls.addClassCleanup(lambda: subprocess.run(["umount", "-l", str(cls.disk)], check=False))
+        cls.small = cls.disk / "east"
+        super().setUpClass()
+
+    @classmethod
+    def place(cls, consortium):
+        consortium.nodes["east"].dir = cls.small
+
+    def test_full_disk(self):
+        answer = self.ask("SELECT count(*) FROM visits")
+        filler = self.disk / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        error = self.refused("CREATE ROLE somebody LOGIN PASSWORD 'long enough'", "53100", org="east")
+        self.assertIn("disk", str(error).lower())
+        try:
+            self.assertEqual(answer, self.ask("SELECT count(*) FROM visits"))
+        except psycopg2.Error as failure:
+            self.assertIn(failure.pgcode, ("53100", "58030"), str(failure))
+        for org in OWNERS + [ASKER]:
+            self.assertEqual([(1,)], self.ask("SELECT 1", org=org))
+        filler.unlink()
+        self.ask("CREATE ROLE somebody LOGIN PASSWORD 'long enough'", org="east")
+        self.assertEqual(answer, self.ask("SELECT count(*) FROM visits"))
+        self.assertIn("unbroken", self.consortium.comity("audit", "verify", self.small))
 
 
 class Tampering(Federation):

@@ -59,6 +59,7 @@ class Federation(unittest.TestCase):
     def setUpClass(cls):
         cls.consortium = Consortium(OWNERS + [ASKER])
         cls.addClassCleanup(cls.consortium.stop)
+        cls.place(cls.consortium)
         cls.consortium.init()
         cls.consortium.start()
         cls.consortium.federate("test")
@@ -67,6 +68,10 @@ class Federation(unittest.TestCase):
         cls.pooled.execute("CREATE TABLE tumours (person, stage, weight INT)")
         for seed, org in enumerate(OWNERS):
             cls.publish(org, seed)
+
+    @classmethod
+    def place(cls, consortium):
+        """For tests that put a node's state somewhere else."""
 
     @classmethod
     def publish(cls, org, seed):
