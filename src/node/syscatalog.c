@@ -161,7 +161,12 @@ static cm_status fail_as_postgres(sqlite3 *db, cm_diag *diag)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
             (void)snprintf(text, sizeof text, classes[i].format, message + bytes);
 #pragma GCC diagnostic pop
-            return cm_fail(diag, CM_EINVAL, classes[i].sqlstate, "%s", text);
+            cm_status st = cm_fail(diag, CM_EINVAL, classes[i].sqlstate, "%s", text);
+            if (i == 0) {
+                cm_diag_hint(diag,
+                             "A query reads the node's catalog or published tables, not both.");
+            }
+            return st;
         }
     }
     cm_status st =
