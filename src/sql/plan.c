@@ -466,6 +466,7 @@ static void check_node(const cm_plan_node *node, program_check *check)
             (void)cm_expr_walk(node->expr[i], check_expr, check);
         }
     }
+    CM_ASSERT(check->over != NULL || node->keys == 0);
     for (size_t i = 0; node->key != NULL && i < node->keys; i++) {
         check->too_long = check->too_long ||
                           check->over->col[node->key[i]].enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES;
