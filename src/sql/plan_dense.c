@@ -11,13 +11,24 @@ static bool fits_int64(cm_range range, uint64_t rows)
     return range.lo >= -most && range.hi <= most;
 }
 
+/* A sum that may leave 64 bits is two: of the values' quotients by 2^32, and of their remainders.
+ */
+static const cm_i128 half = (cm_i128)1 << 32;
+
+static bool halves_fit(cm_range range, uint64_t rows)
+{
+    const cm_range high = {range.lo / half, range.hi / half}, low = {1 - half, half - 1};
+
+    return fits_int64(high, rows) && fits_int64(low, rows);
+}
+
 static bool is_dense_physical(const cm_physical *p, uint64_t rows)
 {
     if (p->distinct || !cm_expr_pushable(p->arg)) {
         return false;
     }
     if (p->aggregate == CM_AGGREGATE_SUM) {
-        return fits_int64(p->arg->range, rows);
+        return fits_int64(p->arg->range, rows) || halves_fit(p->arg->range, rows);
     }
     return p->arg->type.kind != CM_TYPE_TEXT || p->aggregate == CM_AGGREGATE_COUNT ||
            p->arg->type.max_bytes <= CM_PLAN_MPC_TEXT_BYTES;
@@ -163,8 +174,62 @@ static cm_plan_col combined_column(cm_plan_node *const *input, size_t inputs, si
     return cm_col_number(ret.name, ret.type, range, false);
 }
 
+static cm_status split_sum(cm_grouping *g, cm_physical *p)
+{
+    const cm_expr *whole = p->arg, *divisor = cm_plan_int(g->pl, half);
+    cm_physical low = *p;
+
+    cm_status st = cm_plan_op_new(g->pl, CM_X_IDIV, whole->type, whole, divisor, &p->arg);
+    if (st == CM_OK) {
+        st = cm_plan_op_new(g->pl, CM_X_MOD, whole->type, whole, divisor, &low.arg);
+    }
+    p->low = (int)g->physicals;
+    g->physical[g->physicals++] = low;
+    return st;
+}
+
+static cm_status split_wide_sums(cm_grouping *g)
+{
+    const cm_relation *relation = &g->q->relation[g->b->from->rel];
+    size_t count = g->physicals;
+    uint64_t most = 1;
+
+    for (size_t t = 0; t < relation->tables; t++) {
+        uint64_t rows = cm_plan_table_rows(relation->table[t]);
+        most = rows > most ? rows : most;
+    }
+    for (size_t i = 0; i < count; i++) {
+        cm_physical *p = &g->physical[i];
+        if (p->aggregate == CM_AGGREGATE_SUM && !fits_int64(p->arg->range, most)) {
+            cm_status st = split_sum(g, p);
+            if (st != CM_OK) {
+                return st;
+            }
+        }
+    }
+    return CM_OK;
+}
+
+/* high * 2^32 + low */
+cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret)
+{
+    const cm_expr *high = cm_node_column(g->pl, g->node, p->col);
+
+    *ret = high;
+    if (p->low < 0) {
+        return CM_OK;
+    }
+    const cm_expr *low = cm_node_column(g->pl, g->node, g->physical[p->low].col);
+    cm_status st = cm_plan_op_new(g->pl, CM_X_MUL, p->type, high, cm_plan_int(g->pl, half), &high);
+    return st != CM_OK ? st : cm_plan_op_new(g->pl, CM_X_ADD, p->type, high, low, ret);
+}
+
 cm_status cm_group_build_dense(cm_grouping *g)
 {
+    cm_status split = split_wide_sums(g);
+    if (split != CM_OK) {
+        return split;
+    }
     const cm_relation *relation = &g->q->relation[g->b->from->rel];
     uint64_t groups = domain_groups(g);
     const cm_domain *domain = domains(g);

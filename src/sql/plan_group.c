@@ -34,7 +34,7 @@ static int add_physical(cm_grouping *g, cm_aggregate aggregate, const cm_expr *a
     for (size_t i = 0; i < g->physicals; i++) {
         g->two_distinct = g->two_distinct || (distinct && g->physical[i].distinct);
     }
-    g->physical[g->physicals] = (cm_physical){aggregate, arg, type, distinct, 0};
+    g->physical[g->physicals] = (cm_physical){aggregate, arg, type, distinct, 0, -1};
     return (int)g->physicals++;
 }
 
@@ -168,7 +168,7 @@ static cm_status collect_all(cm_grouping *g)
         (void)cm_expr_walk(g->q->having, count_aggregate, &most);
     }
     g->use = CM_NEW_SMALL(g->pl->arena, cm_aggregate_use, most + 1);
-    g->physical = CM_NEW_SMALL(g->pl->arena, cm_physical, 2 * most + 1);
+    g->physical = CM_NEW_SMALL(g->pl->arena, cm_physical, 3 * most + 1);
     g->keys = g->q->groups;
     g->key = CM_NEW_SMALL(g->pl->arena, cm_group_key, g->keys + 1);
     for (size_t i = 0; i < g->keys; i++) {

@@ -14,6 +14,7 @@ typedef struct cm_physical {
     cm_type type;
     bool distinct;
     unsigned col; /* of the grouped node */
+    int low;      /* physical with the lower half of a wide sum of owners, or -1 */
 } cm_physical;
 
 typedef struct cm_aggregate_use {
@@ -57,6 +58,8 @@ CM_MUST cm_status cm_group_when(cm_grouping *g, const cm_expr *filter, const cm_
 /* plan_dense.c: every owner aggregates its own rows over the keys' public domain. */
 bool cm_group_is_dense(const cm_grouping *g);
 CM_MUST cm_status cm_group_build_dense(cm_grouping *g);
+/* The value of a SUM from the columns of g->node. */
+CM_MUST cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret);
 /* plan_rows.c: row by row under MPC. */
 CM_MUST cm_status cm_group_build_rows(cm_grouping *g);
 /* plan_value.c: an expression of the grouped query over the columns of g->node. */

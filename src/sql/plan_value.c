@@ -59,7 +59,11 @@ static int quotient_digits(cm_range dividend, int scale, int most)
  */
 static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
 {
-    const cm_expr *sum = cm_node_column(g->pl, g->node, g->physical[use->value].col), *count;
+    const cm_expr *sum, *count;
+    cm_status st = cm_group_sum(g, &g->physical[use->value], &sum);
+    if (st != CM_OK) {
+        return st;
+    }
     int from = sum->type.scale, want = use->agg->type.scale;
     int least = want < CM_PLAN_QUOTIENT_DIGITS ? want : CM_PLAN_QUOTIENT_DIGITS;
     int digits = quotient_digits(sum->range, from, want < from ? from : want);
@@ -72,13 +76,12 @@ static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_e
         if (g->pl->diag != NULL && g->pl->diag->status == CM_OK) {
             g->pl->diag->position = use->agg->position;
         }
-        cm_status st =
-            cm_fail(g->pl->diag, CM_ERANGE, CM_SQL_RANGE, "average may need more than 126 bits");
+        st = cm_fail(g->pl->diag, CM_ERANGE, CM_SQL_RANGE, "average may need more than 126 bits");
         cm_diag_hint(g->pl->diag, "Declare the column's real range with CHECK (column BETWEEN low "
                                   "AND high).");
         return st;
     }
-    cm_status st = positive_count(g, use, &count);
+    st = positive_count(g, use, &count);
     if (st == CM_OK) { /* no row divides by zero: without any the sum is NULL */
         st =
             cm_plan_op_new(g->pl, CM_X_GREATEST, count->type, count, cm_plan_int(g->pl, 1), &count);
@@ -103,7 +106,10 @@ static cm_status value_of(cm_grouping *g, const cm_aggregate_use *use, const cm_
         return average(g, use, ret);
     }
     if (use->agg->aggregate == CM_AGGREGATE_SUM) {
-        cm_status st = rescale(g, value, use->agg->type, &value);
+        cm_status st = cm_group_sum(g, &g->physical[use->value], &value);
+        if (st == CM_OK) {
+            st = rescale(g, value, use->agg->type, &value);
+        }
         return st != CM_OK ? st : null_when_empty(g, use, value, ret);
     }
     *ret = value;
