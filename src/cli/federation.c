@@ -1,13 +1,17 @@
 /* comity invite, join, status, stop: what is asked of a running node. */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "node/admin.h"
 
-enum { CALL_MS = 30000, ORGS_MAX = 64 };
+enum { CALL_MS = 30000, STOP_MS = 20000, ORGS_MAX = 64 };
 
 static int run_invite(int argc, char **argv);
 static int run_join(int argc, char **argv);
@@ -104,6 +108,26 @@ static int run_join(int argc, char **argv)
     return call("join", argv[1], request, 2, true);
 }
 
+/* The daemon answers before it ends; it is gone when its lock is free. */
+static bool await_end(const char *dir)
+{
+    cm_buf path = {0};
+    cm_buf_printf(&path, "%s/lock", dir);
+    int fd = open(cm_buf_text(&path), O_RDWR | O_CLOEXEC);
+    cm_buf_free(&path);
+    if (fd < 0) {
+        return true;
+    }
+    int64_t deadline_ms = cm_clock_ms() + STOP_MS;
+    bool ended = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    while (!ended && cm_clock_left_ms(deadline_ms) > 0) {
+        (void)usleep(10000);
+        ended = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    }
+    (void)close(fd);
+    return ended;
+}
+
 static int each(int argc, char **argv, const cm_command *command, bool print)
 {
     int worst = 0;
@@ -125,5 +149,12 @@ static int run_status(int argc, char **argv)
 
 static int run_stop(int argc, char **argv)
 {
-    return each(argc, argv, &CM_COMMAND_STOP, false);
+    int worst = each(argc, argv, &CM_COMMAND_STOP, false);
+    for (int i = 1; i < argc; i++) {
+        if (worst == 0 && !await_end(argv[i])) {
+            (void)fprintf(stderr, "comity stop: the node in %s is still ending\n", argv[i]);
+            worst = 1;
+        }
+    }
+    return worst;
 }

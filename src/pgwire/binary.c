@@ -7,6 +7,7 @@ enum {
     OID_INT8 = 20,
     OID_INT2 = 21,
     OID_INT4 = 23,
+    OID_OID = 26,
     OID_NUMERIC = 1700,
     OID_DATE = 1082,
     OID_TIMESTAMP = 1114,
@@ -32,7 +33,10 @@ static uint64_t get_int(const uint8_t *data, size_t bytes)
 
 static size_t int_bytes(uint32_t oid)
 {
-    return oid == OID_INT2 ? 2 : oid == OID_INT4 || oid == OID_DATE ? 4 : oid == OID_BOOL ? 1 : 8;
+    return oid == OID_INT2                                        ? 2
+           : oid == OID_INT4 || oid == OID_OID || oid == OID_DATE ? 4
+           : oid == OID_BOOL                                      ? 1
+                                                                  : 8;
 }
 
 static cm_type type_of(uint32_t oid)
@@ -100,6 +104,7 @@ cm_status cm_binary_put(cm_buf *out, uint32_t oid, const char *text, cm_arena *a
     case OID_INT8:
     case OID_INT2:
     case OID_INT4:
+    case OID_OID:
     case OID_DATE:
     case OID_TIMESTAMP: { /* the canonical integers are PostgreSQL's binary ones */
         cm_status st = cm_value_parse(&type, text, arena, &value, diag);
@@ -170,6 +175,7 @@ cm_status cm_binary_text(uint32_t oid, const uint8_t *data, size_t bytes, cm_are
     case OID_INT8:
     case OID_INT2:
     case OID_INT4:
+    case OID_OID:
     case OID_DATE:
     case OID_TIMESTAMP: {
         if (bytes != int_bytes(oid)) {

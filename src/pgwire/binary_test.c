@@ -14,6 +14,7 @@ typedef struct sample {
 
 static const sample SAMPLES[] = {
     {16, "t"},
+    {26, "4294967295"},
     {16, "f"},
     {20, "-9223372036854775808"},
     {20, "42"},
