@@ -182,7 +182,9 @@ cm_status cm_binary_text(uint32_t oid, const uint8_t *data, size_t bytes, cm_are
             return malformed(diag);
         }
         uint64_t raw = get_int(data, bytes);
-        int64_t number = bytes == 2 ? (int16_t)raw : bytes == 4 ? (int32_t)raw : (int64_t)raw;
+        int64_t number = bytes == 2                     ? (int16_t)raw
+                         : bytes == 4 && oid != OID_OID ? (int32_t)raw
+                                                        : (int64_t)raw;
         cm_type type = type_of(oid);
         cm_value value = {.number = number};
         cm_buf text = {0};
