@@ -53,6 +53,7 @@ static cm_status check_name(const char *name, cm_diag *diag)
 
 static cm_status set_up_server(cm_ddl_task *task, cm_diag *diag)
 {
+    CM_ASSERT(task != NULL);
     const cm_stmt *stmt = task->stmt;
     cm_source_kind kind;
     cm_state_server *server = CM_NEW_SMALL(&task->arena, cm_state_server, 1);
@@ -121,6 +122,7 @@ static cm_status remote_of(const cm_stmt *stmt, const char **ret, cm_diag *diag)
 
 static cm_status set_up_table(cm_ddl_task *task, cm_diag *diag)
 {
+    CM_ASSERT(task != NULL);
     const cm_stmt *stmt = task->stmt;
     const char *remote = NULL;
     task->table = CM_NEW_SMALL(&task->arena, cm_state_table, 1);

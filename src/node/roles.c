@@ -149,15 +149,14 @@ cm_status cm_role_create(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
 
 cm_status cm_role_alter(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
 {
-    cm_state_role role;
+    cm_state_role role = {0};
     cm_status st = cm_state_role_get(cm_node_state(s->node), stmt->name, &s->arena, &role, diag);
-    if (st == CM_OK && stmt->password == NULL) {
+    if (st == CM_OK && stmt->password != NULL) {
+        st = set_password(&role, stmt->password, diag);
+    } else if (st == CM_OK) {
         st = cm_fail(diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
                      "ALTER ROLE without a password is not supported");
         cm_diag_hint(diag, "Rights are changed by GRANT and REVOKE.");
-    }
-    if (st == CM_OK) {
-        st = set_password(&role, stmt->password, diag);
     }
     if (st == CM_OK) {
         st = cm_state_role_replace(cm_node_state(s->node), &role, diag);

@@ -399,6 +399,7 @@ static void run_session_statement(cm_session *s, const cm_stmt *stmt)
     case CM_STMT_EXECUTE:
         st = find_prepared(s, stmt, &s->arena, &prepared, &diag);
         if (st == CM_OK) {
+            CM_ASSERT(prepared != NULL);
             run_select(s, prepared, stmt->arg);
             return;
         }
@@ -529,6 +530,7 @@ static cm_status describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids, cm
         if (st != CM_OK) {
             return st;
         }
+        CM_ASSERT(prepared != NULL);
         uint32_t *inner = CM_NEW_SMALL(arena, uint32_t, (size_t)prepared->params + 1);
         return describe(s, prepared, inner, arena, ret_col, ret_cols, diag);
     }

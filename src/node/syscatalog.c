@@ -267,7 +267,7 @@ cm_status cm_syscatalog_describe(cm_session *s, const cm_stmt *stmt, uint32_t *o
                                  cm_arena *arena, const cm_result_col **ret_col, size_t *ret_cols,
                                  cm_diag *diag)
 {
-    prepared p;
+    prepared p = {0};
     cm_status st = prepare(s, stmt, arena, &p, diag);
     if (st != CM_OK) {
         return st;
