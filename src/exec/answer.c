@@ -99,27 +99,9 @@ static cm_status prepare(cm_exec *x, cm_bcol *ret, cm_arena *arena)
     const cm_plan *plan = x->plan;
     cm_table table = x->table[plan->root->number];
     cm_status st = CM_OK;
-    if (plan->shuffle_output) {
-        /* Only what is opened moves. */
-        cm_scol *cols = CM_NEW(arena, cm_scol, table.cols + 1);
-        for (size_t i = 0; i < plan->outputs; i++) {
-            const cm_scol *from = &x->table[plan->root->number].col[plan->output[i]];
-            cols[i].data = cm_bcol_new(arena, x->legs, from->data.planes, table.rows);
-            cols[i].null = cm_bcol_new(arena, x->legs, from->null.planes, table.rows);
-            cm_bcol_copy(cols[i].data, from->data);
-            cm_bcol_copy(cols[i].null, from->null);
-        }
-        cm_bcol valid = cm_bcol_new(arena, x->legs, 1, table.rows);
-        cm_bcol_copy(valid, table.valid);
-        cm_table shown = {
-            .rows = table.rows, .cols = (unsigned)plan->outputs, .col = cols, .valid = valid};
-        st = cm_exec_mpc_failed(x, cm_table_shuffle(x->mpc, &shown, x->scratch));
-        cm_scol *placed = CM_NEW(arena, cm_scol, table.cols + 1);
-        for (size_t i = 0; i < plan->outputs; i++) {
-            placed[plan->output[i]] = shown.col[i];
-        }
-        table.col = placed;
-        table.valid = shown.valid;
+    if (plan->shuffle_output) { /* only what is opened moves */
+        st = cm_exec_shuffled(x, &x->table[plan->root->number], plan->output, plan->outputs, arena,
+                              &table, x->scratch);
     }
     cm_bcol valid = table.valid;
     if (st == CM_OK && x->may_fail) {

@@ -59,6 +59,33 @@ static cm_status run_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
                                                       x->arena, ret, x->scratch));
 }
 
+cm_status cm_exec_shuffled(cm_exec *x, const cm_table *from, const unsigned *cols, size_t count,
+                           cm_arena *arena, cm_table *ret, cm_arena scratch)
+{
+    cm_scol *moved = CM_NEW(arena, cm_scol, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const cm_scol *col = &from->col[cols[i]];
+        moved[i].data = cm_bcol_new(arena, x->legs, col->data.planes, from->rows);
+        moved[i].null = cm_bcol_new(arena, x->legs, col->null.planes, from->rows);
+        cm_bcol_copy(moved[i].data, col->data);
+        cm_bcol_copy(moved[i].null, col->null);
+    }
+    cm_table table = {.rows = from->rows, .cols = (unsigned)count, .col = moved};
+    table.valid = cm_bcol_new(arena, x->legs, 1, from->rows);
+    cm_bcol_copy(table.valid, from->valid);
+    cm_status st = cm_exec_mpc_failed(x, cm_table_shuffle(x->mpc, &table, scratch));
+    if (st != CM_OK) {
+        return st;
+    }
+    *ret = (cm_table){.rows = from->rows, .cols = from->cols, .valid = table.valid};
+    ret->col = CM_NEW(arena, cm_scol, from->cols + 1);
+    for (size_t i = 0; i < count; i++) {
+        ret->col[cols[i]] = table.col[i];
+    }
+    return CM_OK;
+}
+
+/* The sort is stable; shuffled rows first, so that ties do not tell in which order rows came. */
 static cm_status run_sort(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
     cm_arena scratch = x->scratch;
@@ -68,7 +95,15 @@ static cm_status run_sort(cm_exec *x, const cm_plan_node *node, cm_table *ret)
                                 .descending = node->order[i].descending,
                                 .nulls_first = node->order[i].nulls_first};
     }
-    *ret = x->table[node->child[0]->number];
+    const cm_table *from = &x->table[node->child[0]->number];
+    unsigned *cols = CM_NEW(&scratch, unsigned, from->cols + 1);
+    for (unsigned i = 0; i < from->cols; i++) {
+        cols[i] = i;
+    }
+    cm_status st = cm_exec_shuffled(x, from, cols, from->cols, x->arena, ret, scratch);
+    if (st != CM_OK) {
+        return st;
+    }
     return cm_exec_mpc_failed(
         x, cm_table_sort(x->mpc, ret, keys, node->orders, true, x->arena, scratch));
 }
