@@ -17,8 +17,8 @@ from tools.pgcluster import PgCluster
 
 OWNERS = ["north", "south", "east"]
 ASKER = "research"
-SCHEMAS = int(os.environ.get("COMITY_SCHEMAS", "16"))
-QUERIES = int(os.environ.get("COMITY_QUERIES", "20"))
+SCHEMAS = int(os.environ.get("COMITY_SCHEMAS", "150"))
+QUERIES = int(os.environ.get("COMITY_QUERIES", "5"))
 SEED = int(os.environ.get("COMITY_SEED", "20261122"))
 REFUSALS = {"0A000"}
 
