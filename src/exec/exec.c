@@ -180,6 +180,49 @@ static cm_status read_inputs(cm_exec *x)
     return CM_OK;
 }
 
+static bool owns_input(const cm_plan *plan, unsigned participant)
+{
+    for (size_t i = 0; i < plan->nodes; i++) {
+        const cm_plan_node *node = plan->node[i];
+        if (node->op == CM_PLAN_INPUT &&
+            cm_exec_participant(plan, node->fragment->table->org) == participant) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Owners say when their own SQL is done: it may take far longer than a party may be silent once the
+ * parties compute.  One frame of one byte from each owner to everybody.
+ */
+static cm_status await_owners(cm_exec *x)
+{
+    const cm_exec_options *options = x->options;
+    cm_mesh *mesh = cm_mpc_mesh(options->mpc);
+    int idle_timeout_ms = cm_mesh_idle_timeout(mesh);
+    unsigned participants = (unsigned)x->plan->participants;
+    uint8_t ready = 1;
+    uint8_t got = 0;
+    cm_status st = CM_OK;
+    if (options->input_timeout_ms > idle_timeout_ms) {
+        cm_mesh_set_idle_timeout(mesh, options->input_timeout_ms);
+    }
+    for (unsigned j = 0; st == CM_OK && owns_input(x->plan, options->me) && j < participants; j++) {
+        st = j != options->me ? cm_mesh_send(mesh, j, &ready, sizeof ready) : CM_OK;
+    }
+    for (unsigned j = 0; st == CM_OK && j < participants; j++) {
+        if (j != options->me && owns_input(x->plan, j)) {
+            st = cm_mesh_recv(mesh, j, &got, sizeof got);
+        }
+    }
+    cm_mesh_set_idle_timeout(mesh, idle_timeout_ms);
+    if (st != CM_OK && x->diag->status == CM_OK) {
+        *x->diag = *cm_mesh_diag(mesh);
+    }
+    return st;
+}
+
 static void measure(cm_exec *x, size_t number, cm_mesh_stats before, int64_t start_ns)
 {
     cm_measured *measured = x->options->measured;
@@ -235,6 +278,9 @@ cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena 
         x.error = cm_bcol_new(arena, x.legs, CM_ROW_ERRORS, 1);
     }
     st = read_inputs(&x);
+    if (st == CM_OK) {
+        st = await_owners(&x);
+    }
     if (st == CM_OK) {
         st = run_nodes(&x);
     }

@@ -32,6 +32,8 @@ typedef struct cm_exec_options {
     cm_exec_progress_fn progress; /* or NULL */
     void *progress_arg;
     cm_measured *measured; /* plan->nodes entries to fill, or NULL */
+    /* How long the slowest owner's own SQL may take; 0: as long as the mesh waits anyway. */
+    int input_timeout_ms;
 } cm_exec_options;
 
 /*

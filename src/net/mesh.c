@@ -99,6 +99,17 @@ cm_status cm_mesh_fail_reported(cm_mesh *mesh, unsigned by, unsigned blamed)
                         mesh->names[by], mesh->names[blamed]);
 }
 
+void cm_mesh_set_idle_timeout(cm_mesh *mesh, int idle_timeout_ms)
+{
+    CM_ASSERT(idle_timeout_ms > 0);
+    mesh->idle_timeout_ms = idle_timeout_ms;
+}
+
+int cm_mesh_idle_timeout(const cm_mesh *mesh)
+{
+    return mesh->idle_timeout_ms;
+}
+
 unsigned cm_mesh_me(const cm_mesh *mesh)
 {
     return mesh->me;

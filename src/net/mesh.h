@@ -70,6 +70,10 @@ unsigned cm_mesh_me(const cm_mesh *mesh);
 unsigned cm_mesh_participants(const cm_mesh *mesh);
 const char *cm_mesh_name(const cm_mesh *mesh, unsigned participant);
 
+/* How long a wait may be without progress, from now on; and what it is. */
+void cm_mesh_set_idle_timeout(cm_mesh *mesh, int idle_timeout_ms);
+int cm_mesh_idle_timeout(const cm_mesh *mesh);
+
 /* Queues one frame.  bytes is 0 to CM_FRAME_MAX_BYTES. */
 CM_MUST cm_status cm_mesh_send(cm_mesh *mesh, unsigned to, const void *data, size_t bytes);
 /* Waits for the next frame of that participant, which must have exactly this length. */

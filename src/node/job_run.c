@@ -21,6 +21,7 @@ enum {
     START_MS = 120000, /* comityd gives up earlier */
     LINKS_MS = 10000,
     HANDSHAKE_MS = 10000,
+    INPUT_MS = 86400 * 1000, /* owners' own SQL: source_timeout and the job's deadline end it */
     WRITE_MS = 60000,
     ARENA_BYTES = 1 << 30, /* of address space, for the order and the plan */
     EXIT_SECONDS = 10,     /* after the report */
@@ -327,7 +328,8 @@ static cm_status compute(run *x, cm_exec_result *ret, cm_diag *diag)
                                .me = x->me,
                                .sources = {x, find_source},
                                .progress = on_progress,
-                               .measured = x->measured};
+                               .measured = x->measured,
+                               .input_timeout_ms = INPUT_MS};
     st = cm_exec_run(&options, &x->shares, &x->result, ret, diag);
     if (st != CM_OK) {
         return diag->status != CM_OK ? st : mesh_failed(x, st, diag);
