@@ -95,6 +95,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     return 0;
 }
 
+/* Short texts whose subqueries multiply: columns used twice, and rows joined with themselves.  Once
+ * an abort and a hang. */
+static void put_multiplying(bool joins, cm_buf *out)
+{
+    enum { LEVELS = 20 };
+
+    cm_buf_printf(out, "WITH c0 AS (SELECT region, people AS p FROM regions)");
+    for (unsigned i = 1; i <= LEVELS; i++) {
+        if (joins) {
+            cm_buf_printf(out,
+                          ", c%u AS (SELECT x.region, x.p FROM c%u x JOIN c%u y USING (region))", i,
+                          i - 1, i - 1);
+        } else {
+            cm_buf_printf(out, ", c%u AS (SELECT p + p - p AS p FROM c%u)", i, i - 1);
+        }
+    }
+    cm_buf_printf(out, " SELECT sum(p) FROM c%d", LEVELS);
+}
+
 bool cm_fuzz_seed(unsigned number, cm_buf *out)
 {
     static const char *const texts[] = {
@@ -112,10 +131,14 @@ bool cm_fuzz_seed(unsigned number, cm_buf *out)
         "SELECT DISTINCT region FROM visits WHERE extract(year FROM seen) = 2024 AND cost * 2 < 7",
     };
 
-    if (number >= CM_COUNT(texts)) {
+    if (number >= CM_COUNT(texts) + 2) {
         return false;
     }
     cm_buf_put_u8(out, (uint8_t)number);
+    if (number >= CM_COUNT(texts)) {
+        put_multiplying(number > CM_COUNT(texts), out);
+        return true;
+    }
     cm_buf_put(out, texts[number], strlen(texts[number]));
     return true;
 }

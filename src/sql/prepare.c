@@ -1,6 +1,99 @@
 /* From the text of a SELECT to its plan: what the coordinator does and every node repeats. */
 #include "sql/plan.h"
 
+#include "sql/sql_int.h"
+
+/* ---- size ---------------------------------------------------------------------------------- */
+
+/*
+ * What comes after binding follows a subquery's columns into it once for every use.  A short text
+ * of nested subqueries that use a column twice doubles at every level: it is measured here, as it
+ * will be walked, and refused before it costs more than a bounded time, memory and stack.
+ */
+enum { NODES_MAX = 250000, DEPTH_MAX = 4000 };
+
+typedef struct extent {
+    size_t nodes;
+    bool exceeded;
+} extent;
+
+static bool step(extent *x, unsigned depth)
+{
+    x->nodes++;
+    x->exceeded = x->exceeded || x->nodes > NODES_MAX || depth > DEPTH_MAX;
+    return !x->exceeded;
+}
+
+static const cm_expr *target_of(const cm_query *query, unsigned column)
+{
+    for (size_t t = 0; t < query->targets; t++) {
+        if (!query->target[t].hidden && column-- == 0) {
+            return query->target[t].expr;
+        }
+    }
+    return NULL;
+}
+
+static void measure_expr(extent *x, const cm_query *query, const cm_expr *expr, unsigned depth)
+{
+    if (expr == NULL || !step(x, depth)) {
+        return;
+    }
+    if (expr->op == CM_X_COLUMN) {
+        const cm_query *inner = query->relation[expr->rel].derived;
+        if (inner != NULL) {
+            measure_expr(x, inner, target_of(inner, expr->index), depth + 1);
+        }
+        return;
+    }
+    for (size_t i = 0; i < expr->args; i++) {
+        measure_expr(x, query, expr->arg[i], depth + 1);
+    }
+    measure_expr(x, query, expr->filter, depth + 1);
+}
+
+static void measure_from(extent *x, const cm_query *query, const cm_from *from, unsigned depth)
+{
+    if (from != NULL && from->kind != CM_FROM_RELATION && step(x, depth)) {
+        measure_from(x, query, from->left, depth + 1);
+        measure_from(x, query, from->right, depth + 1);
+        measure_expr(x, query, from->on, depth + 1);
+    }
+}
+
+static void measure_query(extent *x, const cm_query *query, unsigned depth)
+{
+    if (!step(x, depth)) {
+        return;
+    }
+    for (size_t i = 0; i < query->relations; i++) {
+        if (query->relation[i].derived != NULL) {
+            measure_query(x, query->relation[i].derived, depth + 1);
+        }
+    }
+    measure_from(x, query, query->from, depth + 1);
+    measure_expr(x, query, query->where, depth + 1);
+    measure_expr(x, query, query->having, depth + 1);
+    for (size_t i = 0; i < query->groups; i++) {
+        measure_expr(x, query, query->group[i], depth + 1);
+    }
+    for (size_t i = 0; i < query->targets; i++) {
+        measure_expr(x, query, query->target[i].expr, depth + 1);
+    }
+}
+
+static cm_status check_size(const cm_query *query, cm_diag *diag)
+{
+    extent x = {0};
+
+    measure_query(&x, query, 0);
+    return x.exceeded ? cm_fail(diag, CM_EINVAL, CM_SQL_TOO_COMPLEX,
+                                "statement is too complex: its subqueries multiply")
+                      : CM_OK;
+}
+
+/* ---- prepare ------------------------------------------------------------------------------- */
+
 cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
                          const char *const *params, size_t param_count,
                          const cm_plan_settings *settings, cm_arena *arena,
@@ -38,6 +131,9 @@ cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *c
     }
     st = cm_sql_bind(stmt->select, schema, coordinator, types, values, stmt->params, arena, &query,
                      diag);
+    if (st == CM_OK) {
+        st = check_size(query, diag);
+    }
     if (st == CM_OK) {
         st = cm_policy_check(query, schema, coordinator, NULL, diag);
     }
