@@ -105,15 +105,10 @@ void cm_pg_fatal(cm_pg_conn *conn, const cm_diag *diag)
 CM_PRINTF(3, 4)
 static void fatal(cm_pg_conn *conn, const char *sqlstate, const char *format, ...)
 {
-    cm_diag diag = {0};
-    cm_buf text = {0};
     va_list args;
     va_start(args, format);
-    cm_buf_vprintf(&text, format, args);
+    cm_diag diag = cm_pg_diag(sqlstate, format, args);
     va_end(args);
-    cm_status st = cm_fail(&diag, CM_EPROTO, sqlstate, "%s", cm_buf_text(&text));
-    CM_ASSERT(st == CM_EPROTO);
-    cm_buf_free(&text);
     cm_pg_fatal(conn, &diag);
 }
 

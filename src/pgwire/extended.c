@@ -26,15 +26,10 @@ static void fail(cm_pg_conn *conn, const cm_diag *diag)
 CM_PRINTF(3, 4)
 static void fail_with(cm_pg_conn *conn, const char *sqlstate, const char *format, ...)
 {
-    cm_diag diag = {0};
-    cm_buf text = {0};
     va_list args;
     va_start(args, format);
-    cm_buf_vprintf(&text, format, args);
+    cm_diag diag = cm_pg_diag(sqlstate, format, args);
     va_end(args);
-    cm_status st = cm_fail(&diag, CM_EINVAL, sqlstate, "%s", cm_buf_text(&text));
-    CM_ASSERT(st == CM_EINVAL);
-    cm_buf_free(&text);
     fail(conn, &diag);
 }
 

@@ -19,6 +19,17 @@ void cm_pg_end(cm_buf *out, size_t mark)
     }
 }
 
+cm_diag cm_pg_diag(const char *sqlstate, const char *format, va_list args)
+{
+    cm_diag diag = {0};
+    cm_buf text = {0};
+    cm_buf_vprintf(&text, format, args);
+    cm_status st = cm_fail(&diag, CM_EPROTO, sqlstate, "%s", cm_buf_text(&text));
+    CM_ASSERT(st == CM_EPROTO);
+    cm_buf_free(&text);
+    return diag;
+}
+
 static void put_field(cm_buf *out, char code, const char *text)
 {
     if (text[0] != '\0') {

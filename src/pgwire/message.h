@@ -7,11 +7,17 @@
 #ifndef CM_PGWIRE_MESSAGE_H
 #define CM_PGWIRE_MESSAGE_H
 
+#include <stdarg.h>
+
 #include "node/session.h"
 
 /* Returns a mark for cm_pg_end.  One message at a time. */
 size_t cm_pg_begin(cm_buf *out, char type);
 void cm_pg_end(cm_buf *out, size_t mark);
+
+/* A diag of this face's own. */
+cm_diag cm_pg_diag(const char *sqlstate, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 typedef enum cm_pg_severity { CM_PG_ERROR, CM_PG_FATAL, CM_PG_NOTICE } cm_pg_severity;
 /* ErrorResponse or NoticeResponse. */
