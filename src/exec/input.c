@@ -74,35 +74,11 @@ static cm_status take_row(void *arg, const cm_value *row)
     return store(r, r->rows++, row);
 }
 
-/* The position of a group among all combinations of its keys' domains, first key slowest. */
-static bool dense_position(const cm_fragment *f, const cm_value *keys, size_t *ret)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < f->keys; i++) {
-        const cm_domain *domain = &f->domain[i];
-        size_t span = (size_t)(domain->range.hi - domain->range.lo) + 1;
-        size_t size = span + (domain->nullable ? 1 : 0);
-        size_t index = span;
-        if (keys[i].null && !domain->nullable) {
-            return false;
-        }
-        if (!keys[i].null) {
-            if (keys[i].number < domain->range.lo || keys[i].number > domain->range.hi) {
-                return false;
-            }
-            index = (size_t)(keys[i].number - domain->range.lo);
-        }
-        at = at * size + index;
-    }
-    *ret = at;
-    return true;
-}
-
 static cm_status take_group(void *arg, const cm_value *row)
 {
     reader *r = arg;
     size_t at = 0;
-    if (!dense_position(r->node->fragment, row, &at) || at >= r->node->rows) {
+    if (!cm_fragment_position(r->node->fragment, row, &at) || at >= r->node->rows) {
         const cm_org_table *table = r->node->fragment->table;
         return cm_fail(r->diag, CM_ERANGE, CM_SQL_CHECK,
                        "a grouping value of %s.%s is outside its declared domain", table->org,
@@ -167,8 +143,6 @@ static cm_status run_fragment(cm_exec *x, reader *r)
     cm_source *source = NULL;
     const cm_source_table *table = NULL;
     const cm_exec_sources *sources = &x->options->sources;
-    cm_buf from = {0};
-    cm_buf sql = {0};
     bool *is_text = calloc(cols, sizeof *is_text);
     bool *used = calloc(f->table->cols, sizeof *used);
     cm_status st = sources->find(sources->arg, f->table, &source, &table, x->diag);
@@ -183,23 +157,12 @@ static cm_status run_fragment(cm_exec *x, reader *r)
         st = cm_source_check(source, table, used, x->diag);
     }
     if (st == CM_OK) {
-        st = cm_source_from(source, table, &from, x->diag);
-    }
-    if (st == CM_OK) {
-        cm_fragment_sql(f, cm_source_dialect(source), cm_buf_text(&from), &sql);
-        if (sql.failed || from.failed) {
-            st = cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
-        }
-    }
-    if (st == CM_OK) {
-        st = cm_source_query(source, cm_buf_text(&sql), cols, is_text,
-                             f->aggregated ? take_group : take_row, r, x->diag);
+        st = cm_source_run(source, table, f, cols, is_text, f->aggregated ? take_group : take_row,
+                           r, x->diag);
     }
     if (st == CM_OK && f->aggregated) {
         st = fill_groups(r);
     }
-    cm_buf_free(&from);
-    cm_buf_free(&sql);
     free(is_text);
     free(used);
     return st;

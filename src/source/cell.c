@@ -81,6 +81,84 @@ static bool plain_integer(const cm_cell *cell, int64_t *ret)
     return true;
 }
 
+/* Likewise a decimal of at most the type's digits, those after the point filled up. */
+static bool plain_decimal(const cm_type *type, const cm_cell *cell, int64_t *ret)
+{
+    int most = type->precision > 0 && type->precision < 18 ? type->precision : 18;
+    int scale = type->scale;
+    size_t at = cell->bytes > 0 && cell->text[0] == '-';
+    size_t first = at;
+    int after = -1; /* digits after the point; -1: no point yet */
+    uint64_t value = 0;
+    if (cell->bytes - at > 19 || scale > 18) {
+        return false;
+    }
+    for (; at < cell->bytes; at++) {
+        unsigned digit = (unsigned)(unsigned char)cell->text[at] - '0';
+        if (digit <= 9) {
+            value = value * 10 + digit;
+            after += after >= 0;
+        } else if (cell->text[at] == '.' && after < 0 && at > first) {
+            after = 0;
+        } else {
+            return false;
+        }
+    }
+    int digits = (int)(at - first) - (after >= 0);
+    after = after < 0 ? 0 : after;
+    if (digits == 0 || after > scale || digits + scale - after > most) {
+        return false;
+    }
+    for (; after < scale; after++) {
+        value *= 10;
+    }
+    *ret = first == 1 ? -(int64_t)value : (int64_t)value;
+    return true;
+}
+
+static bool two_digits(const char *text, int *ret)
+{
+    unsigned tens = (unsigned)(unsigned char)text[0] - '0';
+    unsigned ones = (unsigned)(unsigned char)text[1] - '0';
+    *ret = (int)(tens * 10 + ones);
+    return tens <= 9 && ones <= 9;
+}
+
+/* YYYY-MM-DD from 1601 on, as days since 2000-01-01: years that begin in March have their leap day
+ * at their end. */
+static bool plain_date(const cm_cell *cell, int64_t *ret)
+{
+    static const int before[] = {0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337, 366};
+    const char *t = cell->text;
+    int century, year, month, day;
+    if (cell->bytes != 10 || t[4] != '-' || t[7] != '-' || !two_digits(t, &century) ||
+        !two_digits(t + 2, &year) || !two_digits(t + 5, &month) || !two_digits(t + 8, &day)) {
+        return false;
+    }
+    year += century * 100;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (year < 1601 || month < 1 || month > 12 || day < 1) {
+        return false;
+    }
+    int from_march = (month + 9) % 12;
+    int days = month == 2 ? (leap ? 29 : 28) : before[from_march + 1] - before[from_march];
+    if (day > days) {
+        return false;
+    }
+    int64_t y = year - (month < 3) - 1600;
+    /* 1600-03-01 is 146037 days before 2000-01-01. */
+    *ret = 365 * y + y / 4 - y / 100 + y / 400 + before[from_march] + day - 1 - 146037;
+    return true;
+}
+
+/* What most cells are, without a look at their encoding: ASCII alone gets through. */
+static bool from_plain_text(const cm_type *type, const cm_cell *cell, int64_t *ret)
+{
+    return type->kind == CM_TYPE_NUMERIC ? plain_decimal(type, cell, ret)
+           : type->kind == CM_TYPE_DATE  ? plain_date(cell, ret)
+                                         : false;
+}
+
 static bool is_int(cm_type_kind kind)
 {
     return kind == CM_TYPE_INT2 || kind == CM_TYPE_INT4 || kind == CM_TYPE_INT8;
@@ -89,6 +167,10 @@ static bool is_int(cm_type_kind kind)
 static bool from_text(const cm_type *type, const cm_cell *cell, cm_arena *scratch, cm_value *ret,
                       cm_fault *ret_fault)
 {
+    int64_t plain;
+    if (from_plain_text(type, cell, &plain)) {
+        return number(ret, plain, ret_fault);
+    }
     if (memchr(cell->text, '\0', cell->bytes) != NULL ||
         !cm_csv_utf8_valid(cell->text, cell->bytes)) {
         return fault(ret_fault, "22021", "has a value that is not valid UTF-8");

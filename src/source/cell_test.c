@@ -3,6 +3,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -180,11 +181,87 @@ static void declarations(void **state)
     check_one(&name, (cm_value){.text = "€€€"}, "22001"); /* bytes count */
 }
 
+/* The same value or the same SQLSTATE as from the parser that reads anything. */
+static void compare_with_parser(const cm_type *type, const char *text)
+{
+    cm_cell cell = text_cell(text);
+    cm_value got = {0}, want = {0};
+    cm_fault fault = {0};
+    cm_diag diag = {0};
+    cm_arena scratch = arena;
+    bool fits = cm_cell_canonical(type, &cell, &scratch, &got, &fault);
+    cm_status st = cm_value_parse(type, text, &scratch, &want, &diag);
+    if (fits != (st == CM_OK) || (fits && got.number != want.number)) {
+        fail_msg("\"%s\" is read in two ways", text);
+    }
+}
+
+/* Short ways around the parser, from all sides. */
+static void short_ways(void **state)
+{
+    static const cm_type types[] = {
+        {.kind = CM_TYPE_NUMERIC, .precision = 10, .scale = 2},
+        {.kind = CM_TYPE_NUMERIC, .precision = 17, .scale = 0},
+        {.kind = CM_TYPE_NUMERIC, .precision = 18, .scale = 18},
+        {.kind = CM_TYPE_NUMERIC, .precision = 37, .scale = 1},
+    };
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "-0.00",
+                                        "1.",
+                                        ".5",
+                                        "-",
+                                        "",
+                                        ".",
+                                        "1.234",
+                                        "1.235",
+                                        "12345678.90",
+                                        "12345678.905",
+                                        "+1",
+                                        " 1",
+                                        "1 ",
+                                        "1e3",
+                                        "99999999.99",
+                                        "99999999.995",
+                                        "--1",
+                                        "1-",
+                                        "1..2",
+                                        "1.2.3",
+                                        "000000000001",
+                                        "123456789",
+                                        "0x1F",
+                                        "1,",
+                                        "0.00000001",
+                                        "-99999999.9",
+                                        "0.1",
+                                        "12345678901234567",
+                                        "NaN",
+                                        "7",
+                                        "0.123456789012345678"};
+    char text[32];
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(types) * CM_COUNT(texts); i++) {
+        compare_with_parser(&types[i % CM_COUNT(types)], texts[i / CM_COUNT(types)]);
+    }
+    for (int year = 1590; year <= 2410; year++) {
+        for (int day = 0; day <= 32; day++) {
+            snprintf(text, sizeof text, "%04d-%02d-%02d", year, (year + day) % 14, day);
+            compare_with_parser(&date, text);
+            snprintf(text, sizeof text, "%04d-02-%02d", year, day);
+            compare_with_parser(&date, text);
+        }
+    }
+    compare_with_parser(&date, "2000/01/02");
+    compare_with_parser(&date, "2000-1-2");
+    compare_with_parser(&date, "2000-01-0a");
+    compare_with_parser(&date, "0001-01-01");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts), cmocka_unit_test(bad_bytes),    cmocka_unit_test(integers),
-        cmocka_unit_test(reals), cmocka_unit_test(declarations),
+        cmocka_unit_test(reals), cmocka_unit_test(declarations), cmocka_unit_test(short_ways),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

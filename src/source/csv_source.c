@@ -412,6 +412,18 @@ static cm_status csv_query(cm_source *base, const char *sql, size_t cols, const 
     return cm_sqlite_stream(source->hub, sql, cols, is_text, fn, arg, diag);
 }
 
+static cm_status csv_run(cm_source *base, const cm_source_table *table, const cm_fragment *fragment,
+                         size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
+                         cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf from = {0};
+    csv_source *source = (csv_source *)base;
+    cm_status st = csv_from(base, table, &from, diag);
+    return st != CM_OK ? st
+                       : cm_sqlite_run(source->hub, cm_buf_text(&from), fragment, cols, is_text, fn,
+                                       arg, diag);
+}
+
 static cm_status csv_import(cm_source *base, CM_UNUSED const char *remote_schema, cm_arena *arena,
                             const cm_imported_table **ret, size_t *ret_count, cm_diag *diag)
 {
@@ -426,6 +438,7 @@ static const cm_source_ops csv_ops = {
     .check = csv_check,
     .from = csv_from,
     .query = csv_query,
+    .run = csv_run,
 };
 
 cm_status cm_csv_source_open(const cm_options *options, const char *cache_dir, int timeout_ms,

@@ -367,6 +367,15 @@ static void options(void **state)
     assert_string_equal(diag.sqlstate, "42704");
 }
 
+static void runs_fragments(void **state)
+{
+    testdata *t = *state;
+    testdata_write(t, "runs.csv", testruns_csv(t));
+    cm_source *source = open_dir(t);
+    testruns_compare(t, source);
+    cm_source_free(source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reloading, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_tables, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(runs_fragments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(imports, set_up, tear_down),
         cmocka_unit_test(options),
     };

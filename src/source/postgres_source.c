@@ -1,7 +1,7 @@
 /*
  * A PostgreSQL database as a source.  Published tables become subqueries of canonical values
  * (postgres_table.h); checks are one aggregate query over the asked columns that the server's own
- * constraints do not already promise.
+ * constraints do not already promise, remembered while nothing was written to the server.
  */
 #include "source/postgres_import.h"
 #include "source/postgres_table.h"
@@ -17,15 +17,18 @@ typedef struct shape {
     cm_hash definition;
     cm_pg_table remote;
     const cm_pg_column **col; /* per published column */
-    const char **value;       /* canonical SQL */
+    cm_native *native;        /* canonical SQL, and what is stored */
     const char **misfit;      /* condition of a bad value, "" when there can be none */
-    bool *checked;            /* in this transaction */
+    bool *checked;            /* in this transaction, or remembered */
+    uint64_t counted;         /* a bound that the rows were found to keep; UINT64_MAX: none */
     const char *from;
+    char stamp[160]; /* of the rows; "": they may change unseen */
 } shape;
 
 typedef struct pg_source {
     cm_source base;
     char *conninfo;
+    char *cache_dir;
     cm_pg *pg; /* NULL until first needed */
     cm_arena arena;
     shape *first;
@@ -40,6 +43,7 @@ static void pg_free(cm_source *base)
         cm_wipe(source->conninfo, strlen(source->conninfo)); /* may hold a password */
     }
     free(source->conninfo);
+    free(source->cache_dir);
     free(source);
 }
 
@@ -63,8 +67,7 @@ static const cm_pg_column *find_column(const cm_pg_table *table, const char *nam
 CM_MUST static cm_status shape_column(pg_source *source, const cm_source_table *table, shape *s,
                                       size_t i, cm_diag *diag)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf value = {0};
-    CM_CLEANUP(cm_buf_free) cm_buf misfit = {0};
+    CM_CLEANUP(cm_pg_sql_free) cm_pg_sql sql = {0};
     CM_CLEANUP(cm_buf_free) cm_buf type = {0};
     const cm_column *column = &table->table->col[i];
     s->col[i] = find_column(&s->remote, table->remote_col[i]);
@@ -73,18 +76,20 @@ CM_MUST static cm_status shape_column(pg_source *source, const cm_source_table *
                        "table %s of the PostgreSQL source has no column \"%s\"", s->remote.name,
                        table->remote_col[i]);
     }
-    if (!cm_pg_canonical(column, s->col[i], &value, &misfit)) {
+    if (!cm_pg_canonical(column, s->col[i], &sql)) {
         cm_type_name(&column->type, &type);
         return cm_fail(diag, CM_EINVAL, CM_SQL_DATATYPE_MISMATCH,
                        "column \"%s\" of table %s is of type %s at the source and cannot be "
                        "published as %s",
                        s->col[i]->name, s->remote.name, s->col[i]->type, cm_buf_text(&type));
     }
-    if (value.failed || misfit.failed) {
+    if (sql.value.failed || sql.misfit.failed || sql.native.failed) {
         return out_of_memory(diag);
     }
-    s->value[i] = cm_arena_strdup(&source->arena, cm_buf_text(&value));
-    s->misfit[i] = cm_arena_strdup(&source->arena, cm_buf_text(&misfit));
+    s->native[i] = (cm_native){.value = cm_arena_strdup(&source->arena, cm_buf_text(&sql.value)),
+                               .kind = sql.kind,
+                               .expr = cm_arena_strdup(&source->arena, cm_buf_text(&sql.native))};
+    s->misfit[i] = cm_arena_strdup(&source->arena, cm_buf_text(&sql.misfit));
     return CM_OK;
 }
 
@@ -94,7 +99,7 @@ CM_MUST static cm_status shape_from(pg_source *source, const cm_source_table *ta
     CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
     cm_buf_printf(&sql, "(SELECT ");
     for (size_t i = 0; i < table->table->cols; i++) {
-        cm_buf_printf(&sql, "%s%s AS ", i > 0 ? ", " : "", s->value[i]);
+        cm_buf_printf(&sql, "%s%s AS ", i > 0 ? ", " : "", s->native[i].value);
         cm_sql_put_name(&sql, table->table->col[i].name);
     }
     cm_buf_printf(&sql, " FROM %s) AS t", s->remote.name);
@@ -127,9 +132,10 @@ CM_MUST static cm_status shape_of(pg_source *source, const cm_source_table *tabl
     *s = (shape){.next = source->first,
                  .definition = definition,
                  .col = CM_NEW_SMALL(&source->arena, const cm_pg_column *, cols),
-                 .value = CM_NEW_SMALL(&source->arena, const char *, cols),
+                 .native = CM_NEW_SMALL(&source->arena, cm_native, cols),
                  .misfit = CM_NEW_SMALL(&source->arena, const char *, cols),
-                 .checked = CM_NEW_SMALL(&source->arena, bool, cols)};
+                 .checked = CM_NEW_SMALL(&source->arena, bool, cols),
+                 .counted = UINT64_MAX};
     cm_status st = connect(source, diag);
     if (st == CM_OK) {
         st = cm_pg_table_read(source->pg, table->remote, &source->arena, &s->remote, diag);
@@ -139,6 +145,9 @@ CM_MUST static cm_status shape_of(pg_source *source, const cm_source_table *tabl
     }
     if (st == CM_OK) {
         st = shape_from(source, table, s, diag);
+    }
+    if (st == CM_OK) {
+        st = cm_pg_table_stamp(source->pg, table->remote, s->stamp, sizeof s->stamp, diag);
     }
     if (st == CM_OK) {
         source->first = s;
@@ -246,36 +255,76 @@ CM_MUST static cm_status fail_row(pg_source *source, const cm_source_table *tabl
     return cm_fault_fail(&fault, table->table, i, row, diag);
 }
 
-/* One pass over the table: its rows, and for each due column its NULLs and its misfits. */
-CM_MUST static cm_status check_values(pg_source *source, const cm_source_table *table,
-                                      const shape *s, const bool *due, uint64_t *count,
-                                      cm_diag *diag)
+static bool may_be_null(const cm_source_table *table, const shape *s, size_t i)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
-    size_t cols = table->table->cols;
-    cm_buf_printf(&sql, "SELECT count(*)");
-    for (size_t i = 0; i < cols; i++) {
-        bool nulls = due[i] && table->table->col[i].not_null && !s->col[i]->not_null;
-        bool misfits = due[i] && s->misfit[i][0] != '\0';
-        cm_buf_printf(&sql, ", count(*) FILTER (WHERE ");
-        if (nulls) {
-            put_null(&sql, s->col[i]);
-        } else {
-            cm_buf_printf(&sql, "false");
+    return table->table->col[i].not_null && !s->col[i]->not_null;
+}
+
+/* The condition of a row that breaks anything declared of a due column; false when none can. */
+static bool put_broken(const cm_source_table *table, const shape *s, const bool *due, cm_buf *out)
+{
+    const char * or = "";
+    for (size_t i = 0; i < table->table->cols; i++) {
+        if (due[i] && s->misfit[i][0] != '\0') {
+            cm_buf_printf(out, "%s(%s)", or, s->misfit[i]);
+            or = " OR ";
         }
-        cm_buf_printf(&sql, "), count(*) FILTER (WHERE %s)", misfits ? s->misfit[i] : "false");
+        if (due[i] && may_be_null(table, s, i)) {
+            cm_buf_printf(out, "%s", or);
+            put_null(out, s->col[i]);
+            or = " OR ";
+        }
     }
-    cm_buf_printf(&sql, " FROM %s", s->remote.name);
-    cm_status st = query_counts(source, &sql, 1 + 2 * cols, count, diag);
+    return or [0] != '\0';
+}
+
+/* Which column it is, the first of them in the table's order, and in which row. */
+CM_MUST static cm_status fail_values(pg_source *source, const cm_source_table *table,
+                                     const shape *s, const bool *due, cm_diag *diag)
+{
+    for (size_t i = 0; i < table->table->cols; i++) {
+        for (int null = 1; null >= 0 && due[i]; null--) {
+            CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+            uint64_t count = 0;
+            if (null == 1 ? !may_be_null(table, s, i) : s->misfit[i][0] == '\0') {
+                continue;
+            }
+            cm_buf_printf(&sql, "SELECT count(*) FROM %s WHERE ", s->remote.name);
+            if (null == 1) {
+                put_null(&sql, s->col[i]);
+            } else {
+                cm_buf_printf(&sql, "%s", s->misfit[i]);
+            }
+            cm_status st = query_counts(source, &sql, 1, &count, diag);
+            if (st != CM_OK) {
+                return st;
+            }
+            if (count > 0) {
+                return fail_row(source, table, s, i, null == 1, diag);
+            }
+        }
+    }
+    /* One transaction sees one state, so the row is still there. */
+    return cm_fail(diag, CM_EINVAL, CM_SQL_CHECK, "a row of table \"%s\" is not as declared",
+                   table->table->name);
+}
+
+/* One pass over the table: its rows, and how many break something. */
+CM_MUST static cm_status check_values(pg_source *source, const cm_source_table *table,
+                                      const shape *s, const bool *due, cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf broken = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    uint64_t count[2];
+    bool any = put_broken(table, s, due, &broken);
+    cm_buf_printf(&sql, "SELECT count(*), count(*) FILTER (WHERE %s) FROM %s",
+                  any ? cm_buf_text(&broken) : "false", s->remote.name);
+    sql.failed = sql.failed || broken.failed;
+    cm_status st = query_counts(source, &sql, 2, count, diag);
     if (st == CM_OK) {
         st = cm_check_rows(table->table, count[0], diag);
     }
-    for (size_t i = 0; i < cols && st == CM_OK; i++) {
-        if (count[1 + 2 * i] > 0 || count[2 + 2 * i] > 0) {
-            st = fail_row(source, table, s, i, count[1 + 2 * i] > 0, diag);
-        }
-    }
-    return st;
+    return st == CM_OK && count[1] > 0 ? fail_values(source, table, s, due, diag) : st;
 }
 
 /* Distinct values at the source stay distinct when nothing is rounded. */
@@ -310,6 +359,52 @@ CM_MUST static cm_status check_unique(pg_source *source, const cm_source_table *
     return st != CM_OK ? st : cm_check_fail_unique(table->table, i, number, diag);
 }
 
+/* Of one column, or, with col = cols, of the number of rows. */
+static cm_hash memory_key(const cm_source_table *table, const shape *s, size_t col)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf key = {0};
+    cm_buf_put(&key, s->definition.bytes, CM_HASH_BYTES);
+    cm_buf_put_u64(&key, col);
+    cm_buf_put_u64(&key, col == table->table->cols ? table->table->rows : 0);
+    CM_ASSERT(!key.failed);
+    return cm_sha256(key.data, key.bytes);
+}
+
+static bool remembered(const pg_source *source, const cm_source_table *table, const shape *s,
+                       size_t col)
+{
+    cm_hash key = memory_key(table, s, col);
+    return s->stamp[0] != '\0' && cm_check_remembered(source->cache_dir, &key, s->stamp);
+}
+
+static void remember(const pg_source *source, const cm_source_table *table, const shape *s,
+                     size_t col)
+{
+    cm_hash key = memory_key(table, s, col);
+    if (s->stamp[0] != '\0') {
+        cm_check_remember(source->cache_dir, &key, s->stamp);
+    }
+}
+
+CM_MUST static cm_status check_due(pg_source *source, const cm_source_table *table, const shape *s,
+                                   const bool *due, cm_diag *diag)
+{
+    size_t cols = table->table->cols;
+    cm_status st = check_values(source, table, s, due, diag);
+    for (size_t i = 0; i < cols && st == CM_OK; i++) {
+        const cm_column *column = &table->table->col[i];
+        if (due[i] && column->unique && !unique_promised(column, s->col[i])) {
+            st = check_unique(source, table, s, i, diag);
+        }
+    }
+    for (size_t i = 0; i <= cols && st == CM_OK; i++) {
+        if (i == cols || due[i]) {
+            remember(source, table, s, i);
+        }
+    }
+    return st;
+}
+
 static cm_status pg_check(cm_source *base, const cm_source_table *table, const bool *columns,
                           cm_diag *diag)
 {
@@ -321,27 +416,26 @@ static cm_status pg_check(cm_source *base, const cm_source_table *table, const b
         return st;
     }
     bool *due = calloc(cols + 1, sizeof *due);
-    uint64_t *count = calloc(1 + 2 * cols, sizeof *count);
-    if (due == NULL || count == NULL) {
-        free(due);
-        free(count);
+    if (due == NULL) {
         return out_of_memory(diag);
     }
+    if (s->counted > table->table->rows && remembered(source, table, s, cols)) {
+        s->counted = table->table->rows;
+    }
+    bool any = s->counted > table->table->rows;
     for (size_t i = 0; i < cols; i++) {
+        s->checked[i] = s->checked[i] || (columns[i] && remembered(source, table, s, i));
         due[i] = columns[i] && !s->checked[i];
+        any = any || due[i];
     }
-    st = check_values(source, table, s, due, count, diag);
-    for (size_t i = 0; i < cols && st == CM_OK; i++) {
-        const cm_column *column = &table->table->col[i];
-        if (due[i] && column->unique && !unique_promised(column, s->col[i])) {
-            st = check_unique(source, table, s, i, diag);
-        }
-    }
+    st = any ? check_due(source, table, s, due, diag) : CM_OK;
     for (size_t i = 0; i < cols && st == CM_OK; i++) {
         s->checked[i] = s->checked[i] || due[i];
     }
+    if (st == CM_OK && s->counted > table->table->rows) {
+        s->counted = table->table->rows;
+    }
     free(due);
-    free(count);
     return st;
 }
 
@@ -422,6 +516,21 @@ static cm_status pg_query(cm_source *base, const char *sql, size_t cols, const b
     return st;
 }
 
+static cm_status pg_run(cm_source *base, const cm_source_table *table, const cm_fragment *fragment,
+                        size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
+                        cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    shape *s = NULL;
+    cm_status st = shape_of((pg_source *)base, table, &s, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_fragment_native_sql(fragment, s->native, s->remote.name, &sql);
+    return sql.failed ? out_of_memory(diag)
+                      : pg_query(base, cm_buf_text(&sql), cols, is_text, fn, arg, diag);
+}
+
 static cm_status pg_import(cm_source *base, const char *remote_schema, cm_arena *arena,
                            const cm_imported_table **ret, size_t *ret_count, cm_diag *diag)
 {
@@ -438,10 +547,11 @@ static const cm_source_ops pg_ops = {
     .check = pg_check,
     .from = pg_from,
     .query = pg_query,
+    .run = pg_run,
 };
 
-cm_status cm_postgres_source_open(const cm_options *options, int timeout_ms, cm_source **ret,
-                                  cm_diag *diag)
+cm_status cm_postgres_source_open(const cm_options *options, const char *cache_dir, int timeout_ms,
+                                  cm_source **ret, cm_diag *diag)
 {
     pg_source *source = calloc(1, sizeof *source);
     if (source == NULL) {
@@ -449,8 +559,9 @@ cm_status cm_postgres_source_open(const cm_options *options, int timeout_ms, cm_
     }
     source->base = (cm_source){&pg_ops, CM_SOURCE_POSTGRES, timeout_ms};
     source->conninfo = strdup(cm_options_get(options, "conninfo"));
+    source->cache_dir = strdup(cache_dir);
     cm_status st = cm_arena_init(&source->arena, SHAPES_BYTES);
-    if (st != CM_OK || source->conninfo == NULL) {
+    if (st != CM_OK || source->conninfo == NULL || source->cache_dir == NULL) {
         st = out_of_memory(diag);
     }
     if (st == CM_OK) {

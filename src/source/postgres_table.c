@@ -78,6 +78,48 @@ cm_status cm_pg_table_read(cm_pg *pg, const char *remote, cm_arena *arena, cm_pg
     return st;
 }
 
+/*
+ * A transaction that writes anything has a number.  When none is under way and none was given out
+ * since, the rows of a heap are what they were.  Numbers could be given out twice only across a
+ * restart or a crash: the first shows in the postmaster's start, the second in the statistics,
+ * which a recovery throws away.  Views and foreign tables have rows that are not here, a parent has
+ * those of its children, and row security may depend on more than the rows.
+ */
+static const char stamp_sql[] =
+    "SELECT pg_catalog.concat_ws(' ', "
+    "(EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint, "
+    "(EXTRACT(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()) * 1000000)::bigint, "
+    "d.oid, c.oid, pg_catalog.txid_snapshot_xmax(s)) "
+    "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam, "
+    "pg_catalog.pg_database d, pg_catalog.txid_current_snapshot() s "
+    "WHERE c.oid = pg_catalog.to_regclass($1) AND d.datname = pg_catalog.current_database() "
+    "AND c.relkind IN ('r', 'm') AND a.amname = 'heap' AND NOT c.relhassubclass "
+    "AND NOT c.relrowsecurity AND NOT pg_catalog.pg_is_in_recovery() "
+    "AND pg_catalog.txid_snapshot_xmin(s) = pg_catalog.txid_snapshot_xmax(s)";
+
+typedef struct stamp {
+    char *text;
+    size_t capacity;
+} stamp;
+
+static cm_status read_stamp(void *arg, const char *const *text, CM_UNUSED cm_diag *diag)
+{
+    const stamp *s = arg;
+    if (text[0] != NULL && strlen(text[0]) < s->capacity) {
+        memcpy(s->text, text[0], strlen(text[0]) + 1);
+    }
+    return CM_OK;
+}
+
+cm_status cm_pg_table_stamp(cm_pg *pg, const char *remote, char *ret, size_t capacity,
+                            cm_diag *diag)
+{
+    stamp s = {ret, capacity};
+    const char *const params[] = {remote};
+    ret[0] = '\0';
+    return cm_pg_query(pg, stamp_sql, params, 1, 1, read_stamp, &s, diag);
+}
+
 /* ---- canonical values ---- */
 
 static bool type_in(const cm_pg_column *remote, const char *const *types)
@@ -121,28 +163,72 @@ static bool promised(const cm_column *column, const cm_pg_column *remote)
            promise.range.lo >= column->range.lo && promise.range.hi <= column->range.hi;
 }
 
+static void set_native(cm_pg_sql *sql, cm_native_kind kind, const char *expr)
+{
+    sql->kind = kind;
+    cm_buf_printf(&sql->native, "%s", expr);
+}
+
 static bool put_int(const cm_column *column, const cm_pg_column *remote, const char *x,
-                    cm_buf *value, cm_buf *misfit)
+                    cm_pg_sql *sql)
 {
     if (type_in(remote, int_types)) {
-        cm_buf_printf(value, "%s", x);
+        cm_buf_printf(&sql->value, "%s", x);
         if (!promised(column, remote)) {
-            cm_buf_printf(misfit, "%s", x);
-            put_range(misfit, column->range);
+            cm_buf_printf(&sql->misfit, "%s", x);
+            put_range(&sql->misfit, column->range);
         }
+        set_native(sql, CM_NATIVE_NUMBER, x);
         return true;
     }
     if (strcmp(remote->type, "numeric") == 0) {
-        cm_buf_printf(value, "(%s)::bigint", x);
-        cm_buf_printf(misfit, "%s <> trunc(%s) OR %s", x, x, x);
-        put_range(misfit, column->range);
+        cm_buf_printf(&sql->value, "(%s)::bigint", x);
+        cm_buf_printf(&sql->misfit, "%s <> trunc(%s) OR %s", x, x, x);
+        put_range(&sql->misfit, column->range);
+        set_native(sql, CM_NATIVE_NUMBER, x);
         return true;
     }
     return false;
 }
 
+/* (10 * value + 5) / 10^(scale + 1), or - 5. */
+static void put_half_beyond(cm_buf *out, cm_i128 value, int half, int scale)
+{
+    cm_type type = {.kind = CM_TYPE_NUMERIC, .scale = scale + 1};
+    cm_value_print(&type, &(cm_value){.number = 10 * value + half}, out);
+    cm_buf_printf(out, "::numeric");
+}
+
+/*
+ * Stored numerics.  A value is rounded half away from zero on its way, so it leaves the range at
+ * half a unit beyond; NaN is greater than all numbers.  What numeric(p,s) holds is in the range of
+ * the type that it is published as, or NaN.
+ */
+static void put_numeric_misfit(const cm_column *column, const cm_pg_column *remote, const char *x,
+                               cm_buf *out)
+{
+    int packed = remote->type_mod - 4;
+    int precision = packed >> 16, scale = packed & 0x7ff;
+    cm_type stored = {.kind = CM_TYPE_NUMERIC, .precision = precision, .scale = scale};
+    cm_range range = {0};
+    bool limited = remote->type_mod >= 4 && scale <= precision && scale == column->type.scale &&
+                   precision <= 38;
+    if (limited) {
+        range = cm_type_range(&stored);
+        limited = range.lo >= column->range.lo && range.hi <= column->range.hi;
+    }
+    if (limited) {
+        cm_buf_printf(out, "%s = 'NaN'::numeric", x);
+        return;
+    }
+    cm_buf_printf(out, "%s >= ", x);
+    put_half_beyond(out, column->range.hi, 5, column->type.scale);
+    cm_buf_printf(out, " OR %s <= ", x);
+    put_half_beyond(out, column->range.lo, -5, column->type.scale);
+}
+
 static bool put_numeric(const cm_column *column, const cm_pg_column *remote, const char *x,
-                        cm_buf *value, cm_buf *misfit)
+                        cm_pg_sql *sql)
 {
     static const cm_range word = {INT64_MIN, INT64_MAX};
     char unit[41];
@@ -151,120 +237,141 @@ static bool put_numeric(const cm_column *column, const cm_pg_column *remote, con
         power *= 10;
     }
     cm_i128_print(power, unit);
-    bool is_int = type_in(remote, int_types);
-    if (!is_int && strcmp(remote->type, "numeric") != 0 && !type_in(remote, float_types)) {
+    bool is_numeric = strcmp(remote->type, "numeric") == 0;
+    if (!is_numeric && !type_in(remote, int_types) && !type_in(remote, float_types)) {
         return false;
     }
     /* In numeric until the value is known to fit: a bigint product could overflow. */
-    const char *cast = strcmp(remote->type, "numeric") == 0 ? "" : "::numeric";
+    const char *cast = is_numeric ? "" : "::numeric";
     bool fits = column->range.lo >= word.lo && column->range.hi <= word.hi;
-    cm_buf_printf(value, fits ? "(%s%s * %s)::bigint" : "round(%s%s * %s)", x, cast, unit);
+    cm_buf_printf(&sql->value, fits ? "(%s%s * %s)::bigint" : "round(%s%s * %s)", x, cast, unit);
     if (!promised(column, remote)) {
-        cm_buf_printf(misfit, "round(%s%s * %s)", x, cast, unit);
-        put_range(misfit, column->range);
+        if (is_numeric && fits && column->type.scale < 38) {
+            put_numeric_misfit(column, remote, x, &sql->misfit);
+        } else {
+            cm_buf_printf(&sql->misfit, "round(%s%s * %s)", x, cast, unit);
+            put_range(&sql->misfit, column->range);
+        }
+    }
+    /* numeric(p,s) of at most the published digits: nothing is rounded. */
+    if (is_numeric && fits && remote->type_mod >= 4 &&
+        ((remote->type_mod - 4) & 0x7ff) <= column->type.scale) {
+        set_native(sql, CM_NATIVE_NUMBER, x);
     }
     return true;
 }
 
 static bool put_date(const cm_column *column, const cm_pg_column *remote, const char *x,
-                     cm_buf *value, cm_buf *misfit)
+                     cm_pg_sql *sql)
 {
     if (strcmp(remote->type, "date") != 0) {
         return false;
     }
-    cm_buf_printf(value, "(%s - DATE '2000-01-01')", x);
+    cm_buf_printf(&sql->value, "(%s - DATE '2000-01-01')", x);
     if (!promised(column, remote)) {
-        cm_buf_printf(misfit, "CASE WHEN NOT isfinite(%s) THEN true ELSE (%s - DATE '2000-01-01')",
-                      x, x);
-        put_range(misfit, column->range);
-        cm_buf_printf(misfit, " END");
+        char lo[41], hi[41]; /* infinity is later than any date */
+        cm_buf_printf(&sql->misfit,
+                      "%s NOT BETWEEN (DATE '2000-01-01' + (%s)) AND (DATE '2000-01-01' + (%s))", x,
+                      cm_i128_print(column->range.lo, lo), cm_i128_print(column->range.hi, hi));
     }
+    set_native(sql, CM_NATIVE_DATE, x);
     return true;
 }
 
 static bool put_timestamp(const cm_column *column, const cm_pg_column *remote, const char *x,
-                          cm_buf *value, cm_buf *misfit)
+                          cm_pg_sql *sql)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf micro = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf at = {0};
     bool zoned = strcmp(remote->type, "timestamptz") == 0;
     if (!zoned && strcmp(remote->type, "timestamp") != 0) {
         return false;
     }
-    cm_buf_printf(&micro, "(extract(epoch FROM (%s%s - TIMESTAMP '2000-01-01')) * 1000000)::bigint",
-                  x, zoned ? " AT TIME ZONE 'UTC'" : "");
-    cm_buf_printf(value, "%s", cm_buf_text(&micro));
-    cm_buf_printf(misfit, "CASE WHEN NOT isfinite(%s) THEN true ELSE %s", x, cm_buf_text(&micro));
-    put_range(misfit, column->range);
-    cm_buf_printf(misfit, " END");
-    return !micro.failed;
+    cm_buf_printf(&at, zoned ? "(%s AT TIME ZONE 'UTC')" : "%s", x);
+    cm_buf_printf(&sql->value,
+                  "(extract(epoch FROM (%s - TIMESTAMP '2000-01-01')) * 1000000)::bigint",
+                  cm_buf_text(&at));
+    cm_buf_printf(&sql->misfit, "CASE WHEN NOT isfinite(%s) THEN true ELSE %s", x,
+                  cm_buf_text(&sql->value));
+    put_range(&sql->misfit, column->range);
+    cm_buf_printf(&sql->misfit, " END");
+    set_native(sql, CM_NATIVE_TIMESTAMP, cm_buf_text(&at));
+    return !at.failed;
 }
 
 static bool put_enum(const cm_column *column, const cm_pg_column *remote, const char *x,
-                     cm_buf *value, cm_buf *misfit)
+                     cm_pg_sql *sql)
 {
     const cm_enum *labels = column->type.labels;
     if (!remote->is_enum && !type_in(remote, text_types) && !type_in(remote, int_types)) {
         return false;
     }
-    cm_buf_printf(value, "CASE %s::text COLLATE \"C\"", x);
+    cm_buf_printf(&sql->native, "%s::text COLLATE \"C\"", x);
+    sql->kind = CM_NATIVE_LABEL;
+    cm_buf_printf(&sql->value, "CASE %s", cm_buf_text(&sql->native));
     for (size_t i = 0; i < labels->count; i++) {
-        cm_buf_printf(value, " WHEN ");
-        cm_sql_put_text(value, labels->labels[i]);
-        cm_buf_printf(value, " THEN %zu", i);
+        cm_buf_printf(&sql->value, " WHEN ");
+        cm_sql_put_text(&sql->value, labels->labels[i]);
+        cm_buf_printf(&sql->value, " THEN %zu", i);
     }
-    cm_buf_printf(value, " END");
-    cm_buf_printf(misfit, "%s IS NOT NULL AND %s::text COLLATE \"C\" NOT IN (", x, x);
+    cm_buf_printf(&sql->value, " END");
+    cm_buf_printf(&sql->misfit, "%s NOT IN (", cm_buf_text(&sql->native));
     for (size_t i = 0; i < labels->count; i++) {
-        cm_buf_printf(misfit, "%s", i > 0 ? ", " : "");
-        cm_sql_put_text(misfit, labels->labels[i]);
+        cm_buf_printf(&sql->misfit, "%s", i > 0 ? ", " : "");
+        cm_sql_put_text(&sql->misfit, labels->labels[i]);
     }
-    cm_buf_printf(misfit, ")");
+    cm_buf_printf(&sql->misfit, ")");
     return true;
 }
 
 static bool put_text(const cm_column *column, const cm_pg_column *remote, const char *x,
-                     cm_buf *value, cm_buf *misfit)
+                     cm_pg_sql *sql)
 {
     bool padded = column->type.text == CM_TEXT_CHAR;
     if (!remote->is_enum && !type_in(remote, text_types) && !type_in(remote, int_types)) {
         return false;
     }
-    cm_buf_printf(value, padded ? "rtrim(%s::text, ' ') COLLATE \"C\"" : "%s::text COLLATE \"C\"",
-                  x);
+    cm_buf_printf(&sql->value,
+                  padded ? "rtrim(%s::text, ' ') COLLATE \"C\"" : "%s::text COLLATE \"C\"", x);
     /* varchar(n) has at most 4n bytes; its type_mod is n + 4. */
     bool short_enough = strcmp(remote->type, "varchar") == 0 && remote->type_mod > 4 &&
                         (unsigned)(remote->type_mod - 4) <= column->type.max_bytes / 4;
     if (!short_enough) {
-        cm_buf_printf(misfit, "octet_length(convert_to(%s%s::text%s, 'UTF8')) > %u",
+        cm_buf_printf(&sql->misfit, "octet_length(convert_to(%s%s::text%s, 'UTF8')) > %u",
                       padded ? "rtrim(" : "", x, padded ? ", ' ')" : "", column->type.max_bytes);
     }
     return true;
 }
 
-bool cm_pg_canonical(const cm_column *column, const cm_pg_column *remote, cm_buf *value,
-                     cm_buf *misfit)
+void cm_pg_sql_free(cm_pg_sql *sql)
+{
+    cm_buf_free(&sql->value);
+    cm_buf_free(&sql->misfit);
+    cm_buf_free(&sql->native);
+}
+
+bool cm_pg_canonical(const cm_column *column, const cm_pg_column *remote, cm_pg_sql *ret)
 {
     CM_CLEANUP(cm_buf_free) cm_buf name = {0};
     cm_sql_put_name(&name, remote->name);
     const char *x = cm_buf_text(&name);
     switch (column->type.kind) {
     case CM_TYPE_BOOL:
-        cm_buf_printf(value, "%s::int", x);
+        cm_buf_printf(&ret->value, "%s::int", x);
         return strcmp(remote->type, "bool") == 0;
     case CM_TYPE_INT2:
     case CM_TYPE_INT4:
     case CM_TYPE_INT8:
-        return put_int(column, remote, x, value, misfit);
+        return put_int(column, remote, x, ret);
     case CM_TYPE_NUMERIC:
-        return put_numeric(column, remote, x, value, misfit);
+        return put_numeric(column, remote, x, ret);
     case CM_TYPE_DATE:
-        return put_date(column, remote, x, value, misfit);
+        return put_date(column, remote, x, ret);
     case CM_TYPE_TIMESTAMP:
-        return put_timestamp(column, remote, x, value, misfit);
+        return put_timestamp(column, remote, x, ret);
     case CM_TYPE_ENUM:
-        return put_enum(column, remote, x, value, misfit);
+        return put_enum(column, remote, x, ret);
     case CM_TYPE_TEXT:
-        return put_text(column, remote, x, value, misfit);
+        return put_text(column, remote, x, ret);
     case CM_TYPE_UNKNOWN:
     case CM_TYPE_INTERVAL:
         break;

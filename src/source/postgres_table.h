@@ -29,13 +29,27 @@ CM_MUST cm_status cm_pg_table_read(cm_pg *pg, const char *remote, cm_arena *aren
                                    cm_diag *diag);
 
 /*
- * Appends the canonical value of the column, and a condition that is true for rows whose value does
- * not fit the declaration (NULLs apart; nothing is appended when there can be none).  Evaluating
- * the condition never fails; evaluating the value of a row that passed never fails.  False when
- * the server's type cannot be published as the column's.
+ * Text that is the same in two transactions only when both see the same rows of the table; ""
+ * when that cannot be told, as while anybody is writing to the server.
  */
-CM_MUST bool cm_pg_canonical(const cm_column *column, const cm_pg_column *remote, cm_buf *value,
-                             cm_buf *misfit);
+CM_MUST cm_status cm_pg_table_stamp(cm_pg *pg, const char *remote, char *ret, size_t capacity,
+                                    cm_diag *diag);
+
+/* SQL over a column of the server. */
+typedef struct cm_pg_sql {
+    cm_buf value;  /* canonical */
+    cm_buf misfit; /* a condition, true for values that do not fit the declaration; "": none can */
+    cm_buf native; /* what sql/plan.h calls native, of this kind; "": CM_NATIVE_NONE */
+    cm_native_kind kind;
+} cm_pg_sql;
+void cm_pg_sql_free(cm_pg_sql *sql);
+
+/*
+ * Writes all three.  NULLs are no misfits: there the condition is NULL or false.  Evaluating the
+ * condition never fails; evaluating the value of a row that passed never fails.  False when the
+ * server's type cannot be published as the column's.
+ */
+CM_MUST bool cm_pg_canonical(const cm_column *column, const cm_pg_column *remote, cm_pg_sql *ret);
 
 /*
  * The column's definition as the catalog has it: type, NOT NULL, uniqueness, and a range from a

@@ -371,6 +371,80 @@ static void imports(void **state)
     cm_source_free(source);
 }
 
+/* Stored columns and canonical ones give the same, whatever the types at the server. */
+static void runs_fragments(void **state)
+{
+    static const char *const columns[] = {
+        "area text, year int, cost numeric(10,2), fine numeric(9,3), day date, at timestamp,"
+        " ok boolean, name varchar(9), part smallint",
+        "area varchar(9), year bigint, cost numeric, fine numeric(9,1), day date, at timestamptz,"
+        " ok boolean, name text, part numeric",
+    };
+    testdata *t = need(state);
+    for (size_t i = 0; i < CM_COUNT(columns); i++) {
+        run(t, cm_arena_printf(&t->arena,
+                               "SET timezone = 'UTC'; DROP TABLE IF EXISTS runs;"
+                               "CREATE TABLE runs(%s); INSERT INTO runs VALUES %s",
+                               columns[i], testruns_values(t)));
+        cm_source *source = open_server(t);
+        testruns_compare(t, source);
+        cm_source_free(source);
+    }
+}
+
+/* The number of sequential scans of a table: what is remembered is not scanned for. */
+static int64_t scans_of(testdata *t, const char *name)
+{
+    const char *file = cm_arena_printf(&t->arena, "%s/scans", t->dir);
+    sh("cd / && sleep 0.1 && %s/psql -q -X -A -t -d '%s' -c \"SELECT seq_scan FROM "
+       "pg_stat_user_tables WHERE relname = '%s'\" > '%s'",
+       programs, conninfo, name, file);
+    FILE *in = fopen(file, "re");
+    char line[32] = "";
+    assert_non_null(in);
+    assert_non_null(fgets(line, sizeof line, in));
+    fclose(in);
+    return strtoll(line, NULL, 10);
+}
+
+static cm_status check_once(testdata *t, const char *ddl, uint64_t rows, cm_diag *diag)
+{
+    cm_source *source = open_server(t);
+    cm_status st = testdata_check(source, testdata_table(t, ddl, rows), diag);
+    cm_source_free(source);
+    return st;
+}
+
+/* A check is repeated when anything was written, or the declaration or the bound is another. */
+static void remembers_checks(void **state)
+{
+    static const char ddl[] =
+        "CREATE FOREIGN TABLE once (a int CHECK (a BETWEEN 0 AND 8)) SERVER s";
+    testdata *t = need(state);
+    cm_diag diag = {0};
+    run(t, "CREATE TABLE once(a int) WITH (autovacuum_enabled = off);"
+           "INSERT INTO once VALUES (1), (2)");
+    assert_int_equal(check_once(t, ddl, 2, &diag), CM_OK);
+    int64_t scans = scans_of(t, "once");
+    assert_int_equal(check_once(t, ddl, 2, &diag), CM_OK);
+    assert_int_equal(scans_of(t, "once"), scans);
+    assert_int_equal(check_once(t, ddl, 1, &diag), CM_EINVAL);
+    assert_int_equal(
+        check_once(t, "CREATE FOREIGN TABLE once (a int CHECK (a BETWEEN 0 AND 1)) SERVER s", 2,
+                   &diag),
+        CM_EINVAL);
+    run(t, "CREATE TABLE elsewhere(a int)");
+    scans = scans_of(t, "once");
+    assert_int_equal(check_once(t, ddl, 2, &diag), CM_OK);
+    assert_true(scans_of(t, "once") > scans);
+    run(t, "UPDATE once SET a = 9 WHERE a = 2");
+    cm_diag_reset(&diag);
+    assert_int_equal(check_once(t, ddl, 2, &diag), CM_EINVAL);
+    assert_string_equal(diag.message,
+                        "row 2 of table \"once\": column \"a\" has a value outside its declared "
+                        "domain");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +455,8 @@ int main(void)
         cmocka_unit_test(stopping),
         cmocka_unit_test(deadlines),
         cmocka_unit_test(one_state),
+        cmocka_unit_test(runs_fragments),
+        cmocka_unit_test(remembers_checks),
         cmocka_unit_test(imports),
         cmocka_unit_test(no_such_schema),
     };

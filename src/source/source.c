@@ -139,7 +139,7 @@ cm_status cm_source_open(cm_source_kind kind, const cm_options *options, const c
     case CM_SOURCE_POSTGRES:
         break;
     }
-    return cm_postgres_source_open(options, timeout_ms, ret, diag);
+    return cm_postgres_source_open(options, cache_dir, timeout_ms, ret, diag);
 }
 
 void cm_source_free(cm_source *source)
@@ -182,4 +182,12 @@ cm_status cm_source_query(cm_source *source, const char *sql, size_t cols, const
                           cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
     return source->ops->query(source, sql, cols, is_text, fn, arg, diag);
+}
+
+cm_status cm_source_run(cm_source *source, const cm_source_table *table,
+                        const cm_fragment *fragment, size_t cols, const bool *is_text,
+                        cm_source_row_fn fn, void *arg, cm_diag *diag)
+{
+    CM_ASSERT(cols == fragment->outputs + (fragment->aggregated ? fragment->keys : 0));
+    return source->ops->run(source, table, fragment, cols, is_text, fn, arg, diag);
 }

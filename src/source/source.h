@@ -86,4 +86,13 @@ CM_MUST cm_status cm_source_query(cm_source *source, const char *sql, size_t col
                                   const bool *is_text, cm_source_row_fn fn, void *arg,
                                   cm_diag *diag);
 
+/*
+ * Runs a fragment over the table, whose columns were checked, as the source does it best: rows as
+ * cm_fragment_sql gives them, of an aggregated fragment keys and then outputs.  is_text says which
+ * of the cols values are text.
+ */
+CM_MUST cm_status cm_source_run(cm_source *source, const cm_source_table *table,
+                                const cm_fragment *fragment, size_t cols, const bool *is_text,
+                                cm_source_row_fn fn, void *arg, cm_diag *diag);
+
 #endif

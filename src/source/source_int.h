@@ -24,6 +24,9 @@ typedef struct cm_source_ops {
     cm_status (*from)(cm_source *source, const cm_source_table *table, cm_buf *out, cm_diag *diag);
     cm_status (*query)(cm_source *source, const char *sql, size_t cols, const bool *is_text,
                        cm_source_row_fn fn, void *arg, cm_diag *diag);
+    cm_status (*run)(cm_source *source, const cm_source_table *table, const cm_fragment *fragment,
+                     size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
+                     cm_diag *diag);
 } cm_source_ops;
 
 struct cm_source {
@@ -37,8 +40,8 @@ CM_MUST cm_status cm_csv_source_open(const cm_options *options, const char *cach
                                      int timeout_ms, cm_source **ret, cm_diag *diag);
 CM_MUST cm_status cm_sqlite_source_open(const cm_options *options, const char *cache_dir,
                                         int timeout_ms, cm_source **ret, cm_diag *diag);
-CM_MUST cm_status cm_postgres_source_open(const cm_options *options, int timeout_ms,
-                                          cm_source **ret, cm_diag *diag);
+CM_MUST cm_status cm_postgres_source_open(const cm_options *options, const char *cache_dir,
+                                          int timeout_ms, cm_source **ret, cm_diag *diag);
 CM_MUST cm_status cm_postgres_check_conninfo(const char *conninfo, cm_diag *diag);
 
 /* ---- CSV: how a file is read, and the load ---- */
@@ -100,6 +103,10 @@ bool cm_stamp_settled(const cm_stamp *stamp, int64_t at_ns);
 bool cm_check_remembered(const char *cache_dir, const cm_hash *what, const char *stamp);
 void cm_check_remember(const char *cache_dir, const cm_hash *what, const char *stamp);
 
+/* cm_source_run for SQLite files; `from` stands for the table.  Groups are gathered here. */
+CM_MUST cm_status cm_sqlite_run(cm_sqlite *db, const char *from, const cm_fragment *fragment,
+                                size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
+                                cm_diag *diag);
 /* cm_source_query for SQLite files. */
 CM_MUST cm_status cm_sqlite_stream(cm_sqlite *db, const char *sql, size_t cols, const bool *is_text,
                                    cm_source_row_fn fn, void *arg, cm_diag *diag);

@@ -492,6 +492,17 @@ static cm_status sqlite_query(cm_source *base, const char *sql, size_t cols, con
     return st != CM_OK ? st : cm_sqlite_stream(source->db, sql, cols, is_text, fn, arg, diag);
 }
 
+static cm_status sqlite_run(cm_source *base, const cm_source_table *table,
+                            const cm_fragment *fragment, size_t cols, const bool *is_text,
+                            cm_source_row_fn fn, void *arg, cm_diag *diag)
+{
+    sqlite_source *source = (sqlite_source *)base;
+    const shape *s = NULL;
+    cm_status st = shape_of(source, table, &s, diag);
+    return st != CM_OK ? st
+                       : cm_sqlite_run(source->db, s->from, fragment, cols, is_text, fn, arg, diag);
+}
+
 static cm_status sqlite_import(cm_source *base, CM_UNUSED const char *remote_schema,
                                cm_arena *arena, const cm_imported_table **ret, size_t *ret_count,
                                cm_diag *diag)
@@ -508,6 +519,7 @@ static const cm_source_ops sqlite_ops = {
     .check = sqlite_check,
     .from = sqlite_from,
     .query = sqlite_query,
+    .run = sqlite_run,
 };
 
 cm_status cm_sqlite_source_open(const cm_options *options, const char *cache_dir, int timeout_ms,

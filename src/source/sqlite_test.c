@@ -331,6 +331,20 @@ static void imports(void **state)
     cm_source_free(source);
 }
 
+/* Decimals as text, as numbers and as integers; what is grouped here is what SQLite groups. */
+static void runs_fragments(void **state)
+{
+    testdata *t = *state;
+    run(t, cm_arena_printf(&t->arena,
+                           "CREATE TABLE runs(area TEXT, year INTEGER, cost TEXT, fine REAL,"
+                           " day TEXT, at TEXT, ok INTEGER, name TEXT, part INTEGER);"
+                           "INSERT INTO runs VALUES %s",
+                           testruns_values(t)));
+    cm_source *source = open_file(t);
+    testruns_compare(t, source);
+    cm_source_free(source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stopping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(read_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(runs_fragments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(imports, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,4 +42,11 @@ const cm_source_table *testdata_published(testdata *t, const cm_imported_table *
 /* An imported table as one line of DDL without options. */
 const char *testdata_describe(testdata *t, const cm_imported_table *table);
 
+/* testruns.c: a table "runs" and its rows, as the text of a CSV file and as SQL's list of VALUES;
+ * and random fragments over it, run by the source and as plain SQL. */
+extern const char testruns_ddl[];
+const char *testruns_csv(testdata *t);
+const char *testruns_values(testdata *t);
+void testruns_compare(testdata *t, cm_source *source);
+
 #endif

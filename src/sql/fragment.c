@@ -48,6 +48,11 @@ static void put_quoted(cm_fragment_writer *w, const char *text, char quote)
     cm_buf_put_u8(w->out, (uint8_t)quote);
 }
 
+void cm_fragment_put_text(cm_fragment_writer *w, const char *text)
+{
+    put_quoted(w, text, '\'');
+}
+
 static void put_const(cm_fragment_writer *w, const cm_expr *x)
 {
     if (x->value.null) {
@@ -63,7 +68,11 @@ static void put_const(cm_fragment_writer *w, const cm_expr *x)
 static void put_column(cm_fragment_writer *w, const cm_expr *x)
 {
     CM_ASSERT(x->index < w->table->cols);
-    put_quoted(w, w->table->col[x->index].name, '"');
+    if (w->native != NULL) {
+        cm_buf_printf(w->out, "(%s)", w->native[x->index].value);
+    } else {
+        put_quoted(w, w->table->col[x->index].name, '"');
+    }
     cm_fragment_put(w, !w->postgres ? "" : is_text(x) ? "::text" : "::bigint");
 }
 
@@ -83,6 +92,13 @@ static void put_binary(cm_fragment_writer *w, const cm_expr *x, const char *op)
     cm_buf_printf(w->out, " %s ", op);
     put_operand(w, x->arg[1]);
     cm_fragment_put(w, ")");
+}
+
+static void put_compare(cm_fragment_writer *w, const cm_expr *x, const char *op)
+{
+    if (!cm_fragment_put_native_compare(w, x, op)) {
+        put_binary(w, x, op);
+    }
 }
 
 /* RESCALE, TRUNC, FLOOR and CEIL. */
@@ -262,6 +278,9 @@ static void put_test(cm_fragment_writer *w, const cm_expr *x, const char *test, 
 
 static void put_in(cm_fragment_writer *w, const cm_expr *x)
 {
+    if (cm_fragment_put_native_in(w, x)) {
+        return;
+    }
     cm_fragment_put(w, "(");
     put_operand(w, x->arg[0]);
     cm_fragment_put(w, " IN (");
@@ -277,25 +296,25 @@ static void put_logic(cm_fragment_writer *w, const cm_expr *x)
 {
     switch ((int)x->op) {
     case CM_X_EQ:
-        put_binary(w, x, "=");
+        put_compare(w, x, "=");
         return;
     case CM_X_NE:
-        put_binary(w, x, "<>");
+        put_compare(w, x, "<>");
         return;
     case CM_X_LT:
-        put_binary(w, x, "<");
+        put_compare(w, x, "<");
         return;
     case CM_X_LE:
-        put_binary(w, x, "<=");
+        put_compare(w, x, "<=");
         return;
     case CM_X_GT:
-        put_binary(w, x, ">");
+        put_compare(w, x, ">");
         return;
     case CM_X_GE:
-        put_binary(w, x, ">=");
+        put_compare(w, x, ">=");
         return;
     case CM_X_NOT_DISTINCT:
-        put_binary(w, x, w->postgres ? "IS NOT DISTINCT FROM" : "IS");
+        put_compare(w, x, w->postgres ? "IS NOT DISTINCT FROM" : "IS");
         return;
     case CM_X_AND:
         put_junction(w, x, " AND ");
@@ -309,7 +328,9 @@ static void put_logic(cm_fragment_writer *w, const cm_expr *x)
         cm_fragment_put(w, ")");
         return;
     case CM_X_IS_NULL:
-        put_test(w, x, "IS NULL", false);
+        if (!cm_fragment_put_native_is_null(w, x)) {
+            put_test(w, x, "IS NULL", false);
+        }
         return;
     case CM_X_IS_TRUE:
         put_test(w, x, "IS TRUE", true);
@@ -477,37 +498,55 @@ static void put_aggregate(cm_fragment_writer *w, const cm_expr *x)
         cm_fragment_put(w, "count(*)");
         return;
     }
+    if (cm_fragment_put_native_aggregate(w, x)) {
+        return;
+    }
     cm_buf_printf(w->out, "%s(", names[x->aggregate]);
     put_operand(w, x->arg[0]);
     cm_fragment_put(w, x->aggregate == CM_AGGREGATE_SUM ? "), 0)" : ")");
+}
+
+static void put_statement(cm_fragment_writer *w, const cm_fragment *fragment, const char *from)
+{
+    CM_ASSERT(fragment->outputs > 0);
+    cm_fragment_put(w, "SELECT ");
+    for (size_t i = 0; i < fragment->keys; i++) {
+        cm_fragment_put_value(w, fragment->key[i]);
+        cm_buf_printf(w->out, " AS k%zu, ", i);
+    }
+    for (size_t i = 0; i < fragment->outputs; i++) {
+        cm_fragment_put(w, i == 0 ? "" : ", ");
+        if (fragment->aggregated) {
+            put_aggregate(w, fragment->output[i]);
+        } else {
+            cm_fragment_put_value(w, fragment->output[i]);
+        }
+        cm_buf_printf(w->out, " AS c%zu", i);
+    }
+    cm_buf_printf(w->out, " FROM %s", from);
+    if (fragment->filter != NULL) {
+        cm_fragment_put(w, " WHERE ");
+        put_condition(w, fragment->filter);
+    }
+    for (size_t i = 0; i < fragment->keys; i++) {
+        cm_fragment_put(w, i == 0 ? " GROUP BY " : ", ");
+        if (!cm_fragment_put_native_key(w, fragment->key[i])) {
+            cm_buf_printf(w->out, "%zu", i + 1);
+        }
+    }
 }
 
 void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from, cm_buf *out)
 {
     cm_fragment_writer w = {
         .out = out, .table = fragment->table, .postgres = dialect == CM_DIALECT_POSTGRES};
+    put_statement(&w, fragment, from);
+}
 
-    CM_ASSERT(fragment->outputs > 0);
-    cm_fragment_put(&w, "SELECT ");
-    for (size_t i = 0; i < fragment->keys; i++) {
-        cm_fragment_put_value(&w, fragment->key[i]);
-        cm_buf_printf(out, " AS k%zu, ", i);
-    }
-    for (size_t i = 0; i < fragment->outputs; i++) {
-        cm_fragment_put(&w, i == 0 ? "" : ", ");
-        if (fragment->aggregated) {
-            put_aggregate(&w, fragment->output[i]);
-        } else {
-            cm_fragment_put_value(&w, fragment->output[i]);
-        }
-        cm_buf_printf(out, " AS c%zu", i);
-    }
-    cm_buf_printf(out, " FROM %s", from);
-    if (fragment->filter != NULL) {
-        cm_fragment_put(&w, " WHERE ");
-        put_condition(&w, fragment->filter);
-    }
-    for (size_t i = 0; i < fragment->keys; i++) {
-        cm_buf_printf(out, "%s%zu", i == 0 ? " GROUP BY " : ", ", i + 1);
-    }
+void cm_fragment_native_sql(const cm_fragment *fragment, const cm_native *native, const char *from,
+                            cm_buf *out)
+{
+    cm_fragment_writer w = {
+        .out = out, .table = fragment->table, .postgres = true, .native = native};
+    put_statement(&w, fragment, from);
 }

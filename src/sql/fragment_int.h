@@ -9,15 +9,24 @@ typedef struct cm_fragment_writer {
     cm_buf *out;
     const cm_org_table *table;
     bool postgres;
+    const cm_native *native; /* per column; NULL: columns are canonical, by their names */
 } cm_fragment_writer;
 
 void cm_fragment_put(cm_fragment_writer *w, const char *text);
 void cm_fragment_put_number(cm_fragment_writer *w, cm_i128 value);
+void cm_fragment_put_text(cm_fragment_writer *w, const char *text); /* 'quoted' */
 /* An expression as an integer or text of the dialect. */
 void cm_fragment_put_value(cm_fragment_writer *w, const cm_expr *x);
 /* fragment_date.c */
 void cm_fragment_put_extract(cm_fragment_writer *w, const cm_expr *x);
 void cm_fragment_put_date_trunc(cm_fragment_writer *w, const cm_expr *x);
 void cm_fragment_put_add_months(cm_fragment_writer *w, const cm_expr *x);
+/* fragment_native.c; each writes nothing and returns false when it does not apply. */
+CM_MUST bool cm_fragment_put_native_compare(cm_fragment_writer *w, const cm_expr *x,
+                                            const char *op);
+CM_MUST bool cm_fragment_put_native_in(cm_fragment_writer *w, const cm_expr *x);
+CM_MUST bool cm_fragment_put_native_is_null(cm_fragment_writer *w, const cm_expr *x);
+CM_MUST bool cm_fragment_put_native_aggregate(cm_fragment_writer *w, const cm_expr *x);
+CM_MUST bool cm_fragment_put_native_key(cm_fragment_writer *w, const cm_expr *x);
 
 #endif

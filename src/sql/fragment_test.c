@@ -420,6 +420,94 @@ static void test_postgres_text(void **state)
     cm_buf_free(&sql);
 }
 
+static const cm_expr *number(cm_type type, cm_i128 value)
+{
+    return cm_expr_const(&arena, type, (cm_value){.number = value}, 0);
+}
+
+static void expect_native(const cm_fragment *fragment, const char *want)
+{
+    static const cm_native native[COLS] = {
+        [COL_A] = {"A", CM_NATIVE_NUMBER, "A"},
+        [COL_B] = {"(\"B\")::bigint", CM_NATIVE_NONE, ""},
+        [COL_MONEY] = {"(m * 100)::bigint", CM_NATIVE_NUMBER, "m"},
+        [COL_DAY] = {"(d - DATE '2000-01-01')", CM_NATIVE_DATE, "d"},
+        [COL_STAMP] = {"micros(s)", CM_NATIVE_TIMESTAMP, "s"},
+        [COL_FLAG] = {"f::int", CM_NATIVE_NONE, ""},
+        [COL_NAME] = {"n::text COLLATE \"C\"", CM_NATIVE_NONE, ""},
+    };
+    cm_buf sql = {0};
+
+    cm_fragment_native_sql(fragment, native, "here", &sql);
+    assert_string_equal(cm_buf_text(&sql), want);
+    cm_buf_free(&sql);
+}
+
+static const cm_expr *aggregate_of(cm_aggregate aggregate, const cm_expr *arg)
+{
+    const cm_expr *ret = NULL;
+    assert_int_equal(cm_expr_agg_new(&arena, aggregate, (cm_type){.kind = CM_TYPE_NUMERIC}, arg,
+                                     false, NULL, ROWS, 0, &ret, NULL),
+                     CM_OK);
+    return ret;
+}
+
+/* Bare columns are compared, summed and grouped as stored; everything else is canonical. */
+static void test_native(void **state)
+{
+    (void)state;
+    const cm_expr *day =
+        make(CM_X_GE, bool_type, column(COL_DAY), number(columns[COL_DAY].type, -1), NULL, 0, 0);
+    const cm_expr *money = make(CM_X_LT, bool_type, number(columns[COL_MONEY].type, -5),
+                                column(COL_MONEY), NULL, 0, 0);
+    const cm_expr *far = make(CM_X_LT, bool_type, column(COL_DAY),
+                              number(columns[COL_DAY].type, 9999999), NULL, 0, 0);
+    const cm_expr *both = make(CM_X_AND, bool_type, day, money, far, 0, 0);
+    const cm_expr *key[] = {column(COL_DAY), column(COL_B)};
+    cm_domain domain[] = {{.range = {0, 1}}, {.range = {0, 1}}};
+    const cm_expr *outputs[] = {aggregate_of(CM_AGGREGATE_SUM, column(COL_MONEY)),
+                                aggregate_of(CM_AGGREGATE_COUNT, column(COL_STAMP)),
+                                aggregate_of(CM_AGGREGATE_MAX, column(COL_A)),
+                                aggregate_of(CM_AGGREGATE_MIN, column(COL_DAY))};
+    cm_fragment fragment = {.table = &table,
+                            .filter = both,
+                            .outputs = 4,
+                            .output = outputs,
+                            .aggregated = true,
+                            .keys = 2,
+                            .key = key,
+                            .domain = domain};
+    expect_native(
+        &fragment,
+        "SELECT ((d - DATE '2000-01-01'))::bigint AS k0, ((\"B\")::bigint)::bigint AS k1, "
+        "(coalesce(sum(m), 0) * (100)::bigint) AS c0, count(s) AS c1, (max(A)) AS c2, "
+        "min(((d - DATE '2000-01-01'))::bigint) AS c3 FROM here WHERE "
+        "((d >= '1999-12-31'::date) AND ('-0.05'::numeric < m) AND "
+        "(((d - DATE '2000-01-01'))::bigint < (9999999)::bigint)) GROUP BY d, 2");
+}
+
+/* Positions and keys are inverse to each other, NULL last. */
+static void test_dense(void **state)
+{
+    (void)state;
+    cm_domain domain[] = {{.range = {-1, 1}, .nullable = true}, {.range = {5, 6}}};
+    cm_fragment f = {.table = &table, .keys = 2, .domain = domain};
+    cm_value keys[2];
+    size_t at = 0;
+
+    assert_int_equal(cm_fragment_groups(&f), 8);
+    for (size_t i = 0; i < 8; i++) {
+        cm_fragment_keys_at(&f, i, keys);
+        assert_true(cm_fragment_position(&f, keys, &at));
+        assert_int_equal(at, i);
+    }
+    assert_true(keys[0].null && keys[1].number == 6);
+    keys[1].number = 7;
+    assert_false(cm_fragment_position(&f, keys, &at));
+    keys[1].null = true;
+    assert_false(cm_fragment_position(&f, keys, &at));
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -436,9 +524,13 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_expressions), cmocka_unit_test(test_aggregates),
-        cmocka_unit_test(test_not_pushable),       cmocka_unit_test(test_far_dates),
+        cmocka_unit_test(test_random_expressions),
+        cmocka_unit_test(test_aggregates),
+        cmocka_unit_test(test_not_pushable),
+        cmocka_unit_test(test_far_dates),
         cmocka_unit_test(test_postgres_text),
+        cmocka_unit_test(test_native),
+        cmocka_unit_test(test_dense),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

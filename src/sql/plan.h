@@ -197,6 +197,33 @@ void cm_explain_print(const cm_plan *plan, const cm_explain *options, const cm_m
 typedef enum cm_dialect { CM_DIALECT_SQLITE, CM_DIALECT_POSTGRES } cm_dialect;
 void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from,
                      cm_buf *out);
+/*
+ * What a PostgreSQL source has for a column.  Working on what is stored lets the server use its
+ * indexes, and converts once per group what would else be converted once per row.
+ */
+typedef enum cm_native_kind {
+    CM_NATIVE_NONE,   /* value alone */
+    CM_NATIVE_NUMBER, /* the number, without the type's scale: canonical / 10^scale, exactly */
+    CM_NATIVE_DATE,
+    CM_NATIVE_TIMESTAMP, /* without time zone */
+    CM_NATIVE_LABEL,     /* an enum's label as text in collation "C": equality alone */
+} cm_native_kind;
+typedef struct cm_native {
+    const char *value;   /* SQL of the canonical value, over the stored columns */
+    cm_native_kind kind; /* of expr */
+    const char *expr;    /* part of value; NULL where value is, and one to one with it */
+} cm_native;
+/* The same rows as cm_fragment_sql's for PostgreSQL; native has an entry for each of the table's
+ * columns, and `from` gives the stored ones. */
+void cm_fragment_native_sql(const cm_fragment *fragment, const cm_native *native, const char *from,
+                            cm_buf *out);
+
+/* The position of a group among all combinations of its keys' domains, first key slowest; false
+ * when a key is outside of its domain.  And the keys of a position. */
+size_t cm_fragment_groups(const cm_fragment *fragment);
+CM_MUST bool cm_fragment_position(const cm_fragment *fragment, const cm_value *keys, size_t *ret);
+void cm_fragment_keys_at(const cm_fragment *fragment, size_t position, cm_value *ret_keys);
+
 /* Whether an owner with that dialect can evaluate the expression exactly (int64 in SQLite). */
 bool cm_expr_pushable(const cm_expr *expr);
 
