@@ -8,6 +8,8 @@
  */
 #include "sql/plan_int.h"
 
+#include "table/table.h"
+
 /* Gates a second on one core, conversions and TLS included. */
 static const double gates_per_second = 4e9;
 
@@ -52,22 +54,23 @@ static void add(sizes *s, double ands, double rounds)
     s->rounds += rounds;
 }
 
-/* Two words a plane and row in all, one round for each pair. */
+/* Four bits a plane and row over all three parties, in two rounds. */
 static void add_shuffle(sizes *s, double rows, double planes)
 {
-    s->bytes += rows * planes * 2 / 8;
-    s->rounds += 3;
+    s->bytes += rows * planes * 4 / 3 / 8;
+    s->rounds += 2;
 }
 
-/* Quicksort by opened comparisons of keys with a tag: about 1.08 log2 n of them a row. */
+/* The sort's own schedule, and moving its rows. */
 static void add_sort(sizes *s, double rows, double keys, double payload)
 {
-    double tag = log2_up(rows), width = keys + tag;
-    double comparisons = rows * (1.08 * tag + 1), depths = 1.75 * tag + 1;
+    double tag = log2_up(rows);
+    cm_sort_cost cost = cm_table_sort_cost((size_t)rows, (unsigned)(keys + tag));
 
     add_shuffle(s, rows, keys + tag + payload);
-    add(s, comparisons * 2.75 * width, depths * (2 + log2_up(width)));
-    s->bytes += comparisons / 8; /* opened */
+    s->ands += cost.ands;
+    s->bytes += (cost.bytes - cost.ands / 8); /* opened; gates are counted at the end */
+    s->rounds += cost.rounds;
 }
 
 /* Six words and two bits a plane. */

@@ -98,6 +98,11 @@ static size_t best_shape(const cm_sort_costs *costs, size_t pairs)
     return best;
 }
 
+size_t cm_sort_shape(const cm_sort_less *less, size_t pairs)
+{
+    return best_shape(&less->costs, pairs);
+}
+
 uint64_t cm_sort_batch_price(const cm_sort_costs *costs, size_t pairs)
 {
     return pairs == 0 ? 0 : price_as(costs, best_shape(costs, pairs), pairs);
@@ -108,7 +113,7 @@ cm_status cm_sort_less_open(const cm_sort_less *less, cm_mpc *mpc, cm_bcol x, cm
 {
     static const cm_ticket ticket = {CM_TICKET_SHUFFLED,
                                      "sort: comparison of shuffled distinct keys"};
-    size_t shape = best_shape(&less->costs, x.rows);
+    size_t shape = cm_sort_shape(less, x.rows);
     cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, 2 * (size_t)x.planes);
     cm_bcol result = cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, x.rows);
 

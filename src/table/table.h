@@ -50,6 +50,14 @@ typedef struct cm_sort_key {
 CM_MUST cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
                                 bool valid_first, cm_arena *arena, cm_arena scratch);
 /*
+ * What the comparisons of a sort cost one party (rep3), without shuffling and moving the rows;
+ * key_planes counts the tag's ceil(log2 rows) planes, too.
+ */
+typedef struct cm_sort_cost {
+    double ands, bytes, rounds;
+} cm_sort_cost;
+cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes);
+/*
  * Stable partition: rows with flag = 1 first, order kept on both sides.  One bit-to-ring
  * conversion, one shuffle, one opening of a uniformly random permutation.
  */

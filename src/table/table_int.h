@@ -74,6 +74,8 @@ typedef struct cm_sort_less {
 } cm_sort_less;
 void cm_sort_less_init(cm_sort_less *less, unsigned planes, cm_arena scratch);
 void cm_sort_less_fini(cm_sort_less *less);
+/* The shape that a batch of so many pairs takes. */
+size_t cm_sort_shape(const cm_sort_less *less, size_t pairs);
 /* Opens whether x < y, row by row, as CM_TICKET_SHUFFLED.  The shape follows from x.rows. */
 CM_MUST cm_status cm_sort_less_open(const cm_sort_less *less, cm_mpc *mpc, cm_bcol x, cm_bcol y,
                                     uint64_t *ret_less, cm_arena scratch);

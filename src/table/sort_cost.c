@@ -1,0 +1,39 @@
+/* What a sort costs, from its own schedule: for planners. */
+#include "table/table_int.h"
+
+/* One batch of comparisons, in the shape that it will take. */
+static void add_batch(const cm_sort_less *less, size_t pairs, cm_sort_cost *cost)
+{
+    if (pairs == 0) {
+        return;
+    }
+    cm_circuit_cost program = cm_program_cost(less->program[cm_sort_shape(less, pairs)]);
+    cost->ands += (double)program.ands * (double)pairs;
+    cost->bytes += ((double)program.ands + 1) * (double)pairs / 8; /* and the opened bit */
+    cost->rounds += (double)program.levels + 1;
+}
+
+cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes)
+{
+    cm_sort_cost ret = {0};
+    cm_sort_plan plan;
+    cm_sort_less less;
+    cm_arena scratch;
+    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
+    CM_ASSERT(st == CM_OK); /* address space alone */
+    cm_sort_less_init(&less, key_planes, scratch);
+    cm_sort_plan_make(rows, &less.costs, &plan);
+    for (size_t i = 0; i < plan.levels; i++) {
+        const cm_sort_level *level = &plan.level[i];
+        size_t fresh = level->rows - (((size_t)1 << level->bits) - 1);
+        for (unsigned found = 0; found < level->bits; found += level->step_bits) {
+            unsigned left = level->bits - found;
+            unsigned step = left < level->step_bits ? left : level->step_bits;
+            add_batch(&less, (((size_t)1 << step) - 1) * fresh, &ret);
+        }
+        add_batch(&less, level->pairs, &ret);
+    }
+    cm_sort_less_fini(&less);
+    cm_arena_fini(&scratch);
+    return ret;
+}
