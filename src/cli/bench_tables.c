@@ -1,0 +1,191 @@
+/* The operations that `comity bench` measures on whole tables. */
+#include "cli/bench.h"
+
+enum { VALUE_PLANES = 32, SUM_PLANES = 64, DOMAIN_PLANES = 4 };
+
+typedef struct inputs {
+    cm_table table, other;
+    cm_bcol flag;
+    cm_acol word;
+    cm_u128 domain[1 << DOMAIN_PLANES];
+} inputs;
+
+static inputs *new_inputs(cm_bench_party *p)
+{
+    return CM_NEW(p->arena, inputs, 1);
+}
+
+/* Column 0 is a random key, column 1 a random value; all rows count. */
+static cm_table key_table(cm_bench_party *p, size_t rows, unsigned key_planes,
+                          unsigned value_planes)
+{
+    const unsigned planes[] = {key_planes, value_planes};
+    const bool nullable[] = {false, false};
+    unsigned cols = value_planes > 0 ? 2 : 1;
+    cm_table t = cm_table_new(p->arena, cm_mpc_legs(p->mpc), rows, cols, planes, nullable);
+    for (unsigned i = 0; i < cols; i++) {
+        cm_mpc_random_bits(p->mpc, t.col[i].data);
+    }
+    cm_mpc_set_public(p->mpc, t.valid, 0, true);
+    return t;
+}
+
+/* Public keys 0, 1, 2, ...: distinct. */
+static void set_distinct_keys(cm_bench_party *p, cm_table *t, unsigned bits)
+{
+    uint64_t *values = CM_NEW(p->arena, uint64_t, t->rows);
+    uint64_t *planes = CM_NEW(p->arena, uint64_t, bits * cm_words_of(t->rows));
+    for (size_t r = 0; r < t->rows; r++) {
+        values[r] = r;
+    }
+    cm_planes_pack(values, 1, t->rows, bits, planes);
+    cm_mpc_public_bits(p->mpc, planes, t->col[0].data);
+}
+
+/* ---- order -------------------------------------------------------------------------------- */
+
+static void *prepare_shuffle(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    (void)bits;
+    inputs *in = new_inputs(p);
+    in->word = cm_acol_new(p->arena, cm_mpc_legs(p->mpc), rows);
+    return in;
+}
+
+static cm_status run_shuffle(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    return cm_mpc_shuffle(p->mpc, &in->word, 1, NULL, 0, p->scratch);
+}
+
+static void *prepare_sort(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = new_inputs(p);
+    in->table = key_table(p, rows, bits, 0);
+    return in;
+}
+
+static cm_status run_sort(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const cm_sort_key key = {0};
+    return cm_table_sort(p->mpc, &in->table, &key, 1, false, p->arena, p->scratch);
+}
+
+static void *prepare_partition(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = prepare_sort(p, rows, bits);
+    in->flag = cm_bcol_new(p->arena, cm_mpc_legs(p->mpc), 1, rows);
+    cm_mpc_random_bits(p->mpc, in->flag);
+    return in;
+}
+
+static cm_status run_partition(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    return cm_table_partition(p->mpc, &in->table, in->flag, p->arena, p->scratch);
+}
+
+/* ---- groups ------------------------------------------------------------------------------- */
+
+static void *prepare_group(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = new_inputs(p);
+    in->table = key_table(p, rows, bits, VALUE_PLANES);
+    return in;
+}
+
+static cm_status sum_by_sort(cm_bench_party *p, const cm_table *table, unsigned key)
+{
+    const cm_agg sum = {.kind = CM_AGG_SUM, .col = 1, .planes = SUM_PLANES};
+    cm_table ret;
+    return cm_table_group_sort(p->mpc, table, &key, 1, 0, &sum, 1, p->arena, &ret, p->scratch);
+}
+
+static cm_status run_group_sum(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    return sum_by_sort(p, &in->table, 0);
+}
+
+static void *prepare_group_domain(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = prepare_group(p, rows, bits);
+    for (unsigned i = 0; i < 1U << bits; i++) {
+        in->domain[i] = i;
+    }
+    return in;
+}
+
+static cm_status run_group_domain(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const unsigned key = 0;
+    const cm_agg sum = {.kind = CM_AGG_SUM, .col = 1, .planes = SUM_PLANES};
+    cm_table ret;
+    return cm_table_group_domain(p->mpc, &in->table, &key, 1, in->domain,
+                                 (size_t)1 << in->table.col[0].data.planes, &sum, 1, p->arena, &ret,
+                                 p->scratch);
+}
+
+/* ---- joins -------------------------------------------------------------------------------- */
+
+/* Half of the rows on each side; the column that is copied is as wide as the key. */
+static void *prepare_join(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = new_inputs(p);
+    in->table = key_table(p, rows / 2, bits, bits);
+    in->other = key_table(p, rows - rows / 2, bits, VALUE_PLANES);
+    set_distinct_keys(p, &in->table, bits);
+    return in;
+}
+
+static cm_status join(cm_bench_party *p, inputs *in, cm_table *ret)
+{
+    const unsigned key = 0;
+    const unsigned payload = 1;
+    const cm_join_spec spec = {.kind = CM_JOIN_INNER,
+                               .keys = 1,
+                               .unique_key = &key,
+                               .other_key = &key,
+                               .payload_cols = 1,
+                               .payload = &payload};
+    return cm_table_join_unique(p->mpc, &in->table, &in->other, &spec, p->arena, ret, p->scratch);
+}
+
+static cm_status run_join(cm_bench_party *p, void *input)
+{
+    cm_table ret;
+    return join(p, input, &ret);
+}
+
+static cm_status run_join_group(cm_bench_party *p, void *input)
+{
+    cm_table joined;
+    cm_status st = join(p, input, &joined);
+    return st == CM_OK ? sum_by_sort(p, &joined, 2) : st; /* by the column that was copied */
+}
+
+/* ---- the list ----------------------------------------------------------------------------- */
+
+static const cm_bench_op OPS[] = {
+    {"shuffle", "secret shuffle of one ring column", 1 << 20, 64, 64, 64, prepare_shuffle,
+     run_shuffle, true},
+    {"sort", "sort by one key", 1 << 16, 64, 1, 64, prepare_sort, run_sort, true},
+    {"partition", "stable partition by one bit", 1 << 18, 64, 1, 64, prepare_partition,
+     run_partition, true},
+    {"group_sum", "GROUP BY with sum, by sort", 1 << 16, 64, 1, 64, prepare_group, run_group_sum,
+     true},
+    {"group_domain", "GROUP BY with sum, over all values of the key", 1 << 18, DOMAIN_PLANES, 1,
+     DOMAIN_PLANES, prepare_group_domain, run_group_domain, true},
+    {"join", "join with one unique side, half of the rows each", 1 << 17, 64, 32, 64, prepare_join,
+     run_join, true},
+    {"join_group", "that join, and a GROUP BY over it", 1 << 17, 64, 32, 64, prepare_join,
+     run_join_group, true},
+};
+
+const cm_bench_op *cm_bench_table_ops(size_t *ret_count)
+{
+    *ret_count = CM_COUNT(OPS);
+    return OPS;
+}
