@@ -1,10 +1,10 @@
 /*
  * Adders.
  *
- * CM_SHAPE_FEW_BITS: ripple carry.  The next carry is the majority of the two bits and the carry,
- * one AND.
+ * Fewest bits: ripple carry.  The next carry is the majority of the two bits and the carry, one
+ * AND.
  *
- * CM_SHAPE_FEW_ROUNDS: a parallel prefix over spans (Ladner and Fischer, J. ACM 27(4), 1980).  A
+ * Fewest rounds: a parallel prefix over spans (Ladner and Fischer, J. ACM 27(4), 1980).  A
  * span of bits generates a carry (g) or hands on the one that comes in (p); two neighbours join to
  *     g = g_high XOR p_high g_low,  p = p_high p_low
  * where XOR may stand for OR because p, taken as x XOR y, excludes g.  A join costs two ANDs, one
@@ -115,20 +115,26 @@ static void prefixes(cm_circuit *c, span *spans, unsigned count, unsigned last, 
     }
 }
 
+static void ripple(cm_circuit *c, const cm_num *x, const cm_num *y, cm_wire carry_in,
+                   unsigned count, cm_wire *carry)
+{
+    for (unsigned i = 0; i < count; i++) {
+        carry[i] = carry_in = cm_gate_majority(c, x->wire[i], y->wire[i], carry_in);
+    }
+}
+
 /* carry[i] is the carry out of bit i, for the first count bits. */
 static void carries(cm_circuit *c, const cm_num *x, const cm_num *y, cm_wire carry_in,
                     unsigned count, cm_wire *carry)
 {
-    if (c->shape == CM_SHAPE_FEW_BITS) {
-        for (unsigned i = 0; i < count; i++) {
-            cm_wire in = i == 0 ? carry_in : carry[i - 1];
-            carry[i] = cm_gate_majority(c, x->wire[i], y->wire[i], in);
-        }
+    unsigned depth = cm_ceil_log2(count);
+    cm_guess prefix = {.ands = 3 * count * depth / 4 + 1, .levels = depth + 1};
+    if (cm_circuit_ripples(c, count, prefix)) {
+        ripple(c, x, y, carry_in, count, carry);
         return;
     }
     span spans[CM_NUM_MAX];
     spans_of(c, x, y, carry_in, count, spans);
-    unsigned depth = cm_ceil_log2(count);
     prefixes(c, spans, count, depth, depth);
     for (unsigned i = 0; i < count; i++) {
         carry[i] = span_g(c, &spans[i]);
@@ -141,9 +147,10 @@ cm_wire cm_num_carry(cm_circuit *c, const cm_num *x, const cm_num *y, cm_wire ca
     if (x->bits == 0) {
         return carry_in;
     }
-    if (c->shape == CM_SHAPE_FEW_BITS) {
+    cm_guess tree = {.ands = 5 * x->bits / 2, .levels = 1 + cm_ceil_log2(x->bits)};
+    if (cm_circuit_ripples(c, x->bits, tree)) {
         cm_wire carry[CM_NUM_MAX];
-        carries(c, x, y, carry_in, x->bits, carry);
+        ripple(c, x, y, carry_in, x->bits, carry);
         return carry[x->bits - 1];
     }
     span spans[CM_NUM_MAX];

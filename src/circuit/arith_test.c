@@ -140,6 +140,25 @@ static void expect_multiply(cm_u128 x, unsigned x_bits, cm_u128 y, unsigned y_bi
     ret[2] = x * ~x;
 }
 
+/* Operands extended with their signs, and with zeros. */
+static void build_multiply_extended(cm_circuit *c, cm_num x, cm_num y)
+{
+    unsigned bits = at_most_128(x.bits + y.bits);
+
+    output(c, cm_num_mul(c, cm_num_sign_extend(x, bits), cm_num_sign_extend(y, bits), bits));
+    output(c, cm_num_mul(c, cm_num_sign_extend(x, bits), cm_num_zero_extend(y, bits), bits));
+    output(c, cm_num_mul(c, cm_num_shift_left(x, 2), cm_num_sign_extend(y, y.bits + 2), bits));
+}
+
+static void expect_multiply_extended(cm_u128 x, unsigned x_bits, cm_u128 y, unsigned y_bits,
+                                     cm_u128 *ret)
+{
+    cm_u128 signed_x = (cm_u128)signed_of(x, x_bits), signed_y = (cm_u128)signed_of(y, y_bits);
+    ret[0] = signed_x * signed_y;
+    ret[1] = signed_x * y;
+    ret[2] = 4 * x * cm_check_cut(signed_y, y_bits + 2);
+}
+
 static void build_scale(cm_circuit *c, cm_num x, cm_num y)
 {
     unsigned bits = at_most_128(x.bits + 9);
@@ -204,6 +223,7 @@ static const subject subjects[] = {
     {"add", 3, build_add, expect_add},
     {"negate", 3, build_negate, expect_negate},
     {"multiply", 3, build_multiply, expect_multiply},
+    {"multiply extended", 3, build_multiply_extended, expect_multiply_extended},
     {"scale", 3, build_scale, expect_scale},
     {"divide", 2, build_divide, expect_divide},
     {"count", 3, build_count, expect_count},
@@ -236,9 +256,17 @@ static void data_free(data *d)
     }
 }
 
-static void check_rows(const subject *s, cm_shape shape, unsigned x_bits, unsigned y_bits, data *d)
+/* The two shapes, and programs for so many rows. */
+static const size_t rows_of_shape[] = {0, 0, 1, 1 << 14, 1 << 17, 1 << 20};
+
+static cm_circuit *new_circuit(unsigned shape)
 {
-    cm_circuit *c = cm_circuit_new(shape);
+    return shape < 2 ? cm_circuit_new((cm_shape)shape) : cm_circuit_new_for(rows_of_shape[shape]);
+}
+
+static void check_rows(const subject *s, unsigned shape, unsigned x_bits, unsigned y_bits, data *d)
+{
+    cm_circuit *c = new_circuit(shape);
     cm_num x = cm_circuit_input(c, x_bits);
     cm_num y = cm_circuit_input(c, y_bits);
     s->build(c, x, y);
@@ -253,8 +281,8 @@ static void check_rows(const subject *s, cm_shape shape, unsigned x_bits, unsign
         for (unsigned i = 0; i < s->outputs; i++) {
             cm_u128 wrong = cm_check_cut(want[i] ^ d->out[i][r], cm_check_width(program, i));
             if (wrong != 0) {
-                fail_msg("%s, shape %d, %u by %u bits, row %zu, output %u", s->name, (int)shape,
-                         x_bits, y_bits, r, i);
+                fail_msg("%s, shape %u, %u by %u bits, row %zu, output %u", s->name, shape, x_bits,
+                         y_bits, r, i);
             }
         }
     }
@@ -273,8 +301,9 @@ static void test_exhaustive(void **state)
                 d.y[r] = r >> x_bits;
             }
             for (size_t i = 0; i < CM_COUNT(subjects); i++) {
-                check_rows(&subjects[i], CM_SHAPE_FEW_BITS, x_bits, y_bits, &d);
-                check_rows(&subjects[i], CM_SHAPE_FEW_ROUNDS, x_bits, y_bits, &d);
+                for (unsigned shape = 0; shape < CM_COUNT(rows_of_shape); shape++) {
+                    check_rows(&subjects[i], shape, x_bits, y_bits, &d);
+                }
             }
         }
     }
@@ -333,8 +362,9 @@ static void test_random(void **state)
     for (size_t k = 0; k < CM_COUNT(widths); k++) {
         fill_random(&d, &seed, widths[k][0], widths[k][1]);
         for (size_t i = 0; i < CM_COUNT(subjects); i++) {
-            check_rows(&subjects[i], CM_SHAPE_FEW_BITS, widths[k][0], widths[k][1], &d);
-            check_rows(&subjects[i], CM_SHAPE_FEW_ROUNDS, widths[k][0], widths[k][1], &d);
+            for (unsigned shape = 0; shape < CM_COUNT(rows_of_shape); shape++) {
+                check_rows(&subjects[i], shape, widths[k][0], widths[k][1], &d);
+            }
         }
     }
     data_free(&d);

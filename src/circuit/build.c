@@ -60,16 +60,40 @@ static int32_t push_node(cm_circuit *c, cm_node node)
     return (int32_t)c->nodes++;
 }
 
-cm_circuit *cm_circuit_new(cm_shape shape)
+static cm_circuit *new_circuit(uint64_t and_price, uint64_t level_price)
 {
     cm_circuit *c = cm_circuit_calloc(1, sizeof *c);
 
-    c->shape = shape;
+    c->and_price = and_price;
+    c->level_price = level_price;
     c->buckets = 2 * (size_t)FIRST_NODES;
     c->bucket = cm_circuit_calloc(c->buckets, sizeof *c->bucket);
     /* Node 0 is the constant 0: never an operand, because folding removes it. */
     (void)push_node(c, (cm_node){.kind = CM_NODE_INPUT, .a = -1});
     return c;
+}
+
+/* The other price is not nothing, so that of two equals the cheaper one wins. */
+cm_circuit *cm_circuit_new(cm_shape shape)
+{
+    return shape == CM_SHAPE_FEW_ROUNDS ? new_circuit(1, UINT32_MAX) : new_circuit(UINT32_MAX, 1);
+}
+
+cm_circuit *cm_circuit_new_for(size_t rows)
+{
+    CM_ASSERT(rows <= UINT32_MAX);
+    return new_circuit(rows == 0 ? 1 : rows, CM_ROUND_ANDS);
+}
+
+bool cm_circuit_prefers(const cm_circuit *c, cm_guess first, cm_guess second)
+{
+    return first.ands * c->and_price + first.levels * c->level_price <=
+           second.ands * c->and_price + second.levels * c->level_price;
+}
+
+bool cm_circuit_ripples(const cm_circuit *c, unsigned bits, cm_guess prefix)
+{
+    return cm_circuit_prefers(c, (cm_guess){.ands = bits, .levels = bits}, prefix);
 }
 
 void cm_circuit_free(cm_circuit *c)

@@ -32,7 +32,7 @@ void cm_list_push(cm_list *list, cm_wire item);
 void cm_list_free(cm_list *list);
 
 struct cm_circuit {
-    cm_shape shape;
+    uint64_t and_price, level_price; /* what decides between shapes */
     cm_node *node;
     size_t nodes;
     size_t nodes_capacity;
@@ -43,6 +43,15 @@ struct cm_circuit {
     cm_list result;  /* one wire per output plane */
     size_t input_planes;
 };
+
+/* What a way to do something costs, roughly; and whether the first of two is no dearer. */
+typedef struct cm_guess {
+    uint64_t ands, levels;
+} cm_guess;
+bool cm_circuit_prefers(const cm_circuit *c, cm_guess first, cm_guess second);
+/* Whether to ripple through so many bits of an addition, whose prefix form takes `levels` levels
+ * and so many ANDs. */
+bool cm_circuit_ripples(const cm_circuit *c, unsigned bits, cm_guess prefix);
 
 static inline int32_t cm_wire_node(cm_wire x)
 {
@@ -74,18 +83,45 @@ cm_wire cm_num_carry(cm_circuit *c, const cm_num *x, const cm_num *y, cm_wire ca
 unsigned cm_ceil_log2(size_t value);
 
 /*
- * Adding up many bits of different weights: columns of wires, column i has weight 2^i.  Adding
- * modulo 2^bits, in the shape of the circuit.
+ * Adding up many bits of different weights modulo 2^bits: columns of wires, column i has weight
+ * 2^i, and constants.  What is pushed above the top is dropped.
  */
 typedef struct cm_columns {
     unsigned bits;
     cm_list column[CM_NUM_MAX];
+    int constant[CM_NUM_MAX]; /* multiples of 2^i */
 } cm_columns;
 void cm_columns_push(cm_columns *columns, unsigned weight, cm_wire x);
+void cm_columns_add_constant(cm_columns *columns, unsigned weight, int multiple);
+/* x 2^weight, -x 2^weight, and one of them as `plus` says; no ANDs.  The top bit of a signed number
+ * counts negatively. */
+void cm_columns_push_num(cm_circuit *c, cm_columns *columns, unsigned weight, const cm_num *x,
+                         bool is_signed);
+void cm_columns_push_minus(cm_circuit *c, cm_columns *columns, unsigned weight, const cm_num *x,
+                           bool is_signed);
+void cm_columns_push_plus_minus(cm_circuit *c, cm_columns *columns, unsigned weight,
+                                const cm_num *x, bool is_signed, cm_wire plus);
+/* 2 x y, or -2 x y; no ANDs. */
+void cm_columns_push_product(cm_circuit *c, cm_columns *columns, const cm_num *x, bool x_signed,
+                             const cm_num *y, bool y_signed, bool negative);
 /* The sum, smallest number of ANDs: one per carry.  Empties columns. */
 cm_num cm_columns_sum_serial(cm_circuit *c, cm_columns *columns);
-/* The sum, few levels: reduction to two rows, then one fast adder.  Empties columns. */
+/* Down to two rows that add up to the sum, in few levels.  Empties columns. */
+void cm_columns_reduce(cm_circuit *c, cm_columns *columns, cm_num ret_rows[2]);
+/* The sum: reduction to two rows in few levels, then one adder.  Empties columns. */
 cm_num cm_columns_sum_tree(cm_circuit *c, cm_columns *columns);
+
+/* table[index] in so many bits: at most 16 bits of index, 32 of value. */
+cm_num cm_num_lookup(cm_circuit *c, const cm_num *index, const uint32_t *table, unsigned bits);
+
+/* Division by a scaled divisor, as cm_num_divmod; not for every length of operands. */
+bool cm_div_can_scale(unsigned x_bits, unsigned y_bits);
+/* The factor N of div_scaled.c for the first bits below the divisor's top one; whole: there are no
+ * others. */
+uint32_t cm_div_factor(unsigned index_bits, uint32_t index, bool whole);
+cm_guess cm_div_guess_scaled(unsigned x_bits, unsigned y_bits);
+void cm_div_scaled(cm_circuit *c, const cm_num *x, const cm_num *y, cm_num *ret_quotient,
+                   cm_num *ret_remainder);
 
 /*
  * A place is where a plane of a program lives: input planes first, then output planes, then slots

@@ -1,15 +1,16 @@
 /*
- * Exact unsigned division, in two shapes.  n bits by w bits; R is the partial remainder.
+ * Exact unsigned division, in three ways, of which the cheapest is taken; the third one, for long
+ * operands in few rounds, is div_scaled.c.  n bits by w bits; R is the partial remainder.
  *
- * CM_SHAPE_FEW_ROUNDS: restoring, four quotient bits a step.  With R < y, the next four bits of x
- * make R' = 16 R + bits < 16 y, and the digit is the number of j in 1 .. 15 with j y <= R'.  All
- * fifteen R' - j y are computed side by side; where j y <= R' holds (g_j) it holds for smaller j,
- * so the bits of the digit are XORs of some g_j, and the new remainder is R' XOR  sum over j of g_j
- * (t_j XOR t_{j-1}),   t_j = R' - j y,  t_0 = R', one level of ANDs.  A step has the levels of one
- * fast subtraction plus one, a quarter of the levels of the schoolbook method for four times its
- * ANDs.
+ * Few rounds, short operands: restoring, four quotient bits a step.  With R < y, the next four bits
+ * of x make R' = 16 R + bits < 16 y, and the digit is the number of j in 1 .. 15 with j y <= R'.
+ * All fifteen R' - j y are computed side by side; where j y <= R' holds (g_j) it holds for smaller
+ * j, so the bits of the digit are XORs of some g_j, and the new remainder is R' XOR  sum over j of
+ * g_j (t_j XOR t_{j-1}),   t_j = R' - j y,  t_0 = R', one level of ANDs.  A step has the levels of
+ * one fast subtraction plus one, a quarter of the levels of the schoolbook method for four times
+ * its ANDs.
  *
- * CM_SHAPE_FEW_BITS: schoolbook steps as long as R is short, then non-restoring ones: R' = 2R + bit
+ * Few bits: schoolbook steps as long as R is short, then non-restoring ones: R' = 2R + bit
  * - y or + y, as the sign of R says; adding the complement of y is free, so a step is one ripple
  * adder and no selection.  -y <= R' < y always, so w + 1 bits hold it with its sign.
  *
@@ -34,7 +35,8 @@ static multiple multiple_of(cm_circuit *c, const cm_num *y, unsigned factor, uns
     cm_num product = cm_num_mul_const(c, *y, (cm_i128)factor, bits);
     multiple ret = {.complement = cm_num_not(c, product)};
 
-    if (c->shape == CM_SHAPE_FEW_BITS) {
+    unsigned log = cm_ceil_log2(bits);
+    if (cm_circuit_ripples(c, bits, (cm_guess){.ands = bits * log, .levels = log})) {
         ret.above[bits] = CM_WIRE_0;
         for (unsigned k = bits; k-- > 0;) {
             ret.above[k] = cm_gate_or(c, product.wire[k], ret.above[k + 1]);
@@ -166,16 +168,45 @@ static void divide_few_bits(cm_circuit *c, const cm_num *x, const cm_num *y, cm_
     divide_non_restoring(c, x, left, y, cm_num_zero_extend(r, y->bits + 1), quotient, remainder);
 }
 
+/* Mean length of R, which grows until it has the divisor's. */
+static unsigned mean_length(unsigned x_bits, unsigned y_bits)
+{
+    return y_bits < x_bits ? y_bits - y_bits * y_bits / (2 * x_bits) : x_bits / 2;
+}
+
+static cm_guess guess_few_bits(unsigned x_bits, unsigned y_bits)
+{
+    unsigned ands = x_bits * (mean_length(x_bits, y_bits) + y_bits / 4 + 3);
+
+    return (cm_guess){.ands = ands, .levels = ands};
+}
+
+static cm_guess guess_digits_of_four(unsigned x_bits, unsigned y_bits)
+{
+    unsigned steps = (x_bits + DIGIT_BITS_MAX - 1) / DIGIT_BITS_MAX;
+    unsigned length = x_bits < y_bits ? x_bits : y_bits;
+
+    return (cm_guess){.ands = steps * 65 * (mean_length(x_bits, y_bits) + 3),
+                      .levels = steps * (2 + cm_ceil_log2(length + 4))};
+}
+
 void cm_num_divmod(cm_circuit *c, cm_num x, cm_num y, cm_num *ret_quotient, cm_num *ret_remainder)
 {
     CM_ASSERT(y.bits + DIGIT_BITS_MAX < CM_NUM_MAX);
 
     cm_num quotient = cm_num_const(0, x.bits);
     cm_num remainder = cm_num_const(0, y.bits);
-    if (c->shape == CM_SHAPE_FEW_BITS) {
+    cm_guess fewest_bits = guess_few_bits(x.bits, y.bits);
+    cm_guess digits_of_four = guess_digits_of_four(x.bits, y.bits);
+    cm_guess scaled =
+        cm_div_can_scale(x.bits, y.bits) ? cm_div_guess_scaled(x.bits, y.bits) : digits_of_four;
+    if (cm_circuit_prefers(c, fewest_bits, digits_of_four) &&
+        cm_circuit_prefers(c, fewest_bits, scaled)) {
         divide_few_bits(c, &x, &y, &quotient, &remainder);
-    } else {
+    } else if (cm_circuit_prefers(c, digits_of_four, scaled)) {
         divide_few_rounds(c, &x, &y, &quotient, &remainder);
+    } else {
+        cm_div_scaled(c, &x, &y, &quotient, &remainder);
     }
     *ret_quotient = quotient;
     *ret_remainder = remainder;

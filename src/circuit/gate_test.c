@@ -108,13 +108,23 @@ typedef struct pair {
     cm_num x, y;
 } pair;
 
-static pair pair_new(cm_shape shape, unsigned bits)
+static pair pair_in(cm_circuit *c, unsigned bits)
 {
-    pair p = {.c = cm_circuit_new(shape)};
+    pair p = {.c = c};
 
     p.x = cm_circuit_input(p.c, bits);
     p.y = cm_circuit_input(p.c, bits);
     return p;
+}
+
+static pair pair_new(cm_shape shape, unsigned bits)
+{
+    return pair_in(cm_circuit_new(shape), bits);
+}
+
+static pair pair_for(size_t rows, unsigned bits)
+{
+    return pair_in(cm_circuit_new_for(rows), bits);
 }
 
 /* The table in DESIGN.md, 5. */
@@ -193,15 +203,15 @@ static void test_costs_of_sums(void **state)
 static void test_costs_of_products(void **state)
 {
     (void)state;
-    /* Low half of w by w: w (w + 1) / 2 products, w (w - 1) / 2 carries. */
+    /* Low half of w by w: a carry for each of w (w + 1) / 2 bits of rows, and w - 1 more. */
     pair p = pair_new(CM_SHAPE_FEW_BITS, 64);
     cm_circuit_cost cost = cost_of(p.c, cm_num_mul(p.c, p.x, p.y, 64));
-    assert_int_equal(cost.ands, 64 * 65 / 2 + 63 * 62 / 2);
+    assert_int_equal(cost.ands, 64 * 65 / 2 + 63);
 
     p = pair_new(CM_SHAPE_FEW_ROUNDS, 64);
     cost = cost_of(p.c, cm_num_mul(p.c, p.x, p.y, 64));
-    assert_true(cost.ands <= 4300);
-    assert_true(cost.levels <= 13);
+    assert_true(cost.ands <= 2400);
+    assert_true(cost.levels <= 12);
 
     /* A power of two is a shift. */
     p = pair_new(CM_SHAPE_FEW_ROUNDS, 64);
@@ -213,8 +223,22 @@ static void test_costs_of_products(void **state)
     cm_num remainder;
     cm_num_divmod(p.c, p.x, cm_num_zero_extend(p.y, 32), &quotient, &remainder);
     cost = cost_of(p.c, quotient);
-    assert_true(cost.levels <= 111);
-    assert_true(cost.ands <= 27500);
+    assert_true(cost.levels <= 79);
+    assert_true(cost.ands <= 6000);
+
+    p = pair_new(CM_SHAPE_FEW_ROUNDS, 64);
+    cm_num_divmod(p.c, p.x, p.y, &quotient, &remainder);
+    cost = cost_of(p.c, quotient);
+    assert_true(cost.levels <= 81);
+    assert_true(cost.ands <= 9400);
+
+    /* Few bits for very many rows, few rounds for few. */
+    p = pair_for(1 << 20, 64);
+    cost = cost_of(p.c, cm_num_of_wire(cm_num_lt(p.c, p.x, p.y)));
+    assert_int_equal(cost.ands, 64);
+    p = pair_for(1 << 10, 64);
+    cost = cost_of(p.c, cm_num_of_wire(cm_num_lt(p.c, p.x, p.y)));
+    assert_int_equal(cost.levels, 7);
 
     p = pair_new(CM_SHAPE_FEW_BITS, 64);
     cm_num_divmod(p.c, p.x, cm_num_zero_extend(p.y, 32), &quotient, &remainder);

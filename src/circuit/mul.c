@@ -1,6 +1,13 @@
 /*
  * Products and counts: many bits, each with a weight, are added up in columns.
  *
+ * Products: with s_i = 2 x_i - 1, which is 1 or -1, the number x of n bits is (s_0 + 2 s_1 + .. +
+ * 2^(n-1) s_(n-1) + 2^n - 1) / 2.  A row of the product, s_i y, is y or -y: an XOR of y's bits
+ * with one wire, and a correction at its ends.  So
+ *     2 x y = sum of 2^i s_i y  +  2^n y  -  y
+ * takes no ANDs for its rows, where the schoolbook's x_i y take one each: half as many in all.
+ * For short operands the corrections outweigh that, and rows are ANDs.
+ *
  * A full adder takes three bits of one weight to their sum (XOR, free, no deeper than they are) and
  * a carry of the next weight (their majority, one AND).  Because sums are free, a whole column of h
  * bits comes down to one bit in a single level, and hands h / 2 carries to the next column.
@@ -30,6 +37,72 @@ void cm_columns_push(cm_columns *columns, unsigned weight, cm_wire x)
         }
         column->item[at] = column->item[--column->count];
         weight++;
+    }
+}
+
+void cm_columns_add_constant(cm_columns *columns, unsigned weight, int multiple)
+{
+    if (weight < columns->bits) {
+        columns->constant[weight] += multiple;
+    }
+}
+
+/* A bit that counts -2^weight is its complement less 1. */
+static void push_signed(cm_circuit *c, cm_columns *columns, unsigned weight, cm_wire x,
+                        bool negative)
+{
+    if (weight < columns->bits) {
+        cm_columns_push(columns, weight, negative ? cm_gate_not(c, x) : x);
+        cm_columns_add_constant(columns, weight, negative ? -1 : 0);
+    }
+}
+
+void cm_columns_push_num(cm_circuit *c, cm_columns *columns, unsigned weight, const cm_num *x,
+                         bool is_signed)
+{
+    for (unsigned i = 0; i < x->bits; i++) {
+        push_signed(c, columns, weight + i, x->wire[i], is_signed && i + 1 == x->bits);
+    }
+}
+
+void cm_columns_push_minus(cm_circuit *c, cm_columns *columns, unsigned weight, const cm_num *x,
+                           bool is_signed)
+{
+    for (unsigned i = 0; i < x->bits; i++) {
+        push_signed(c, columns, weight + i, x->wire[i], !(is_signed && i + 1 == x->bits));
+    }
+}
+
+/* -x is ~x + 1, where the complement of a signed number is one of its bits alone; an unsigned one
+ * first gets a sign bit 0, whose complement is that of `plus`. */
+void cm_columns_push_plus_minus(cm_circuit *c, cm_columns *columns, unsigned weight,
+                                const cm_num *x, bool is_signed, cm_wire plus)
+{
+    cm_wire minus = cm_gate_not(c, plus);
+
+    for (unsigned i = 0; i < x->bits && weight + i < columns->bits; i++) {
+        push_signed(c, columns, weight + i, cm_gate_xor(c, x->wire[i], minus),
+                    is_signed && i + 1 == x->bits);
+    }
+    push_signed(c, columns, weight, minus, false);
+    if (!is_signed) {
+        push_signed(c, columns, weight + x->bits, minus, true);
+    }
+}
+
+/* Constants as bits, multiples carried to the left. */
+static void push_constants(cm_columns *columns)
+{
+    int carry = 0;
+
+    for (unsigned i = 0; i < columns->bits; i++) {
+        int here = columns->constant[i] + carry;
+        int bit = here & 1;
+        carry = (here - bit) / 2;
+        columns->constant[i] = 0;
+        if (bit != 0) {
+            cm_columns_push(columns, i, CM_WIRE_1);
+        }
     }
 }
 
@@ -84,6 +157,7 @@ cm_num cm_columns_sum_serial(cm_circuit *c, cm_columns *columns)
 {
     cm_num sum = cm_num_const(0, columns->bits);
 
+    push_constants(columns);
     for (unsigned i = 0; i < columns->bits; i++) {
         cm_list *column = &columns->column[i];
         if (column->count == 0) {
@@ -123,8 +197,9 @@ static void reduce(cm_circuit *c, cm_columns *columns, size_t height)
     cm_list_free(&fresh[1]);
 }
 
-cm_num cm_columns_sum_tree(cm_circuit *c, cm_columns *columns)
+void cm_columns_reduce(cm_circuit *c, cm_columns *columns, cm_num ret_rows[2])
 {
+    push_constants(columns);
     size_t tallest = 0;
     for (unsigned i = 0; i < columns->bits; i++) {
         tallest = columns->column[i].count > tallest ? columns->column[i].count : tallest;
@@ -139,48 +214,119 @@ cm_num cm_columns_sum_tree(cm_circuit *c, cm_columns *columns)
         more = height > 2;
     }
 
-    cm_num x = cm_num_const(0, columns->bits);
-    cm_num y = x;
-    for (unsigned i = 0; i < columns->bits; i++) {
-        const cm_list *column = &columns->column[i];
-        CM_ASSERT(column->count <= 2);
-        x.wire[i] = column->count > 0 ? column->item[0] : CM_WIRE_0;
-        y.wire[i] = column->count > 1 ? column->item[1] : CM_WIRE_0;
+    for (unsigned k = 0; k < 2; k++) {
+        ret_rows[k] = cm_num_const(0, columns->bits);
+        for (unsigned i = 0; i < columns->bits; i++) {
+            const cm_list *column = &columns->column[i];
+            CM_ASSERT(column->count <= 2);
+            ret_rows[k].wire[i] = column->count > k ? column->item[k] : CM_WIRE_0;
+        }
     }
     free_columns(columns);
-    return cm_num_add(c, x, y, x.bits);
 }
 
+cm_num cm_columns_sum_tree(cm_circuit *c, cm_columns *columns)
+{
+    cm_num rows[2];
+
+    cm_columns_reduce(c, columns, rows);
+    return cm_num_add(c, rows[0], rows[1], rows[0].bits);
+}
+
+/* The ANDs of the two ways differ by those of the tree's adder. */
 static cm_num sum_columns(cm_circuit *c, cm_columns *columns)
 {
-    return c->shape == CM_SHAPE_FEW_BITS ? cm_columns_sum_serial(c, columns)
-                                         : cm_columns_sum_tree(c, columns);
+    unsigned log = cm_ceil_log2(columns->bits);
+    cm_guess tree = {.ands = 3 * columns->bits * log / 4 + 1, .levels = 2 * log};
+
+    return cm_circuit_ripples(c, columns->bits, tree) ? cm_columns_sum_serial(c, columns)
+                                                      : cm_columns_sum_tree(c, columns);
+}
+
+/*
+ * x without high bits that tell nothing modulo 2^bits: zeros, or where x is as long as that, copies
+ * of its sign, the last of which then counts negatively.
+ */
+static cm_num strip(cm_num x, unsigned bits, bool *ret_signed)
+{
+    bool whole = x.bits >= bits;
+
+    *ret_signed = false;
+    x.bits = whole ? bits : x.bits;
+    while (x.bits > 0 && x.wire[x.bits - 1] == CM_WIRE_0) {
+        x.bits--;
+        whole = false;
+    }
+    while (whole && x.bits > 1 && x.wire[x.bits - 1] == x.wire[x.bits - 2]) {
+        x.bits--;
+        *ret_signed = true;
+    }
+    return x;
+}
+
+static unsigned constants_in(const cm_num *x)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < x->bits; i++) {
+        count += cm_wire_node(x->wire[i]) == 0;
+    }
+    return count;
+}
+
+/* Whether rows of XORs take fewer ANDs; both counts are those of a full product. */
+static bool prefer_xor_rows(const cm_num *x, const cm_num *y)
+{
+    unsigned variable_x = x->bits - constants_in(x), variable_y = y->bits - constants_in(y);
+    unsigned corrections = x->bits + y->bits;
+
+    return x->bits * y->bits + corrections + corrections < 2 * variable_x * variable_y;
+}
+
+/* Rows of ANDs: sum of x_i y 2^i. */
+static cm_num multiply_by_ands(cm_circuit *c, const cm_num *x, const cm_num *y, unsigned bits)
+{
+    cm_columns columns = {.bits = bits};
+
+    for (unsigned i = 0; i < x->bits; i++) {
+        for (unsigned j = 0; j < y->bits && i + j < bits; j++) {
+            cm_columns_push(&columns, i + j, cm_gate_and(c, x->wire[i], y->wire[j]));
+        }
+    }
+    return sum_columns(c, &columns);
+}
+
+void cm_columns_push_product(cm_circuit *c, cm_columns *columns, const cm_num *x, bool x_signed,
+                             const cm_num *y, bool y_signed, bool negative)
+{
+    for (unsigned i = 0; i < x->bits; i++) {
+        bool flip = (x_signed && i + 1 == x->bits) != negative;
+        cm_wire plus = flip ? cm_gate_not(c, x->wire[i]) : x->wire[i];
+        cm_columns_push_plus_minus(c, columns, i, y, y_signed, plus);
+    }
+    /* The bits of a signed number that are all 1 make -1, not 2^n - 1. */
+    if (!x_signed) {
+        (negative ? cm_columns_push_minus : cm_columns_push_num)(c, columns, x->bits, y, y_signed);
+    }
+    (negative ? cm_columns_push_num : cm_columns_push_minus)(c, columns, 0, y, y_signed);
 }
 
 cm_num cm_num_mul(cm_circuit *c, cm_num x, cm_num y, unsigned bits)
 {
     CM_ASSERT(bits <= CM_NUM_MAX);
 
-    cm_columns columns = {.bits = bits};
-    for (unsigned i = 0; i < x.bits; i++) {
-        for (unsigned j = 0; j < y.bits && i + j < bits; j++) {
-            cm_columns_push(&columns, i + j, cm_gate_and(c, x.wire[i], y.wire[j]));
-        }
+    bool x_signed, y_signed;
+    cm_num short_x = strip(x, bits, &x_signed);
+    cm_num short_y = strip(y, bits, &y_signed);
+    if (bits == CM_NUM_MAX || !prefer_xor_rows(&short_x, &short_y)) {
+        return multiply_by_ands(c, &x, &y, bits);
     }
-    return sum_columns(c, &columns);
-}
-
-/* Adds -x 2^shift: -x = ~x + 1 - 2^n for the n bits of x, and -2^m = 2^m + 2^(m+1) + ... modulo
- * 2^bits. */
-static void push_negative(cm_circuit *c, cm_columns *columns, const cm_num *x, unsigned shift)
-{
-    for (unsigned i = 0; i < x->bits; i++) {
-        cm_columns_push(columns, shift + i, cm_gate_not(c, x->wire[i]));
-    }
-    cm_columns_push(columns, shift, CM_WIRE_1);
-    for (unsigned i = shift + x->bits; i < columns->bits; i++) {
-        cm_columns_push(columns, i, CM_WIRE_1);
-    }
+    cm_columns columns = {.bits = bits + 1};
+    cm_columns_push_product(c, &columns, &short_x, x_signed, &short_y, y_signed, false);
+    cm_num twice = sum_columns(c, &columns);
+    memmove(twice.wire, twice.wire + 1, bits * sizeof *twice.wire);
+    twice.bits = bits;
+    return twice;
 }
 
 cm_num cm_num_mul_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits)
@@ -192,12 +338,8 @@ cm_num cm_num_mul_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits)
     for (unsigned shift = 0; value != 0 && shift < bits; shift++) {
         bool odd = (value & 1) != 0;
         bool minus = (value & 3) == 3;
-        if (odd && minus) {
-            push_negative(c, &columns, &x, shift);
-        } else if (odd) {
-            for (unsigned i = 0; i < x.bits; i++) {
-                cm_columns_push(&columns, shift + i, x.wire[i]);
-            }
+        if (odd) {
+            (minus ? cm_columns_push_minus : cm_columns_push_num)(c, &columns, shift, &x, false);
         }
         value = (value >> 1) + minus; /* (value - digit) / 2 without overflow */
     }

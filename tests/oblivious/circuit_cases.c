@@ -75,14 +75,19 @@ static void run_divide(oblivious_party *p)
     run_program(p, 11, build_divmod);
 }
 
+static void run_divide_long(oblivious_party *p)
+{
+    run_program(p, 33, build_divmod);
+}
+
 static void run_mux(oblivious_party *p)
 {
     run_program(p, 64, build_mux);
 }
 
 const oblivious_case circuit_cases[] = {
-    {"program: compare", run_compare},   {"program: add, subtract", run_add},
-    {"program: multiply", run_multiply}, {"program: divide", run_divide},
-    {"program: select", run_mux},
+    {"program: compare", run_compare},          {"program: add, subtract", run_add},
+    {"program: multiply", run_multiply},        {"program: divide", run_divide},
+    {"program: divide, long", run_divide_long}, {"program: select", run_mux},
 };
 const size_t circuit_cases_count = CM_COUNT(circuit_cases);
