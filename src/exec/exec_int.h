@@ -48,7 +48,8 @@ typedef struct cm_rowwise {
     cm_bcol *input;
     size_t inputs;
 } cm_rowwise;
-void cm_rowwise_init(cm_rowwise *r, cm_exec *x, size_t columns, cm_arena *arena);
+/* rows decide which shapes circuits take; columns: at most so many are read. */
+void cm_rowwise_init(cm_rowwise *r, cm_exec *x, size_t rows, size_t columns, cm_arena *arena);
 cm_cval cm_rowwise_input(cm_rowwise *r, const cm_plan_col *col, const cm_scol *data);
 /* Declares inputs for the child's columns that the expressions name, and no others. */
 void cm_rowwise_inputs_of(cm_rowwise *r, const cm_plan_node *child, const cm_expr *const *exprs,

@@ -134,7 +134,7 @@ static cm_status finish(cm_exec *x, const cm_plan_node *node, const cm_table *ta
     cm_bcol *outputs = CM_NEW(&scratch, cm_bcol, 2 * (node->aggs + 1) + 2);
     size_t outs = 0;
     cm_rowwise r;
-    cm_rowwise_init(&r, x, 2 * node->aggs + 2, &scratch);
+    cm_rowwise_init(&r, x, table->rows, 2 * node->aggs + 2, &scratch);
     for (size_t i = 0; i < node->aggs; i++) {
         const cm_plan_col *col = &node->col[node->keys + i];
         if (node->agg[i].any) { /* as it is; it may be too long for a gate program */

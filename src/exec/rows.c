@@ -7,7 +7,7 @@ cm_status cm_exec_filter(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     const cm_plan_node *child = node->child[0];
     const cm_table *table = &x->table[child->number];
     cm_rowwise r;
-    cm_rowwise_init(&r, x, child->cols, &scratch);
+    cm_rowwise_init(&r, x, table->rows, child->cols, &scratch);
     cm_rowwise_inputs_of(&r, child, &node->condition, 1, &scratch);
     cm_cval condition = {0};
     cm_status st = cm_compile_expr(&r.compiler, node->condition, CM_WIRE_1, &condition);
@@ -59,7 +59,7 @@ cm_status cm_exec_project(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         }
     }
     cm_rowwise r;
-    cm_rowwise_init(&r, x, child->cols, &scratch);
+    cm_rowwise_init(&r, x, table->rows, child->cols, &scratch);
     cm_rowwise_inputs_of(&r, child, computed, exprs, &scratch);
     cm_status st = CM_OK;
     for (size_t i = 0; st == CM_OK && i < node->cols; i++) {
@@ -152,7 +152,7 @@ cm_status cm_exec_combine(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     unsigned *key_cols = CM_NEW(&scratch, unsigned, node->keys + 1);
     cm_bcol *outputs = CM_NEW(&scratch, cm_bcol, 2 * node->cols + 2);
     cm_rowwise r;
-    cm_rowwise_init(&r, x, node->cols * node->children, &scratch);
+    cm_rowwise_init(&r, x, rows, node->cols * node->children, &scratch);
     size_t keys = 0;
     size_t count = 0;
     for (size_t i = 0; i < node->cols; i++) {
