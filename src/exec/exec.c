@@ -161,22 +161,28 @@ static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     return CM_EINVAL;
 }
 
-static cm_status read_inputs(cm_exec *x)
+cm_status cm_exec_read(const cm_exec_options *options, cm_arena *arena, cm_exec_input **ret,
+                       cm_diag *diag)
 {
-    for (size_t i = 0; i < x->plan->nodes; i++) {
-        const cm_plan_node *node = x->plan->node[i];
+    cm_diag own = {0};
+    cm_exec x = {.options = options, .plan = options->plan, .arena = arena};
+    cm_exec_input *input = CM_NEW(arena, cm_exec_input, options->plan->nodes + 1);
+    x.diag = diag != NULL ? diag : &own;
+    for (size_t i = 0; i < x.plan->nodes; i++) {
+        const cm_plan_node *node = x.plan->node[i];
         if (node->op == CM_PLAN_INPUT) {
             int64_t start_ns = cm_clock_ns();
-            cm_status st = cm_exec_read_input(x, node, &x->input[node->number]);
+            cm_status st = cm_exec_read_input(&x, node, &input[node->number]);
             if (st != CM_OK) {
                 return st;
             }
-            if (x->options->measured != NULL) {
+            if (options->measured != NULL) {
                 double seconds = (double)(cm_clock_ns() - start_ns) * 1e-9;
-                x->options->measured[i].seconds = seconds;
+                options->measured[i].seconds = seconds;
             }
         }
     }
+    *ret = input;
     return CM_OK;
 }
 
@@ -271,13 +277,13 @@ cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena 
         return cm_fail(diag, st, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     x.scratch = scratch;
-    x.input = CM_NEW(arena, cm_exec_input, options->plan->nodes + 1);
+    x.input = options->input;
     x.table = CM_NEW(arena, cm_table, options->plan->nodes + 1);
     x.error = (cm_bcol){.rows = 1};
     if (x.legs > 0) {
         x.error = cm_bcol_new(arena, x.legs, CM_ROW_ERRORS, 1);
     }
-    st = read_inputs(&x);
+    st = x.input == NULL ? cm_exec_read(options, arena, &x.input, x.diag) : CM_OK;
     if (st == CM_OK) {
         st = await_owners(&x);
     }

@@ -21,6 +21,9 @@ typedef struct cm_exec_result { /* coordinator only */
     const cm_value *value; /* rows * cols, ordered as the query says */
 } cm_exec_result;
 
+/* What an owner's fragments gave, in the clear, by plan node; private to the owner. */
+typedef struct cm_exec_input cm_exec_input;
+
 /* Called when a plan node starts, for progress; node is the number, of plan->nodes. */
 typedef void (*cm_exec_progress_fn)(void *arg, unsigned node);
 
@@ -34,7 +37,16 @@ typedef struct cm_exec_options {
     cm_measured *measured; /* plan->nodes entries to fill, or NULL */
     /* How long the slowest owner's own SQL may take; 0: as long as the mesh waits anyway. */
     int input_timeout_ms;
+    cm_exec_input *input; /* what cm_exec_read gave; NULL: cm_exec_run reads first */
 } cm_exec_options;
+
+/*
+ * Phase 1 of cm_exec_run alone, in the clear and without mpc: may run in a thread of its own while
+ * links come up.  Until it returns, arena (secret, the one of cm_exec_run), the sources and
+ * measured belong to it.
+ */
+CM_MUST cm_status cm_exec_read(const cm_exec_options *options, cm_arena *arena, cm_exec_input **ret,
+                               cm_diag *diag);
 
 /*
  * Phases: 1. an owner checks its domains and computes its fragments in the clear; nothing has been

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,14 @@ typedef struct run {
     cm_mpc *mpc;
     cm_measured *measured;
     int64_t began_ns;
+    struct { /* the owner's part, in a thread of its own */
+        bool running;
+        pthread_t thread;
+        cm_exec_options options;
+        cm_exec_input *input;
+        cm_status status;
+        cm_diag diag;
+    } reading;
 } run;
 
 /* ---- rights ------------------------------------------------------------------------------- */
@@ -292,6 +301,40 @@ static cm_status mesh_failed(run *x, cm_status st, cm_diag *diag)
                : cm_fail(diag, st, CM_SQL_CONNECTION_FAILURE, "%s", cm_status_text(st));
 }
 
+/* ---- reading, while links come up --------------------------------------------------------- */
+
+static void *read_inputs(void *arg)
+{
+    run *x = arg;
+    x->reading.status =
+        cm_exec_read(&x->reading.options, &x->shares, &x->reading.input, &x->reading.diag);
+    return NULL;
+}
+
+static cm_status begin_reading(run *x, cm_diag *diag)
+{
+    x->reading.options = (cm_exec_options){
+        .plan = x->plan, .me = x->me, .sources = {x, find_source}, .measured = x->measured};
+    if (pthread_create(&x->reading.thread, NULL, read_inputs, x) != 0) {
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "a job could not start its thread");
+    }
+    x->reading.running = true;
+    return CM_OK;
+}
+
+/* No deadline here: each statement of a source has its own. */
+static cm_status finish_reading(run *x, cm_diag *diag)
+{
+    CM_ASSERT(pthread_join(x->reading.thread, NULL) == 0);
+    x->reading.running = false;
+    if (x->reading.status != CM_OK) {
+        *diag = x->reading.diag;
+    }
+    return x->reading.status;
+}
+
+/* ---- computing together ------------------------------------------------------------------- */
+
 /* Everybody waits for everybody: nobody's end closes a link that another still needs, and whoever
  * reports success knows that all others came to the end, too. */
 static cm_status meet_at_the_end(run *x, cm_diag *diag)
@@ -329,7 +372,8 @@ static cm_status compute(run *x, cm_exec_result *ret, cm_diag *diag)
                                .sources = {x, find_source},
                                .progress = on_progress,
                                .measured = x->measured,
-                               .input_timeout_ms = INPUT_MS};
+                               .input_timeout_ms = INPUT_MS,
+                               .input = x->reading.input};
     st = cm_exec_run(&options, &x->shares, &x->result, ret, diag);
     if (st != CM_OK) {
         return diag->status != CM_OK ? st : mesh_failed(x, st, diag);
@@ -437,7 +481,13 @@ static cm_status work(run *x, cm_diag *diag)
         return node_gone(diag);
     }
     x->began_ns = cm_clock_ns();
-    cm_status st = open_mesh(x, diag);
+    cm_status st = begin_reading(x, diag);
+    if (st == CM_OK) {
+        st = open_mesh(x, diag);
+    }
+    if (st == CM_OK) {
+        st = finish_reading(x, diag);
+    }
     if (st == CM_OK) {
         st = compute(x, &result, diag);
     }
@@ -479,6 +529,9 @@ int cm_job_run(void)
     /* Whatever hangs from here on ends by itself. */
     (void)alarm(EXIT_SECONDS);
     bool reported = send_report(x, st, &diag);
+    if (x->reading.running) { /* it still uses what would be freed */
+        _exit(reported ? 0 : 1);
+    }
     clean_up(x);
     free(x);
     return reported ? 0 : 1;
