@@ -18,7 +18,7 @@ typedef struct runner {
     cm_mpc *mpc;
     cm_plane *plane;     /* per place, in the present window */
     cm_plane *x, *y, *z; /* operands of a stage's ANDs */
-    size_t words;        /* of the present window */
+    size_t rows, words;  /* of the present window */
     size_t piece_words;  /* at most so many at a time in the XORs of a stage */
 } runner;
 
@@ -107,7 +107,7 @@ static cm_status run_ands(const runner *r, const cm_step *steps, size_t count, c
         r->y[i] = r->plane[steps[i].y];
         r->z[i] = r->plane[steps[i].z];
     }
-    return cm_mpc_and(r->mpc, r->x, r->y, r->z, count, r->words, scratch);
+    return cm_mpc_and_rows(r->mpc, r->x, r->y, r->z, count, r->rows, scratch);
 }
 
 static cm_status run_window(const runner *r, cm_arena scratch)
@@ -189,6 +189,7 @@ cm_status cm_program_run_windows(const cm_program *p, cm_mpc *mpc, const cm_bcol
     cm_status st = CM_OK;
     for (size_t first = 0; first < words && st == CM_OK; first += window) {
         r.words = words - first < window ? words - first : window;
+        r.rows = words - first > window ? 64 * window : rows - 64 * first;
         cm_plane *next = point_columns(r.plane, inputs, p->cost.inputs, first);
         next = point_columns(next, outputs, p->cost.outputs, first);
         next = point_columns(next, &slots, 1, 0);

@@ -92,7 +92,7 @@ static void begin(level *l, adder *a, cm_arena arena)
 static cm_status finish(level *l)
 {
     const adder *a = l->a;
-    cm_status st = cm_mpc_and(a->mpc, l->x, l->y, l->product, l->ops, a->x.words, l->arena);
+    cm_status st = cm_mpc_and_rows(a->mpc, l->x, l->y, l->product, l->ops, a->x.rows, l->arena);
 
     for (size_t i = 0; st == CM_OK && i < l->ops; i++) {
         plane_xor(a, l->sum[i], l->sum[i], l->product[i]);

@@ -259,6 +259,38 @@ static void test_and(void **state)
     run_all(ands);
 }
 
+/* Short planes take the bits of their rows: 70 planes of 3 rows are 4 words, and of 63 rows 69. */
+static void short_ands(cm_mpc *mpc, cm_arena *arena, void *arg)
+{
+    enum { SHORT_PLANES = 70 };
+    static const struct {
+        size_t rows, words;
+    } sizes[] = {{1, 2}, {3, 4}, {63, 69}, {65, 72}, {511, 559}, {512, 560}};
+
+    (void)arg;
+    for (size_t i = 0; i < CM_COUNT(sizes); i++) {
+        size_t rows = sizes[i].rows, words = cm_words_of(rows);
+        uint64_t *a = random_planes(arena, SHORT_PLANES, rows, i);
+        uint64_t *b = random_planes(arena, SHORT_PLANES, rows, i + 1);
+        cm_bcol x = input_bits(mpc, arena, 0, a, SHORT_PLANES, rows);
+        cm_bcol y = input_bits(mpc, arena, 1, b, SHORT_PLANES, rows);
+        uint64_t before = cm_mesh_statistics(cm_mpc_mesh(mpc)).bytes_sent;
+        ok(cm_mpc_and_col(mpc, x, y, x, *arena));
+        uint64_t sent = cm_mesh_statistics(cm_mpc_mesh(mpc)).bytes_sent - before;
+        CM_ASSERT(sent == 8 * sizes[i].words + 4);
+        for (size_t w = 0; w < SHORT_PLANES * words; w++) {
+            a[w] &= b[w];
+        }
+        expect_bits(mpc, x, a, *arena);
+    }
+}
+
+static void test_and_of_short_planes(void **state)
+{
+    (void)state;
+    cm_run_parties(CM_PROTOCOL_REP3, PARTIES, PARTIES, 7, NULL, short_ands, NULL);
+}
+
 /* Longer than one message, and entries that straddle messages. */
 static void test_and_of_many_messages(void **state)
 {
@@ -343,10 +375,15 @@ static void test_wrong_number_of_parties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inputs_and_openings),  cmocka_unit_test(test_local_operations),
-        cmocka_unit_test(test_random_bits),          cmocka_unit_test(test_and),
-        cmocka_unit_test(test_and_of_many_messages), cmocka_unit_test(test_products),
-        cmocka_unit_test(test_protocols_by_name),    cmocka_unit_test(test_wrong_number_of_parties),
+        cmocka_unit_test(test_inputs_and_openings),
+        cmocka_unit_test(test_local_operations),
+        cmocka_unit_test(test_random_bits),
+        cmocka_unit_test(test_and),
+        cmocka_unit_test(test_and_of_short_planes),
+        cmocka_unit_test(test_and_of_many_messages),
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_protocols_by_name),
+        cmocka_unit_test(test_wrong_number_of_parties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

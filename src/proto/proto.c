@@ -321,7 +321,7 @@ cm_status cm_mpc_and_col(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena 
         in_y[p] = cm_bcol_plane(y, y.planes == 1 ? 0 : p);
         out[p] = cm_bcol_plane(z, p);
     }
-    return cm_mpc_and(mpc, in_x, in_y, out, x.planes, x.words, scratch);
+    return cm_mpc_and_rows(mpc, in_x, in_y, out, x.planes, x.rows, scratch);
 }
 
 cm_status cm_mpc_mul(cm_mpc *mpc, cm_acol x, cm_acol y, cm_acol z, cm_arena scratch)

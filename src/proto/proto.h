@@ -86,6 +86,12 @@ static inline cm_plane cm_bcol_plane(cm_bcol x, unsigned plane)
 }
 CM_MUST cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, const cm_plane *z,
                              size_t entries, size_t words, cm_arena scratch);
+/*
+ * The same for planes of so many rows, where short planes travel bit to bit: below 512 rows the
+ * cost is entries * rows / 8 bytes, rounded up to words.
+ */
+CM_MUST cm_status cm_mpc_and_rows(cm_mpc *mpc, const cm_plane *x, const cm_plane *y,
+                                  const cm_plane *z, size_t entries, size_t rows, cm_arena scratch);
 /* z = x AND y plane by plane (equal planes), or every plane of x with the single plane of y. */
 CM_MUST cm_status cm_mpc_and_col(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch);
 
