@@ -82,19 +82,22 @@ cm_status cm_pg_table_read(cm_pg *pg, const char *remote, cm_arena *arena, cm_pg
  * A transaction that writes anything has a number.  When none is under way and none was given out
  * since, the rows of a heap are what they were.  Numbers could be given out twice only across a
  * restart or a crash: the first shows in the postmaster's start, the second in the statistics,
- * which a recovery throws away.  Views and foreign tables have rows that are not here, a parent has
- * those of its children, and row security may depend on more than the rows.
+ * which a recovery throws away.  Not so where rows may be elsewhere: views, foreign tables, parents
+ * and tables spread over other servers (whose own file is empty); and row security may depend on
+ * more than the rows.
  */
 static const char stamp_sql[] =
     "SELECT pg_catalog.concat_ws(' ', "
     "(EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint, "
     "(EXTRACT(epoch FROM pg_catalog.pg_stat_get_bgwriter_stat_reset_time()) * 1000000)::bigint, "
-    "d.oid, c.oid, pg_catalog.txid_snapshot_xmax(s)) "
+    "d.oid, c.oid, pg_catalog.pg_relation_size(c.oid), pg_catalog.txid_snapshot_xmax(s)) "
     "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam, "
     "pg_catalog.pg_database d, pg_catalog.txid_current_snapshot() s "
     "WHERE c.oid = pg_catalog.to_regclass($1) AND d.datname = pg_catalog.current_database() "
     "AND c.relkind IN ('r', 'm') AND a.amname = 'heap' AND NOT c.relhassubclass "
-    "AND NOT c.relrowsecurity AND NOT pg_catalog.pg_is_in_recovery() "
+    "AND NOT c.relrowsecurity AND pg_catalog.pg_relation_size(c.oid) > 0 "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') "
+    "AND NOT pg_catalog.pg_is_in_recovery() "
     "AND pg_catalog.txid_snapshot_xmin(s) = pg_catalog.txid_snapshot_xmax(s)";
 
 typedef struct stamp {
