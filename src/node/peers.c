@@ -128,6 +128,18 @@ static bool take_catalog(cm_link *l, const uint8_t *body, size_t bytes)
     return st != CM_EPROTO && st != CM_EDENIED;
 }
 
+/* The link's own time, not that of a busy machine: shorter ones count at once, longer ones slowly.
+ */
+static void take_round_trip(cm_link *l, int64_t took_ns)
+{
+    double ms = (double)took_ns / 1e6;
+    if (took_ns <= 0 || ms >= DEAD_MS) {
+        return;
+    }
+    bool shorter = l->rtt_ms <= 0 || ms < l->rtt_ms;
+    l->rtt_ms = shorter ? ms : l->rtt_ms + (ms - l->rtt_ms) / 32;
+}
+
 static bool take_ping(cm_link *l, const uint8_t *body, size_t bytes)
 {
     cm_reader r = cm_reader_of(body, bytes);
@@ -139,8 +151,7 @@ static bool take_ping(cm_link *l, const uint8_t *body, size_t bytes)
     if (answer == 0) {
         send_ping(l, true, stamp);
     } else {
-        int64_t took = cm_clock_ns() - stamp;
-        l->rtt_ms = took > 0 && took < (int64_t)DEAD_MS * 1000000 ? (double)took / 1e6 : 0;
+        take_round_trip(l, cm_clock_ns() - stamp);
     }
     return true;
 }
