@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 enum { HANDSHAKE_TIMEOUT_MS = 30000, IDLE_TIMEOUT_MS = 600000, USUAL_RUNS = 5 };
-static const size_t ARENA_BYTES = (size_t)1 << 38; /* of address space */
+static const size_t ARENA_BYTES = (size_t)1 << 36; /* of address space */
 static const int64_t LONG_NS = 30000000000;        /* after that, a case gets no further run */
 
 /* A lane's figures of the present run; lane 0 puts them together. */
