@@ -14,9 +14,10 @@
  *   5. carries out of the even pairs from their neighbour's;      1 AND, 1 round
  *   6. carries into odd bits: majority of bit 2k and its carry;   1 AND, 1 round
  *
- * Carries are built where the sum will stand: plane i of z holds the carry into bit i until the
- * end. So plane 2k+1 is c0 of bit 2k at first, and plane 2k+2 is c0 of the group that ends in pair
- * k.
+ * A carry into a bit has a plane of its own, which collects what is known of it: that of bit 2k+1
+ * is c0 of bit 2k at first, and that of bit 2k+2 is c0 of the group that ends in pair k.  As far as
+ * nobody else made them (a protocol may know more of its operands than this file), these planes are
+ * those of z, where the sum will stand.
  */
 #include "proto/proto_int.h"
 
@@ -28,8 +29,9 @@ typedef struct adder {
     cm_mpc *mpc;
     cm_bcol x, y, z;
     unsigned bits;
-    unsigned pairs;          /* whose carry out is needed: into bits up to bits - 1 */
-    cm_plane c1[PAIRS_MAX];  /* c0 of pair k is plane 2k + 2 of z */
+    unsigned pairs;                /* whose carry out is needed: into bits up to bits - 1 */
+    cm_plane carry[2 * PAIRS_MAX]; /* into each bit; that into bit 2k + 2 is c0 of pair k */
+    cm_plane c1[PAIRS_MAX];
     bool c0_zero[PAIRS_MAX]; /* publicly 0, because y ends below */
 } adder;
 
@@ -100,14 +102,9 @@ static cm_status finish(level *l)
     return st;
 }
 
-static cm_plane carry_into(const adder *a, unsigned bit)
-{
-    return cm_bcol_plane(a->z, bit);
-}
-
 static cm_plane c0_of(const adder *a, unsigned pair)
 {
-    return carry_into(a, 2 * pair + 2);
+    return a->carry[2 * pair + 2];
 }
 
 static bool has_y(const adder *a, unsigned bit)
@@ -138,9 +135,9 @@ static cm_status carries_of_pairs(adder *a, level *l, cm_arena scratch)
 {
     begin(l, a, scratch);
     for (unsigned bit = 0; bit < 2 * a->pairs || bit == 0; bit += 2) {
-        plane_zero(a, carry_into(a, bit + 1));
+        plane_zero(a, a->carry[bit + 1]);
         if (has_y(a, bit)) {
-            push(l, carry_into(a, bit + 1), cm_bcol_plane(a->x, bit), cm_bcol_plane(a->y, bit));
+            push(l, a->carry[bit + 1], cm_bcol_plane(a->x, bit), cm_bcol_plane(a->y, bit));
         }
     }
     cm_status st = finish(l);
@@ -150,7 +147,7 @@ static cm_status carries_of_pairs(adder *a, level *l, cm_arena scratch)
 
     begin(l, a, scratch);
     for (unsigned k = 0; k < a->pairs; k++) {
-        cm_plane low = carry_into(a, 2 * k + 1);
+        cm_plane low = a->carry[2 * k + 1];
         a->c0_zero[k] = !has_y(a, 2 * k);
         if (a->c0_zero[k]) {
             plane_zero(a, c0_of(a, k));
@@ -235,41 +232,79 @@ static cm_status carries_into_odd_bits(adder *a, level *l, cm_arena scratch)
 {
     begin(l, a, scratch);
     for (unsigned bit = 3; bit < a->bits; bit += 2) {
-        push_majority(l, carry_into(a, bit), bit - 1, carry_into(a, bit - 1));
+        push_majority(l, a->carry[bit], bit - 1, a->carry[bit - 1]);
     }
     return finish(l);
 }
 
-cm_status cm_adder(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch)
+static void start(adder *a, cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z)
 {
     CM_ASSERT(x.planes == z.planes && y.planes <= x.planes && x.planes <= 2 * PAIRS_MAX);
     CM_ASSERT(x.rows == y.rows && x.rows == z.rows);
 
-    adder a = {.mpc = mpc, .x = x, .y = y, .z = z, .bits = x.planes};
-    a.pairs = a.bits == 0 ? 0 : (a.bits - 1) / 2;
-    for (unsigned k = 1; k < a.pairs; k++) {
-        a.c1[k] = cm_bcol_plane(cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, x.rows), 0);
+    *a = (adder){.mpc = mpc, .x = x, .y = y, .z = z, .bits = x.planes};
+    a->pairs = cm_adder_pairs(x.planes);
+    for (unsigned i = 0; i < a->bits; i++) {
+        a->carry[i] = cm_bcol_plane(z, i);
     }
-    if (a.bits == 0) {
-        return CM_OK;
+    if (a->bits > 0) {
+        plane_zero(a, a->carry[0]);
     }
-    plane_zero(&a, carry_into(&a, 0));
-    level *l = CM_NEW(&scratch, level, 1);
-    cm_status st = CM_OK;
-    if (a.bits > 1) {
-        st = carries_of_pairs(&a, l, scratch);
-    }
+}
+
+/* Steps 3 to 6, and the sum. */
+static cm_status end(adder *a, level *l, cm_arena scratch)
+{
+    cm_status st = prefix(a, l, scratch);
+
     if (st == CM_OK) {
-        st = prefix(&a, l, scratch);
+        st = carries_into_odd_bits(a, l, scratch);
     }
-    if (st == CM_OK) {
-        st = carries_into_odd_bits(&a, l, scratch);
-    }
-    for (unsigned i = 0; st == CM_OK && i < a.bits; i++) {
-        plane_xor(&a, cm_bcol_plane(z, i), cm_bcol_plane(z, i), cm_bcol_plane(x, i));
-        if (has_y(&a, i)) {
-            plane_xor(&a, cm_bcol_plane(z, i), cm_bcol_plane(z, i), cm_bcol_plane(y, i));
+    for (unsigned i = 0; st == CM_OK && i < a->bits; i++) {
+        cm_plane sum = cm_bcol_plane(a->z, i);
+        plane_xor(a, sum, a->carry[i], cm_bcol_plane(a->x, i));
+        if (has_y(a, i)) {
+            plane_xor(a, sum, sum, cm_bcol_plane(a->y, i));
         }
     }
     return st;
+}
+
+unsigned cm_adder_pairs(unsigned planes)
+{
+    return planes == 0 ? 0 : (planes - 1) / 2;
+}
+
+cm_status cm_adder(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch)
+{
+    adder *a = CM_NEW(&scratch, adder, 1);
+    level *l = CM_NEW(&scratch, level, 1);
+    cm_status st = CM_OK;
+
+    start(a, mpc, x, y, z);
+    for (unsigned k = 1; k < a->pairs; k++) {
+        a->c1[k] = cm_bcol_plane(cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, x.rows), 0);
+    }
+    if (a->bits > 1) {
+        st = carries_of_pairs(a, l, scratch);
+    }
+    return st != CM_OK ? st : end(a, l, scratch);
+}
+
+cm_status cm_adder_from_pairs(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol carries, cm_bcol z,
+                              cm_arena scratch)
+{
+    adder *a = CM_NEW(&scratch, adder, 1);
+    level *l = CM_NEW(&scratch, level, 1);
+
+    CM_ASSERT(y.planes == x.planes && carries.planes == 2 * cm_adder_pairs(x.planes) + 1);
+    start(a, mpc, x, y, z);
+    if (a->bits > 1) {
+        a->carry[1] = cm_bcol_plane(carries, 2 * a->pairs);
+    }
+    for (unsigned k = 0; k < a->pairs; k++) {
+        a->carry[2 * k + 2] = cm_bcol_plane(carries, 2 * k);
+        a->c1[k] = cm_bcol_plane(carries, 2 * k + 1);
+    }
+    return end(a, l, scratch);
 }

@@ -143,15 +143,15 @@ CM_MUST cm_status cm_mpc_open_bits_to(cm_mpc *mpc, unsigned receiver, cm_bcol x,
 
 /*
  * z = x as unsigned number in Z_2^64: w = x.planes is at most 64.  Bits above w are 0.
- * At most 5 planes: 8w bytes a row at P0, 8 at P1 and P2, 2 rounds.  More: 10 rounds; 32 bytes a
- * row at P0 for w = 8, 42 for w = 64, of which 16 are words and the rest ANDs; P1 8 less, P2 16
- * less. The opening of a masked value inside is counted as CM_TICKET_MASKED.
+ * At most 5 planes: 8w bytes a row at P0, 8 at P1 and P2, 2 rounds.  More: 10 rounds; 24 bytes a
+ * row for w = 8, 34 for w = 64, of which 8 are a word and the rest ANDs.  The opening of a masked
+ * value inside is counted as CM_TICKET_MASKED.
  */
 CM_MUST cm_status cm_mpc_bits_to_ring(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scratch);
 /* Each plane on its own: z[p] = plane p in Z_2^64.  8 bytes a row and plane, 2 rounds in all. */
 CM_MUST cm_status cm_mpc_bit_to_ring(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_arena scratch);
-/* z = the w = z.planes least significant bits of x (at most 64).  An addition of at most 3.3 w ANDs
- * in at most 9 rounds, and w bits more at P0 in a round of their own. */
+/* z = the w = z.planes least significant bits of x (at most 64): at most 9 rounds; for w = 64 26.5
+ * bytes a row at P0, 22.5 at P1 and P2. */
 CM_MUST cm_status cm_mpc_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratch);
 
 /* A fresh sharing of uniformly random bits, unknown to every party.  Local. */

@@ -6,27 +6,92 @@
 /*
  * ---- ring to bits (6.1) -------------------------------------------------------------------
  *
- * P0 knows x0 + x1 and gives it as input bits; x2 is a sharing already, (0, 0, x2); one addition.
+ * P0 knows a = x0 + x1 and gives it as input bits; b = x2 is a sharing already, (0, 0, x2).  What
+ * is left is one addition.  The carries out of pairs of bits take no ANDs: with the products of a's
+ * bits as inputs too, P1 (from component 1) and P2 (from component 0) compute two addends of each,
+ * because carries are linear in a's bits and these products, and b is known to both.
  */
+
+/* P0: a's planes, then for each pair the product of its two bits. */
+static void inputs_of_sum(cm_mpc *mpc, cm_acol x, unsigned planes, cm_arena scratch, uint64_t *ret)
+{
+    size_t words = cm_words_of(x.rows);
+    uint64_t *sum = CM_NEW(&scratch, uint64_t, x.rows);
+
+    mpc->kernels->add(sum, cm_a64_words(x.leg[0]), cm_a64_words(x.leg[1]), x.rows);
+    cm_planes_pack(sum, 1, x.rows, planes, ret);
+    for (unsigned k = 0; k < cm_adder_pairs(planes); k++) {
+        mpc->kernels->and
+            (ret + (planes + k) * words, ret + 2 * k * words, ret + (2 * k + 1) * words, words);
+    }
+}
+
+/* P1's or P2's addend of all carries, in the order of cm_adder_from_pairs.  a: its component. */
+static void addends_of_carries(cm_mpc *mpc, const uint64_t *a, const uint64_t *b, unsigned planes,
+                               size_t words, uint64_t *ret)
+{
+    unsigned pairs = cm_adder_pairs(planes);
+
+    for (unsigned k = 0; k < pairs; k++) {
+        size_t low = 2 * k * words, high = low + words;
+        cm_bit_pair in = {a + low, a + high, a + (planes + k) * words, b + low, b + high};
+        uint64_t ones = mpc->me == 1 ? UINT64_MAX : 0; /* one of the two */
+        mpc->kernels->pair_carries(ret + low, ret + high, in, ones, words);
+    }
+    mpc->kernels->and (ret + 2 * pairs * words, a, b, words);
+}
+
+/*
+ * z = u1 + u2, where P1 has u1 and P2 has u2: z0 = F(k0), z1 = u1 + F(k2), z2 = u2 + F(k2) + z0.
+ * P1 sends z1 to P0, P2 sends z2 to P1.  Leg 0 holds the addend.
+ */
+static cm_status share_addends(cm_mpc *mpc, uint64_t *leg0, uint64_t *leg1, size_t words,
+                               cm_arena scratch)
+{
+    if (mpc->me == 0) {
+        cm_rep3_draw(mpc, 0, CM_REP3_CONVERT, leg0, words);
+        return cm_wire_recv(mpc, 1, leg1, words);
+    }
+    uint64_t *mask = CM_NEW(&scratch, uint64_t, words);
+    cm_rep3_draw(mpc, mpc->me == 1 ? 1 : 0, CM_REP3_CONVERT, mask, words);
+    mpc->kernels->xor (leg0, leg0, mask, words);
+    if (mpc->me == 1) {
+        cm_status st = cm_wire_send(mpc, 0, leg0, words);
+        return st != CM_OK ? st : cm_wire_recv(mpc, 2, leg1, words);
+    }
+    cm_rep3_draw(mpc, 1, CM_REP3_CONVERT, leg1, words);
+    mpc->kernels->xor (leg0, leg0, leg1, words);
+    return cm_wire_send(mpc, 1, leg0, words);
+}
+
 cm_status cm_rep3_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratch)
 {
-    cm_bcol low = cm_bcol_new(&scratch, 2, z.planes, x.rows);
-    cm_bcol high = cm_bcol_new(&scratch, 2, z.planes, x.rows);
+    unsigned planes = z.planes, pairs = cm_adder_pairs(planes);
+    cm_bcol a = cm_bcol_new(&scratch, 2, planes + pairs, x.rows);
+    cm_bcol b = cm_bcol_new(&scratch, 2, planes, x.rows);
+    cm_bcol carries = cm_bcol_new(&scratch, 2, 2 * pairs + 1, x.rows);
+    unsigned known = mpc->me == 1 ? 1 : 0; /* x2 is P1's leg 1 and P2's leg 0 */
     uint64_t *bits = NULL;
 
     if (mpc->me == 0) {
-        uint64_t *sum = CM_NEW(&scratch, uint64_t, x.rows);
-        bits = CM_NEW(&scratch, uint64_t, z.planes * z.words);
-        mpc->kernels->add(sum, cm_a64_words(x.leg[0]), cm_a64_words(x.leg[1]), x.rows);
-        cm_planes_pack(sum, 1, x.rows, z.planes, bits);
+        bits = CM_NEW(&scratch, uint64_t, (planes + pairs) * z.words);
+        inputs_of_sum(mpc, x, planes, scratch, bits);
     } else {
-        /* x2 is P1's leg 1 and P2's leg 0. */
-        unsigned leg = mpc->me == 1 ? 1 : 0;
-        cm_planes_pack(cm_a64_words(x.leg[leg]), 1, x.rows, z.planes, cm_b64_words(high.leg[leg]));
+        cm_planes_pack(cm_a64_words(x.leg[known]), 1, x.rows, planes, cm_b64_words(b.leg[known]));
     }
-    cm_status st = cm_rep3_input(mpc, CM_GROUP_XOR, 0, bits, z.planes * z.words,
-                                 cm_plane_of_bits(low), scratch);
-    return st != CM_OK ? st : cm_adder(mpc, low, high, z, scratch);
+    cm_status st = cm_rep3_input(mpc, CM_GROUP_XOR, 0, bits, (planes + pairs) * z.words,
+                                 cm_plane_of_bits(a), scratch);
+    if (st == CM_OK && planes > 1 && mpc->me != 0) {
+        addends_of_carries(mpc, cm_b64_words(a.leg[1 - known]), cm_b64_words(b.leg[known]), planes,
+                           z.words, cm_b64_words(carries.leg[0]));
+    }
+    if (st == CM_OK && planes > 1) {
+        st = share_addends(mpc, cm_b64_words(carries.leg[0]), cm_b64_words(carries.leg[1]),
+                           carries.planes * z.words, scratch);
+    }
+    return st != CM_OK
+               ? st
+               : cm_adder_from_pairs(mpc, cm_bcol_planes(a, 0, planes), b, carries, z, scratch);
 }
 
 /*
@@ -170,25 +235,26 @@ static void draw_mask(cm_mpc *mpc, cm_bcol s)
     }
 }
 
-/* P0 sends component 0 of y's bits to P1, P1 component 1 to P2; they get y. */
+/* P2 sends component 0 of y's bits to P1, P1 component 1 to P2; they get y.  P0, who sends more
+ * than they do elsewhere, sends nothing here. */
 static cm_status open_masked(cm_mpc *mpc, cm_bcol y, cm_acol z, cm_arena scratch)
 {
     size_t words = y.planes * y.words;
-    cm_plane masked = cm_plane_masked(y, &scratch);
-    cm_status st = CM_OK;
+    unsigned sent = mpc->me == 1 ? 0 : 1;
 
     cm_mpc_count_opened(mpc, CM_TICKET_MASKED, y.rows);
-    if (mpc->me != 2) {
-        st = cm_wire_send(mpc, mpc->me + 1, cm_leg(masked, 0), words);
+    if (mpc->me == 0) {
+        return CM_OK;
     }
-    if (st != CM_OK || mpc->me == 0) {
-        return st;
-    }
+    cm_plane masked = cm_plane_masked(y, &scratch);
     uint64_t *opened = CM_NEW(&scratch, uint64_t, words);
-    st = cm_wire_recv(mpc, mpc->me - 1, opened, words);
+    cm_status st = cm_wire_send(mpc, 3 - mpc->me, cm_leg(masked, sent), words);
+    if (st == CM_OK) {
+        st = cm_wire_recv(mpc, 3 - mpc->me, opened, words);
+    }
     mpc->kernels->xor (opened, opened, cm_leg(masked, 0), words);
     mpc->kernels->xor (opened, opened, cm_leg(masked, 1), words);
-    cm_planes_unpack(opened, y.rows, 64, 1, cm_a64_words(z.leg[mpc->me == 1 ? 1 : 0]));
+    cm_planes_unpack(opened, y.rows, 64, 1, cm_a64_words(z.leg[1 - sent]));
     return st;
 }
 

@@ -16,6 +16,14 @@ typedef struct cm_cross {
     const uint64_t *x0, *x1, *y0, *y1;
 } cm_cross;
 
+/*
+ * A pair of bits of each of two numbers: x0 and x1, y0 and y1; x01 is a share of the product x0 x1
+ * where x is shared.
+ */
+typedef struct cm_bit_pair {
+    const uint64_t *x0, *x1, *x01, *y0, *y1;
+} cm_bit_pair;
+
 typedef struct cm_kernels {
     const char *name;
     void (*xor)(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words);
@@ -27,6 +35,11 @@ typedef struct cm_kernels {
     /* z ^= x0 & y0 ^ x0 & y1 ^ x1 & y0, and the same in Z_2^64: rep3's local product. */
     void (*and_cross)(uint64_t *z, cm_cross in, size_t words);
     void (*mul_cross)(uint64_t *z, cm_cross in, size_t words);
+    /*
+     * Carries out of a pair of bits: z0 without, z1 with a carry in.  Linear in x but for y0 y1 in
+     * z1, which is taken where `ones` has a bit; so it may be done to shares of x.
+     */
+    void (*pair_carries)(uint64_t *z0, uint64_t *z1, cm_bit_pair in, uint64_t ones, size_t words);
     uint64_t (*dot)(const uint64_t *x, const uint64_t *y, size_t words);
     uint64_t (*dot_cross)(cm_cross in, size_t words);
     /* Bit r of z is the XOR of bits 0 .. r of x. */

@@ -79,6 +79,18 @@ static inline void loop_mul_cross(uint64_t *z, cm_cross in, size_t words)
     }
 }
 
+static inline void loop_pair_carries(uint64_t *z0, uint64_t *z1, cm_bit_pair in, uint64_t ones,
+                                     size_t words)
+{
+    CM_INDEPENDENT
+    for (size_t i = 0; i < words; i++) {
+        uint64_t y0 = in.y0[i], y1 = in.y1[i];
+        uint64_t carry = (in.x1[i] & y1) ^ (in.x01[i] & y0) ^ (in.x0[i] & y0 & y1);
+        z1[i] = carry ^ in.x01[i] ^ (in.x1[i] & y0) ^ (in.x0[i] & y1) ^ (y0 & y1 & ones);
+        z0[i] = carry;
+    }
+}
+
 static inline uint64_t loop_dot(const uint64_t *x, const uint64_t *y, size_t words)
 {
     uint64_t sum = 0;
@@ -136,6 +148,7 @@ static inline void loop_prefix_xor(uint64_t *z, const uint64_t *x, size_t words)
 #define CM_LOOP_KERNELS                                                                            \
     .xor = loop_xor, .and = loop_and, .add = loop_add, .sub = loop_sub, .mul = loop_mul,           \
     .scale = loop_scale, .and_cross = loop_and_cross, .mul_cross = loop_mul_cross,                 \
-    .dot = loop_dot, .dot_cross = loop_dot_cross, .spread = loop_spread
+    .pair_carries = loop_pair_carries, .dot = loop_dot, .dot_cross = loop_dot_cross,               \
+    .spread = loop_spread
 
 #endif

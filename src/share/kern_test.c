@@ -34,13 +34,13 @@ static void fill(data *d, uint64_t seed)
     }
 }
 
-static void run_all(const cm_kernels *k, size_t words, uint64_t out[15][64 * WORDS_MAX])
+static void run_all(const cm_kernels *k, size_t words, uint64_t out[17][64 * WORDS_MAX])
 {
     data d;
     fill(&d, words);
     cm_cross cross = {d.x0, d.x1, d.y0, d.y1};
 
-    memset(out, 0, 15 * sizeof out[0]);
+    memset(out, 0, 17 * sizeof out[0]);
     k->xor (out[0], d.x0, d.y0, words);
     k->and (out[1], d.x0, d.y0, words);
     k->add(out[2], d.x0, d.y0, words);
@@ -65,11 +65,12 @@ static void run_all(const cm_kernels *k, size_t words, uint64_t out[15][64 * WOR
     memcpy(out[14], d.x0, sizeof d.x0);
     k->sub(out[14], d.y0, out[14], words);
     k->mul(out[14], out[14], out[14], words);
+    k->pair_carries(out[15], out[16], (cm_bit_pair){d.x0, d.x1, d.z, d.y0, d.y1}, d.y1[0], words);
 }
 
 static void compare(const cm_kernels *table)
 {
-    static uint64_t expect[15][64 * WORDS_MAX], got[15][64 * WORDS_MAX];
+    static uint64_t expect[17][64 * WORDS_MAX], got[17][64 * WORDS_MAX];
 
     if (!table) {
         skip();
@@ -99,7 +100,7 @@ static void test_avx512(void **state)
 static void test_portable(void **state)
 {
     (void)state;
-    static uint64_t out[15][64 * WORDS_MAX];
+    static uint64_t out[17][64 * WORDS_MAX];
     data d;
     size_t words = WORDS_MAX;
 
@@ -117,6 +118,11 @@ static void test_portable(void **state)
                          d.z[i] ^ (d.x0[i] & d.y0[i]) ^ (d.x0[i] & d.y1[i]) ^ (d.x1[i] & d.y0[i]));
         uint64_t product = d.x0[i] * d.y0[i] + d.x0[i] * d.y1[i] + d.x1[i] * d.y0[i];
         assert_int_equal(out[7][i], d.z[i] + product);
+        uint64_t ones = d.y1[0] & d.y0[i] & d.y1[i];
+        uint64_t carry = (d.x1[i] & d.y1[i]) ^ (d.z[i] & d.y0[i]) ^ (d.x0[i] & d.y0[i] & d.y1[i]);
+        assert_int_equal(out[15][i], carry);
+        assert_int_equal(out[16][i],
+                         carry ^ d.z[i] ^ (d.x1[i] & d.y0[i]) ^ (d.x0[i] & d.y1[i]) ^ ones);
         cross += product;
         dot += d.x0[i] * d.y0[i];
         for (unsigned b = 0; b < 64; b++) {
