@@ -375,14 +375,35 @@ CM_MUST static cm_status scan(sqlite_source *source, const cm_source_table *tabl
     return st;
 }
 
-static cm_hash column_key(const sqlite_source *source, const shape *s, size_t col)
+/* Of one column, or, with col = cols, of the number of rows. */
+static cm_hash memory_key(const sqlite_source *source, const cm_org_table *table, const shape *s,
+                          size_t col)
 {
     CM_CLEANUP(cm_buf_free) cm_buf key = {0};
     cm_buf_put_text(&key, source->filename);
     cm_buf_put(&key, s->definition.bytes, CM_HASH_BYTES);
     cm_buf_put_u64(&key, col);
+    if (col == table->cols) {
+        cm_buf_put_u64(&key, table->rows);
+    }
     CM_ASSERT(!key.failed);
     return cm_sha256(key.data, key.bytes);
+}
+
+static bool remembered(const sqlite_source *source, const cm_org_table *table, const shape *s,
+                       size_t col)
+{
+    cm_hash key = memory_key(source, table, s, col);
+    return source->steady && cm_check_remembered(source->cache_dir, &key, source->stamp);
+}
+
+static void remember(const sqlite_source *source, const cm_org_table *table, const shape *s,
+                     size_t col)
+{
+    cm_hash key = memory_key(source, table, s, col);
+    if (source->steady) {
+        cm_check_remember(source->cache_dir, &key, source->stamp);
+    }
 }
 
 CM_MUST static cm_status check_columns(sqlite_source *source, const cm_source_table *table,
@@ -394,11 +415,28 @@ CM_MUST static cm_status check_columns(sqlite_source *source, const cm_source_ta
             st = cm_check_unique(source->db, s->from, table->table, i, diag);
         }
     }
-    for (size_t i = 0; i < table->table->cols && st == CM_OK && source->steady; i++) {
+    for (size_t i = 0; i < table->table->cols && st == CM_OK; i++) {
         if (columns[i]) {
-            cm_hash key = column_key(source, s, i);
-            cm_check_remember(source->cache_dir, &key, source->stamp);
+            remember(source, table->table, s, i);
         }
+    }
+    return st;
+}
+
+CM_MUST static cm_status check_rows(sqlite_source *source, const cm_source_table *table,
+                                    const shape *s, cm_diag *diag)
+{
+    size_t cols = table->table->cols;
+    uint64_t rows = 0;
+    if (remembered(source, table->table, s, cols)) {
+        return CM_OK;
+    }
+    cm_status st = sqlite_count(&source->base, table, &rows, diag);
+    if (st == CM_OK) {
+        st = cm_check_rows(table->table, rows, diag);
+    }
+    if (st == CM_OK) {
+        remember(source, table->table, s, cols);
     }
     return st;
 }
@@ -408,13 +446,9 @@ static cm_status sqlite_check(cm_source *base, const cm_source_table *table, con
 {
     sqlite_source *source = (sqlite_source *)base;
     const shape *s = NULL;
-    uint64_t rows = 0;
-    cm_status st = sqlite_count(base, table, &rows, diag);
+    cm_status st = shape_of(source, table, &s, diag);
     if (st == CM_OK) {
-        st = cm_check_rows(table->table, rows, diag);
-    }
-    if (st == CM_OK) {
-        st = shape_of(source, table, &s, diag);
+        st = check_rows(source, table, s, diag);
     }
     if (st != CM_OK) {
         return st;
@@ -425,9 +459,7 @@ static cm_status sqlite_check(cm_source *base, const cm_source_table *table, con
     }
     bool any = false;
     for (size_t i = 0; i < table->table->cols; i++) {
-        cm_hash key = column_key(source, s, i);
-        due[i] = columns[i] &&
-                 !(source->steady && cm_check_remembered(source->cache_dir, &key, source->stamp));
+        due[i] = columns[i] && !remembered(source, table->table, s, i);
         any = any || due[i];
     }
     st = any ? check_columns(source, table, s, due, diag) : CM_OK;
@@ -436,53 +468,6 @@ static cm_status sqlite_check(cm_source *base, const cm_source_table *table, con
 }
 
 /* ---- reading ---- */
-
-CM_MUST static cm_status value_of(const cm_cell *cell, bool is_text, cm_value *ret, cm_diag *diag)
-{
-    *ret = (cm_value){.null = cell->kind == CM_CELL_NULL};
-    if (cell->kind == CM_CELL_NULL) {
-        return CM_OK;
-    }
-    if (is_text && cell->kind == CM_CELL_TEXT && strlen(cell->text) == cell->bytes) {
-        ret->text = cell->text;
-        return CM_OK;
-    }
-    if (!is_text && cell->kind == CM_CELL_INTEGER) {
-        ret->number = cell->integer;
-        return CM_OK;
-    }
-    /* Integers that overflow become floating point in SQLite. */
-    return cell->kind == CM_CELL_REAL
-               ? cm_fail(diag, CM_ERANGE, CM_SQL_RANGE, "a number of the source left 64 bits")
-               : cm_fail(diag, CM_EINVAL, CM_SQL_DATATYPE_MISMATCH,
-                         "the source gave a value of another type than published");
-}
-
-cm_status cm_sqlite_stream(cm_sqlite *db, const char *sql, size_t cols, const bool *is_text,
-                           cm_source_row_fn fn, void *arg, cm_diag *diag)
-{
-    cm_sqlite_stmt *stmt = NULL;
-    cm_value *value = calloc(cols + 1, sizeof *value);
-    if (value == NULL) {
-        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
-    }
-    bool row = true;
-    cm_status st = cm_sqlite_prepare(db, sql, &stmt, diag);
-    CM_ASSERT(st != CM_OK || cm_sqlite_columns(stmt) == cols);
-    while (st == CM_OK && row) {
-        st = cm_sqlite_step(db, stmt, &row, diag);
-        for (size_t i = 0; i < cols && st == CM_OK && row; i++) {
-            cm_cell cell = cm_sqlite_cell(stmt, i);
-            st = value_of(&cell, is_text[i], &value[i], diag);
-        }
-        if (st == CM_OK && row) {
-            st = fn(arg, value);
-        }
-    }
-    cm_sqlite_finalize(stmt);
-    free(value);
-    return st;
-}
 
 static cm_status sqlite_query(cm_source *base, const char *sql, size_t cols, const bool *is_text,
                               cm_source_row_fn fn, void *arg, cm_diag *diag)

@@ -198,9 +198,18 @@ static void remembering(void **state)
     for (int i = 0; i < 2; i++) {
         source = open_file(t);
         assert_int_equal(testdata_check(source, table, NULL), CM_OK);
-        assert_int_equal(remembered(t), 2);
+        assert_int_equal(remembered(t), 3); /* both columns and the number of rows */
         cm_source_free(source);
     }
+    run(t, "INSERT INTO t VALUES(2, 2)");
+    testdata_age(path);
+    source = open_file(t);
+    assert_int_equal(testdata_check(source, table, NULL), CM_OK);
+    cm_org_table less = *table->table;
+    cm_source_table bound = {.table = &less, table->remote, table->remote_col};
+    less.rows = 1;
+    assert_int_equal(testdata_check(source, &bound, NULL), CM_EINVAL);
+    cm_source_free(source);
     run(t, "UPDATE t SET a = 10");
     source = open_file(t);
     assert_int_equal(testdata_check(source, table, NULL), CM_EINVAL);

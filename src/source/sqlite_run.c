@@ -1,14 +1,66 @@
 /*
- * Fragments over SQLite files.  SQLite sorts to group, so groups are gathered here: the statement
- * gives every row's keys and arguments, and since keys have public domains of few values, a group
- * is an index.  That takes half the time of SQLite's own GROUP BY, evaluates an argument of several
- * aggregates once, and cannot overflow.
+ * Statements and fragments over SQLite files.  SQLite sorts to group, so groups are gathered here:
+ * the statement gives every row's keys and arguments, and since keys have public domains of few
+ * values, a group is an index.  That takes half the time of SQLite's own GROUP BY, evaluates an
+ * argument of several aggregates once, and cannot overflow.
  */
 #include "source/source_int.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { CELLS_MAX = 1 << 20 }; /* groups times arguments; beyond, SQLite groups */
+
+/* ---- one statement ---- */
+
+CM_MUST static cm_status value_of(const cm_cell *cell, bool is_text, cm_value *ret, cm_diag *diag)
+{
+    *ret = (cm_value){.null = cell->kind == CM_CELL_NULL};
+    if (cell->kind == CM_CELL_NULL) {
+        return CM_OK;
+    }
+    if (is_text && cell->kind == CM_CELL_TEXT && strlen(cell->text) == cell->bytes) {
+        ret->text = cell->text;
+        return CM_OK;
+    }
+    if (!is_text && cell->kind == CM_CELL_INTEGER) {
+        ret->number = cell->integer;
+        return CM_OK;
+    }
+    /* Integers that overflow become floating point in SQLite. */
+    return cell->kind == CM_CELL_REAL
+               ? cm_fail(diag, CM_ERANGE, CM_SQL_RANGE, "a number of the source left 64 bits")
+               : cm_fail(diag, CM_EINVAL, CM_SQL_DATATYPE_MISMATCH,
+                         "the source gave a value of another type than published");
+}
+
+cm_status cm_sqlite_stream(cm_sqlite *db, const char *sql, size_t cols, const bool *is_text,
+                           cm_source_row_fn fn, void *arg, cm_diag *diag)
+{
+    cm_sqlite_stmt *stmt = NULL;
+    cm_value *value = calloc(cols + 1, sizeof *value);
+    if (value == NULL) {
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    }
+    bool row = true;
+    cm_status st = cm_sqlite_prepare(db, sql, &stmt, diag);
+    CM_ASSERT(st != CM_OK || cm_sqlite_columns(stmt) == cols);
+    while (st == CM_OK && row) {
+        st = cm_sqlite_step(db, stmt, &row, diag);
+        for (size_t i = 0; i < cols && st == CM_OK && row; i++) {
+            cm_cell cell = cm_sqlite_cell(stmt, i);
+            st = value_of(&cell, is_text[i], &value[i], diag);
+        }
+        if (st == CM_OK && row) {
+            st = fn(arg, value);
+        }
+    }
+    cm_sqlite_finalize(stmt);
+    free(value);
+    return st;
+}
+
+/* ---- groups ---- */
 
 /* What all aggregates of one argument need to know of one group. */
 typedef struct gathered {
