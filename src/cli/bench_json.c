@@ -146,14 +146,18 @@ static size_t digits_at(const char *text)
     return strspn(text, "0123456789");
 }
 
+static bool is_of_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.' || c == 'e' || c == 'E';
+}
+
 /* JSON's numbers alone: strtod knows more. */
 static void read_number(json *j, double *ret)
 {
     char text[40];
     size_t bytes = 0;
     (void)peek(j);
-    while (j->next + bytes < j->end && bytes + 1 < sizeof text &&
-           memchr("+-.eE0123456789", j->next[bytes], 15) != NULL) {
+    while (j->next + bytes < j->end && bytes + 1 < sizeof text && is_of_number(j->next[bytes])) {
         text[bytes] = j->next[bytes];
         bytes++;
     }

@@ -217,6 +217,7 @@ static void *be_lane(void *arg)
 {
     lane *l = arg;
     team *t = l->team;
+    CM_ASSERT(t != NULL);
     open_lane(l);
     run_all(l);
     cm_bench_record last = {.last = true};

@@ -49,6 +49,8 @@ CM_MUST CM_PRINTF(2, 3) static bool tool(bool quiet, const char *format, ...)
         word = strtok_r(NULL, " ", &rest);
     }
 
+    CM_ASSERT(words[0] != NULL);
+
     posix_spawn_file_actions_t actions;
     pid_t pid = -1;
     int status = 1;

@@ -93,6 +93,7 @@ cm_status cm_loopback_links(unsigned participants, const cm_loopback_place *plac
 {
     int home = -1;
 
+    CM_ASSERT(participants > 0);
     for (unsigned i = 0; i < participants * participants; i++) {
         ret_fds[i] = -1;
     }
@@ -117,6 +118,7 @@ cm_status cm_loopback_links(unsigned participants, const cm_loopback_place *plac
 
 void cm_loopback_keep(int *fds, unsigned participants, unsigned me)
 {
+    CM_ASSERT(participants > 0);
     for (unsigned i = 0; i < participants * participants; i++) {
         if (i / participants != me && fds[i] >= 0) {
             (void)close(fds[i]);
