@@ -122,6 +122,7 @@ typedef struct cm_bench_result {
     cm_bench_case c;
     unsigned runs;
     double seconds;      /* median */
+    double cpu_seconds;  /* of processors, all parties together, median: hardly depends on load */
     uint64_t bytes_sent; /* by the party that sent most */
     uint64_t bytes_all;  /* by all parties */
     uint64_t rounds;
@@ -155,6 +156,7 @@ typedef struct cm_bench_record {
     bool last;
     int64_t start_ns, end_ns; /* of one run; 0 in the last record */
     uint64_t bytes, rounds;
+    double cpu_seconds;
     uint64_t peak_bytes; /* in the last record, like all below */
     cm_bench_work work;
     cm_bench_machine machine;

@@ -57,6 +57,7 @@ void cm_bench_fields_of(const cm_bench_options *options, const cm_bench_result *
     put_number(ret, "rate_mbit", 6, options->rate_mbit);
     put_number(ret, "runs", 15, result->runs);
     put_number(ret, "seconds", 6, result->seconds);
+    put_number(ret, "cpu_seconds", 6, result->cpu_seconds);
     put_number(ret, "bytes_sent", 15, (double)result->bytes_sent);
     put_number(ret, "bytes_all", 15, (double)result->bytes_all);
     put_number(ret, "rounds", 15, (double)result->rounds);

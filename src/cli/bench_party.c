@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,6 +22,7 @@ static const int64_t LONG_NS = 30000000000;        /* after that, a case gets no
 typedef struct lane_run {
     int64_t start_ns, end_ns;
     uint64_t bytes, rounds;
+    double cpu_start, cpu_end; /* lane 0: of the whole process */
 } lane_run;
 
 typedef struct team {
@@ -75,6 +77,14 @@ static void wait_for_lanes(team *t)
     (void)pthread_barrier_wait(&t->gate);
 }
 
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
 static size_t rows_of_lane(const team *t, unsigned number)
 {
     size_t lanes = t->options->lanes;
@@ -92,6 +102,7 @@ static void run_once(lane *l)
     (void)cm_bench_barrier(l->party.mpc, true);
     cm_mesh_stats before = cm_mesh_statistics(l->mesh);
     lane_run *run = &l->team->run[l->number];
+    run->cpu_start = cpu_seconds();
     run->start_ns = cm_clock_ns();
     if (c->op->run(&l->party, input) != CM_OK) {
         cm_bench_party_failed(l->party.mpc, c->op->name);
@@ -101,11 +112,13 @@ static void run_once(lane *l)
     run->bytes = after.bytes_sent - before.bytes_sent;
     run->rounds = after.rounds - before.rounds;
     wait_for_lanes(l->team);
+    run->cpu_end = cpu_seconds();
 }
 
 static cm_bench_record record_of(const team *t)
 {
-    cm_bench_record ret = {.start_ns = t->run[0].start_ns};
+    cm_bench_record ret = {.start_ns = t->run[0].start_ns,
+                           .cpu_seconds = t->run[0].cpu_end - t->run[0].cpu_start};
     for (unsigned i = 0; i < t->options->lanes; i++) {
         const lane_run *run = &t->run[i];
         ret.start_ns = run->start_ns < ret.start_ns ? run->start_ns : ret.start_ns;

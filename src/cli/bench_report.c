@@ -30,9 +30,9 @@ static void begin_text(const cm_bench_options *o, const cm_bench_net *net)
     }
     (void)printf("%s%s%u lane%s\n", net->how, net->shaped ? ", " : "loopback, ", o->lanes,
                  o->lanes > 1 ? "s" : "");
-    (void)printf("%-13s %8s %4s %10s %12s %9s %9s %6s %8s %8s %-6s", "operation", "rows", "bits",
-                 "seconds", "rows/s", "G ANDs/s", "MB/party", "rounds", "peak MB", "roofline",
-                 "bound");
+    (void)printf("%-13s %8s %4s %10s %10s %12s %9s %9s %6s %8s %8s %-6s", "operation", "rows",
+                 "bits", "seconds", "CPU s", "rows/s", "G ANDs/s", "MB/party", "rounds", "peak MB",
+                 "roofline", "bound");
     for (size_t i = 0; i < o->against_count; i++) {
         print_heading(o->against[i]);
     }
@@ -59,10 +59,11 @@ static void put_text(const cm_bench_options *o, const cm_bench_result *r, const 
     if (r->work.ands > 0) {
         (void)snprintf(ands, sizeof ands, "%.2f", r->work.ands / r->seconds * 1e-9);
     }
-    (void)printf("%-13s %8zu %4u %10.5f %12.0f %9s %9.2f %6llu %8.1f %8.2f %-6s", r->c.op->name,
-                 r->c.rows, r->c.bits, r->seconds, (double)r->c.rows / r->seconds, ands,
-                 (double)r->bytes_sent * 1e-6, (unsigned long long)r->rounds,
-                 (double)r->peak_bytes * 1e-6, r->bounds.share, r->bounds.name);
+    (void)printf("%-13s %8zu %4u %10.5f %10.5f %12.0f %9s %9.2f %6llu %8.1f %8.2f %-6s",
+                 r->c.op->name, r->c.rows, r->c.bits, r->seconds, r->cpu_seconds,
+                 (double)r->c.rows / r->seconds, ands, (double)r->bytes_sent * 1e-6,
+                 (unsigned long long)r->rounds, (double)r->peak_bytes * 1e-6, r->bounds.share,
+                 r->bounds.name);
     for (size_t i = 0; i < o->against_count; i++) {
         put_comparison(o, r, &olds[i]);
     }

@@ -193,15 +193,23 @@ static int compare_doubles(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
+static double median(double *values, unsigned count)
+{
+    qsort(values, count, sizeof *values, compare_doubles);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
 /* A run lasts from the first party's start to the last party's end. */
 static bool collect(const bench_crew *crew, progress *p, cm_bench_result *ret)
 {
     double seconds[CM_BENCH_RUNS_MAX];
+    double cpu[CM_BENCH_RUNS_MAX];
     for (bool last = false; !last;) {
         cm_bench_record r[CM_BENCH_PARTIES];
         int64_t start_ns = INT64_MAX;
         int64_t end_ns = INT64_MIN;
         uint64_t bytes_all = 0;
+        double cpu_all = 0;
         for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
             if (!read_record(crew->in[i], &r[i], p)) {
                 return false;
@@ -209,6 +217,7 @@ static bool collect(const bench_crew *crew, progress *p, cm_bench_result *ret)
             start_ns = r[i].start_ns < start_ns ? r[i].start_ns : start_ns;
             end_ns = r[i].end_ns > end_ns ? r[i].end_ns : end_ns;
             bytes_all += r[i].bytes;
+            cpu_all += r[i].cpu_seconds;
             greater(&ret->bytes_sent, r[i].bytes);
             greater(&ret->rounds, r[i].rounds);
             greater(&ret->peak_bytes, r[i].peak_bytes);
@@ -219,6 +228,7 @@ static bool collect(const bench_crew *crew, progress *p, cm_bench_result *ret)
             ret->work = r[0].work;
         } else if (p->runs < CM_BENCH_RUNS_MAX) {
             greater(&ret->bytes_all, bytes_all);
+            cpu[p->runs] = cpu_all;
             seconds[p->runs++] = (double)(end_ns - start_ns) * 1e-9;
         }
     }
@@ -226,8 +236,8 @@ static bool collect(const bench_crew *crew, progress *p, cm_bench_result *ret)
         return false;
     }
     ret->runs = p->runs;
-    qsort(seconds, p->runs, sizeof *seconds, compare_doubles);
-    ret->seconds = (seconds[(p->runs - 1) / 2] + seconds[p->runs / 2]) / 2;
+    ret->seconds = median(seconds, p->runs);
+    ret->cpu_seconds = median(cpu, p->runs);
     return true;
 }
 

@@ -12,7 +12,7 @@ import unittest
 import xml.dom.minidom
 
 COMITY = os.path.join(os.environ.get("BUILD", "build"), "src", "cli", "comity")
-NUMBERS = {"rows", "bits", "lanes", "runs", "seconds", "bytes_sent", "bytes_all", "rounds", "peak_bytes",
+NUMBERS = {"rows", "bits", "lanes", "runs", "seconds", "cpu_seconds", "bytes_sent", "bytes_all", "rounds", "peak_bytes",
            "roofline", "rtt_ms", "rate_mbit", "bound_seconds", "link_bytes_per_second", "round_seconds",
            "prg_bytes_per_second", "ands_per_second", "memory_bytes_per_second"}
 BOUNDS = {"bytes", "rounds", "ands", "products", "memory", "none"}
