@@ -132,99 +132,11 @@ static cm_program *build_then(unsigned planes)
     return program;
 }
 
-/* z row i = x row first + i * step. */
-static void gather_step(cm_bcol x, size_t first, size_t step, cm_bcol z, cm_arena scratch)
-{
-    uint32_t *from = CM_NEW(&scratch, uint32_t, z.rows);
-
-    for (size_t i = 0; i < z.rows; i++) {
-        from[i] = (uint32_t)(first + i * step);
-    }
-    if (z.rows > 0) {
-        cm_bcol_gather(x, from, z);
-    }
-}
-
-/* Rows 2i and 2i + 1 of x combined, for all full pairs. */
-static cm_status scan_up(cm_mpc *mpc, const cm_program *then, cm_bcol x, cm_bcol ret,
-                         cm_arena scratch)
-{
-    unsigned legs = cm_mpc_legs(mpc);
-    cm_bcol pair[2] = {cm_bcol_new(&scratch, legs, x.planes, ret.rows),
-                       cm_bcol_new(&scratch, legs, x.planes, ret.rows)};
-
-    gather_step(x, 0, 2, pair[0], scratch);
-    gather_step(x, 1, 2, pair[1], scratch);
-    return cm_program_run(then, mpc, pair, &ret, scratch);
-}
-
-/*
- * From the prefixes of pairs to the prefixes of x: row 2i + 1 is pair i, row 0 is x row 0, and row
- * 2i is pair i - 1 then x row 2i.
- */
-static cm_status scan_down(cm_mpc *mpc, const cm_program *then, cm_bcol x, cm_bcol pairs,
-                           cm_bcol ret, cm_arena scratch)
-{
-    unsigned legs = cm_mpc_legs(mpc);
-    size_t evens = (x.rows - 1) / 2;
-    cm_bcol in[2] = {cm_bcol_new(&scratch, legs, x.planes, evens),
-                     cm_bcol_new(&scratch, legs, x.planes, evens)};
-    cm_bcol even = cm_bcol_new(&scratch, legs, x.planes, evens);
-    cm_bcol apart = cm_bcol_new(&scratch, legs, x.planes, x.rows); /* row 0, evens, odds */
-
-    if (evens > 0) {
-        cm_bcol_get_rows(pairs, 0, in[0]);
-        gather_step(x, 2, 2, in[1], scratch);
-        cm_status st = cm_program_run(then, mpc, in, &even, scratch);
-        if (st != CM_OK) {
-            return st;
-        }
-    }
-    cm_bcol_copy(apart, x); /* for row 0 */
-    if (evens > 0) {
-        cm_bcol_put_rows(apart, 1, even);
-    }
-    cm_bcol_put_rows(apart, 1 + evens, pairs);
-
-    uint32_t *from = CM_NEW(&scratch, uint32_t, x.rows);
-    for (size_t r = 0; r < x.rows; r++) {
-        from[r] = (uint32_t)(r % 2 == 0 ? r / 2 : 1 + evens + r / 2);
-    }
-    cm_bcol_gather(apart, from, ret);
-    return CM_OK;
-}
-
 cm_status cm_extreme_scan(cm_mpc *mpc, cm_bcol start, cm_bcol x, cm_bcol ret, cm_arena scratch)
 {
-    enum { LEVELS_MAX = 32 };
-    unsigned legs = cm_mpc_legs(mpc), planes = x.planes, levels = 0;
-    cm_bcol level[LEVELS_MAX];
+    cm_program *then = build_then(x.planes);
+    cm_status st = cm_scan_run(mpc, then, start, x, ret, scratch);
 
-    CM_ASSERT(x.rows < UINT32_MAX && start.rows == x.rows && ret.planes == planes);
-    if (x.rows == 0) {
-        return CM_OK;
-    }
-    level[0] = cm_bcol_new(&scratch, legs, planes + 1, x.rows);
-    cm_bcol_copy(cm_bcol_planes(level[0], 0, planes), x);
-    cm_bcol_copy(cm_bcol_planes(level[0], planes, 1), start);
-
-    cm_program *then = build_then(planes);
-    cm_status st = CM_OK;
-    while (st == CM_OK && level[levels].rows > 1) {
-        CM_ASSERT(levels + 1 < LEVELS_MAX);
-        level[levels + 1] = cm_bcol_new(&scratch, legs, planes + 1, level[levels].rows / 2);
-        st = scan_up(mpc, then, level[levels], level[levels + 1], scratch);
-        levels++;
-    }
-    cm_bcol prefix = level[levels];
-    while (st == CM_OK && levels-- > 0) {
-        cm_bcol z = cm_bcol_new(&scratch, legs, planes + 1, level[levels].rows);
-        st = scan_down(mpc, then, level[levels], prefix, z, scratch);
-        prefix = z;
-    }
-    if (st == CM_OK) {
-        cm_bcol_copy(ret, cm_bcol_planes(prefix, 0, planes));
-    }
     cm_program_free(then);
     return st;
 }

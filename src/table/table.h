@@ -129,4 +129,41 @@ CM_MUST cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const 
                                       size_t count, cm_arena *arena, cm_table *ret,
                                       cm_arena scratch);
 
+/*
+ * Window functions over partitions of equal `part` columns (NULLs are equal), in the order of
+ * `order`.  Result: the valid rows first, by partition and order, in the child's order where both
+ * tie; the child's columns, then one per function.  One sort for all functions.
+ */
+typedef enum cm_window_kind {
+    CM_WINDOW_ROW_NUMBER,
+    CM_WINDOW_RANK,
+    CM_WINDOW_DENSE_RANK,
+    CM_WINDOW_LAG, /* col `offset` rows above (below for LEAD), NULL outside the partition */
+    CM_WINDOW_LEAD,
+    CM_WINDOW_FIRST,      /* of the partition */
+    CM_WINDOW_LAST,       /* of the frame */
+    CM_WINDOW_COUNT_ROWS, /* of the frame, as the rest */
+    CM_WINDOW_COUNT,
+    CM_WINDOW_SUM, /* unsigned, 0 when nothing was added */
+    CM_WINDOW_MIN,
+    CM_WINDOW_MAX,
+} cm_window_kind;
+/* From the partition's first row to the row itself, to its last peer, to the partition's end. */
+typedef enum cm_window_frame { CM_FRAME_ROWS, CM_FRAME_PEERS, CM_FRAME_PARTITION } cm_window_frame;
+typedef struct cm_window_func {
+    cm_window_kind kind;
+    cm_window_frame frame;
+    unsigned col;
+    uint64_t offset; /* LAG, LEAD: at least 1 */
+    unsigned planes; /* of numbers and sums, at most 128, wide enough; others are like their col */
+} cm_window_func;
+typedef struct cm_window_spec {
+    size_t parts, orders, funcs;
+    const unsigned *part;
+    const cm_sort_key *order;
+    const cm_window_func *func;
+} cm_window_spec;
+CM_MUST cm_status cm_table_window(cm_mpc *mpc, const cm_table *table, const cm_window_spec *spec,
+                                  cm_arena *arena, cm_table *ret, cm_arena scratch);
+
 #endif

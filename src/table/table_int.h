@@ -147,6 +147,19 @@ cm_wire cm_wide_is_zero(cm_circuit *c, const cm_num *x, size_t chunks);
 /* ret = 1 where all planes of x are 0. */
 CM_MUST cm_status cm_wide_zero_rows(cm_mpc *mpc, cm_bcol x, cm_bcol ret, cm_arena scratch);
 
+/* ---- scan.c: segmented scans ---------------------------------------------------------------- */
+
+/*
+ * ret row r = the rows of x from the last one at or above r with start = 1 down to r, combined.
+ * `then` has two inputs and one output of x.planes + 1 planes, (start, value) with the start on
+ * top, and is associative.  Brent-Kung.
+ */
+CM_MUST cm_status cm_scan_run(cm_mpc *mpc, const cm_program *then, cm_bcol start, cm_bcol x,
+                              cm_bcol ret, cm_arena scratch);
+/* ret row r = x at the last marked row at or above r; up: at the first marked row at or below. */
+CM_MUST cm_status cm_scan_copy(cm_mpc *mpc, cm_bcol mark, bool up, cm_bcol x, cm_bcol ret,
+                               cm_arena scratch);
+
 /* ---- extreme.c: MIN and MAX ---------------------------------------------------------------- */
 
 /*
