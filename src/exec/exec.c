@@ -152,6 +152,8 @@ static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     case CM_PLAN_GROUP_DOMAIN:
     case CM_PLAN_GROUP_SORT:
         return cm_exec_group(x, node, ret);
+    case CM_PLAN_WINDOW:
+        return cm_exec_window(x, node, ret);
     case CM_PLAN_SORT:
         return run_sort(x, node, ret);
     case CM_PLAN_LIMIT:

@@ -73,6 +73,9 @@ void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned
 /* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT. */
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
+/* window.c */
+CM_MUST cm_status cm_exec_window(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+
 /* The listed columns in a secret random order, as copies; the others are left empty. */
 CM_MUST cm_status cm_exec_shuffled(cm_exec *x, const cm_table *from, const unsigned *cols,
                                    size_t count, cm_arena *arena, cm_table *ret, cm_arena scratch);

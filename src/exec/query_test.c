@@ -294,6 +294,40 @@ static const char *const QUERIES[] = {
     "ORDER BY cost DESC, person, year, region, code LIMIT 7 OFFSET 2",
     "SELECT count(*), sum(CASE WHEN v.cost > 0 THEN p.stage ELSE -1 END) FROM visits v "
     "JOIN people p ON v.person = p.person WHERE v.code <> 'ab' AND v.cost / (p.stage + 1) > 10",
+    "SELECT region, year, cost, rank() OVER (PARTITION BY region ORDER BY year DESC), "
+    "dense_rank() OVER (PARTITION BY region ORDER BY year DESC) FROM visits",
+    "SELECT person, sum(cost) OVER (PARTITION BY person ORDER BY year), "
+    "count(cost) OVER (PARTITION BY person), count(*) OVER (ORDER BY year), "
+    "min(cost) OVER (PARTITION BY code), max(year) OVER (PARTITION BY person ORDER BY cost NULLS "
+    "LAST) "
+    "FROM visits WHERE region <> 1",
+    "SELECT k, count(*), sum(before), sum(after), sum(far) FROM (SELECT region, "
+    "row_number() OVER (PARTITION BY person ORDER BY year, cost NULLS LAST, code, region, org) AS "
+    "k, "
+    "lag(cost) OVER (PARTITION BY person ORDER BY year, cost NULLS LAST, code, region, org) AS "
+    "before, "
+    "lead(year, 2) OVER (PARTITION BY person ORDER BY year, cost NULLS LAST, code, region, org) AS "
+    "after, "
+    "lag(cost, 1, 7) OVER (PARTITION BY region ORDER BY cost NULLS LAST, year, person, code, org) "
+    "AS far "
+    "FROM visits) x GROUP BY k",
+    "SELECT year, sum(sum(cost)) OVER (ORDER BY year ROWS UNBOUNDED PRECEDING), "
+    "lag(count(*)) OVER (ORDER BY year), rank() OVER (ORDER BY count(*)) FROM visits "
+    "GROUP BY year HAVING count(*) > 1",
+    "SELECT tile, count(*), sum(cost), max(first), min(last) FROM (SELECT cost, "
+    "ntile(7) OVER (ORDER BY cost NULLS LAST, year, person, code, region, org) AS tile, "
+    "first_value(year) OVER (PARTITION BY code ORDER BY cost NULLS LAST, year) AS first, "
+    "last_value(code) OVER (PARTITION BY region ORDER BY code) AS last FROM visits "
+    "WHERE cost IS NOT NULL) x GROUP BY tile",
+    "SELECT p.stage, count(*), sum(v.cost) FROM (SELECT person, cost, row_number() OVER w AS k "
+    "FROM visits WINDOW w AS (PARTITION BY person ORDER BY year, cost NULLS LAST, code, region)) v "
+    "JOIN people p ON p.person = v.person WHERE v.k = 1 GROUP BY p.stage",
+    "SELECT DISTINCT region, count(*) OVER (PARTITION BY region) AS n FROM visits",
+    "SELECT region, person, row_number() OVER (PARTITION BY region ORDER BY person) AS k "
+    "FROM visits GROUP BY region, person ORDER BY region, k, person LIMIT 9",
+    "SELECT tile, count(*) FROM (SELECT ntile(40) OVER (PARTITION BY region ORDER BY year, cost "
+    "NULLS LAST, "
+    "person, code, org) AS tile FROM visits) x GROUP BY tile",
 };
 
 static void test_answers(void **state)

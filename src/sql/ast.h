@@ -9,6 +9,7 @@
 #ifndef CM_SQL_AST_H
 #define CM_SQL_AST_H
 
+#include "sql/expr.h"
 #include "sql/stmt.h"
 
 /* Deepest nesting of one statement: what recursion over a tree may count on. */
@@ -69,6 +70,8 @@ typedef struct cm_ast_type {
     int position;
 } cm_ast_type;
 
+typedef struct cm_ast_window cm_ast_window;
+
 struct cm_ast {
     cm_ast_kind kind;
     int position;
@@ -81,6 +84,7 @@ struct cm_ast {
     size_t args;
     const cm_ast *const *arg;
     const cm_ast *filter; /* FUNC: FILTER (WHERE ...) */
+    const cm_ast_window *over;
     cm_ast_type type;
     const cm_ast_select *select;
 };
@@ -123,6 +127,14 @@ typedef struct cm_ast_order {
     bool nulls_first; /* resolved: by default NULLs are the largest */
     int position;
 } cm_ast_order;
+
+struct cm_ast_window {
+    size_t parts;
+    const cm_ast *const *part;
+    size_t orders;
+    const cm_ast_order *order;
+    cm_win_frame frame;
+};
 
 typedef struct cm_ast_with {
     const char *name;

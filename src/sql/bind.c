@@ -146,7 +146,7 @@ static cm_status expand_relation(cm_select_state *q, const cm_place *at, const c
 
 static cm_status bind_targets(cm_select_state *q)
 {
-    const cm_place at = {.s = q->s, .names = &q->names};
+    const cm_place at = {.s = q->s, .names = &q->names, .windows = &q->windows};
     size_t most = q->select->targets + q->select->orders;
 
     /* Stars may expand; orders may add. */
@@ -333,6 +333,10 @@ cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_que
     q.query->relations = q.s->relations;
     q.query->relation = q.s->relation;
     q.query->target = q.target;
+    st = cm_bind_split_windows(&q);
+    if (st != CM_OK) {
+        return st;
+    }
     settle_distinct(&q);
     *ret_rows = cm_bind_rows(q.s);
     if (q.query->limit > 0 && q.query->limit < *ret_rows) {
@@ -351,6 +355,9 @@ bool cm_query_origin(const cm_query *query, const cm_expr *expr, const cm_relati
             *ret_relation = relation;
             *ret_col = expr->index;
             return true;
+        }
+        if (expr->index >= relation->cols - relation->windows) {
+            return false;
         }
         /* Column i of a derived relation is its i-th shown target. */
         size_t shown = 0, i = 0;

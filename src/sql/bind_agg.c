@@ -216,8 +216,10 @@ cm_status cm_bind_aggregate(const cm_place *at, const cm_ast *ast, const cm_expr
         return CM_OK;
     }
     cm_status st = check_call(at, ast, names[i].name);
+    inside.windows = NULL;
+    inside.in_window = false;
     if (st == CM_OK && !ast->star) {
-        inside.in_aggregate = true;
+        inside.in_aggregate = !at->in_window; /* an aggregate over a window takes aggregates */
         st = cm_bind_expr(&inside, ast->arg[0], &c.arg);
         if (st == CM_OK) {
             st = cm_bind_coerce_unknown(b, c.arg, cm_bind_text(0), &c.arg);

@@ -444,14 +444,6 @@ static const char *const elsewhere[] = {
     "array_length",
     "jsonb_build_object",
     "json_build_object",
-    "row_number",
-    "rank",
-    "dense_rank",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-    "ntile",
     "current_setting",
     "set_config",
     "version",
@@ -471,6 +463,9 @@ cm_status cm_bind_func(const cm_place *at, const cm_ast *ast, const cm_expr **re
     cm_binder *b = at->s->b;
     bool known;
 
+    if (ast->over != NULL) {
+        return cm_bind_window(at, ast, ret);
+    }
     cm_status st = cm_bind_aggregate(at, ast, ret, &known);
     if (st != CM_OK || known) {
         return st;

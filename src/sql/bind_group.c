@@ -80,6 +80,11 @@ static cm_status bind_group_item(cm_select_state *q, const cm_ast *ast, const cm
         return cm_bind_expr(&at, ast, ret);
     }
     *ret = q->target[target].expr;
+    if (cm_bind_has_window(*ret)) {
+        cm_bind_at(q->s->b, (*ret)->position);
+        return cm_fail(q->s->b->diag, CM_EINVAL, "42P20",
+                       "window functions are not allowed in GROUP BY");
+    }
     if (cm_expr_has_aggregate(*ret)) {
         cm_bind_at(q->s->b, (*ret)->position);
         return cm_fail(q->s->b->diag, CM_EINVAL, CM_SQL_GROUPING,
@@ -132,8 +137,8 @@ static cm_status check_grouped(cm_select_state *q, const cm_expr *expr)
             return CM_OK;
         }
     }
-    if (expr->op == CM_X_AGG) {
-        return CM_OK;
+    if (expr->op == CM_X_AGG || (expr->op == CM_X_COLUMN && expr->rel == CM_BIND_WINDOWS)) {
+        return CM_OK; /* a window function's own parts are looked at beside */
     }
     if (expr->op == CM_X_COLUMN) {
         const cm_relation *r = &q->s->relation[expr->rel];
@@ -152,14 +157,58 @@ static cm_status check_grouped(cm_select_state *q, const cm_expr *expr)
     return CM_OK;
 }
 
+/* Calls fn for everything that a window function reads, until it returns false. */
+static bool each_part(const cm_bound_window *w, bool (*fn)(const cm_expr *, void *), void *arg)
+{
+    bool more = w->arg == NULL || fn(w->arg, arg);
+
+    for (size_t i = 0; more && i < w->parts; i++) {
+        more = fn(w->part[i], arg);
+    }
+    for (size_t i = 0; more && i < w->orders; i++) {
+        more = fn(w->order[i], arg);
+    }
+    return more;
+}
+
+static bool no_aggregate(const cm_expr *expr, void *arg)
+{
+    (void)arg;
+    return !cm_expr_has_aggregate(expr);
+}
+
+typedef struct part_check {
+    cm_select_state *q;
+    cm_status status;
+} part_check;
+
+static bool check_part(const cm_expr *expr, void *arg)
+{
+    part_check *c = arg;
+
+    c->status = check_grouped(c->q, expr);
+    return c->status == CM_OK;
+}
+
+static bool is_grouped(const cm_select_state *q)
+{
+    bool grouped = q->query->groups > 0 || q->query->having != NULL;
+
+    for (size_t i = 0; i < q->query->targets && !grouped; i++) {
+        grouped = cm_expr_has_aggregate(q->target[i].expr);
+    }
+    for (size_t i = 0; i < q->windows.count && !grouped; i++) {
+        grouped = !each_part(&q->windows.at[i], no_aggregate, NULL);
+    }
+    return grouped;
+}
+
 cm_status cm_bind_check_grouping(cm_select_state *q)
 {
     cm_query *query = q->query;
+    part_check parts = {q, CM_OK};
 
-    query->grouped = query->groups > 0 || query->having != NULL;
-    for (size_t i = 0; i < query->targets && !query->grouped; i++) {
-        query->grouped = cm_expr_has_aggregate(q->target[i].expr);
-    }
+    query->grouped = is_grouped(q);
     if (!query->grouped) {
         return CM_OK;
     }
@@ -169,6 +218,11 @@ cm_status cm_bind_check_grouping(cm_select_state *q)
             return st;
         }
     }
+    for (size_t i = 0; i < q->windows.count; i++) {
+        if (!each_part(&q->windows.at[i], check_part, &parts)) {
+            return parts.status;
+        }
+    }
     return query->having == NULL ? CM_OK : check_grouped(q, query->having);
 }
 
@@ -176,7 +230,7 @@ cm_status cm_bind_check_grouping(cm_select_state *q)
 
 static cm_status bind_order_item(cm_select_state *q, const cm_ast_order *item, unsigned *ret)
 {
-    const cm_place at = {.s = q->s, .names = &q->names};
+    const cm_place at = {.s = q->s, .names = &q->names, .windows = &q->windows};
     const cm_expr *expr;
     int target;
 

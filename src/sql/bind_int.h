@@ -67,12 +67,38 @@ typedef struct cm_names {
     const struct cm_names *outer;
 } cm_names;
 
+/*
+ * Window functions of one SELECT.  While its clauses are bound, function i is column i of a
+ * relation CM_BIND_WINDOWS that no scope has.  In the end, the SELECT without its functions becomes
+ * a derived relation, to which they add columns.
+ */
+typedef struct cm_bound_window {
+    cm_win function;
+    cm_win_frame frame;
+    const cm_expr *arg; /* or NULL */
+    uint64_t offset;
+    size_t parts;
+    const cm_expr *const *part;
+    size_t orders;
+    const cm_expr *const *order;
+    const cm_ast_order *how; /* directions */
+    const char *name;
+    const cm_expr *column;
+} cm_bound_window;
+typedef struct cm_bound_windows {
+    size_t count, room;
+    cm_bound_window *at;
+} cm_bound_windows;
+enum { CM_BIND_WINDOWS = CM_BIND_MAX_RELATIONS };
+
 /* Where an expression stands. */
 typedef struct cm_place {
     cm_scope *s;
     const cm_names *names;
     const char *clause; /* aggregates are not allowed in it; NULL where they are */
     bool in_aggregate;
+    bool in_window;            /* an aggregate that is called here is a window function */
+    cm_bound_windows *windows; /* NULL where window functions are not allowed */
 } cm_place;
 
 /* bind_type.c: errors */
@@ -165,6 +191,10 @@ bool cm_bind_is_aggregate(const char *name);
 CM_MUST cm_status cm_bind_no_function(cm_binder *b, const cm_ast *ast, const cm_expr *const *args,
                                       size_t count);
 
+/* bind_window.c */
+CM_MUST cm_status cm_bind_window(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+bool cm_bind_has_window(const cm_expr *expr);
+
 /* bind_names.c */
 CM_MUST cm_status cm_bind_column(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
 CM_MUST cm_status cm_bind_scope_col(cm_scope *s, const cm_scope_col *col, int position,
@@ -211,6 +241,7 @@ typedef struct cm_select_state {
     cm_target *target;
     size_t shown; /* targets of the select list, before hidden ones */
     const cm_expr **group;
+    cm_bound_windows windows;
 } cm_select_state;
 
 /* bind.c */
@@ -219,6 +250,10 @@ CM_MUST cm_status cm_bind_add_target(cm_select_state *q, const char *name, const
 /* *ret_rows: a bound of the rows it gives. */
 CM_MUST cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
                                  uint64_t *ret_rows);
+
+/* bind_window.c: moves everything below the window functions, if there are any, into a derived
+ * relation of a new query; after the clauses, and before DISTINCT is settled. */
+CM_MUST cm_status cm_bind_split_windows(cm_select_state *q);
 
 /* bind_group.c */
 CM_MUST cm_status cm_bind_groups(cm_select_state *q);

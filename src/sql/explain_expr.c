@@ -189,6 +189,8 @@ const char *cm_explain_title(const cm_plan_node *node)
         return "Group by public domain";
     case CM_PLAN_GROUP_SORT:
         return "Group by sort";
+    case CM_PLAN_WINDOW:
+        return "Window";
     case CM_PLAN_SORT:
         return "Sort";
     case CM_PLAN_LIMIT:
@@ -251,6 +253,36 @@ static void put_order(const cm_plan_node *node, cm_buf *out)
     }
 }
 
+static void put_windows(const cm_plan_node *node, cm_buf *out)
+{
+    static const char *const names[] = {"row_number", "rank",        "dense_rank", "lag",
+                                        "lead",       "first_value", "last_value", "count",
+                                        "sum",        "min",         "max"};
+    static const char *const frames[] = {" to the row", " to its peers", " of the partition"};
+
+    cm_buf_printf(out, "Functions: ");
+    for (size_t i = 0; i < node->windows; i++) {
+        const cm_plan_window *w = &node->window[i];
+        cm_buf_printf(out, "%s%s(%s", i == 0 ? "" : ", ", names[w->function],
+                      w->col >= 0                   ? node->child[0]->col[w->col].name
+                      : w->function == CM_WIN_COUNT ? "*"
+                                                    : "");
+        if (w->offset > 0) {
+            cm_buf_printf(out, ", %llu", (unsigned long long)w->offset);
+        }
+        cm_buf_printf(out, ")%s", w->function >= CM_WIN_LAST ? frames[w->frame] : "");
+    }
+    for (size_t i = 0; i < node->keys; i++) {
+        cm_buf_printf(out, "%s%s", i == 0 ? "; partition by: " : ", ",
+                      node->col[node->key[i]].name);
+    }
+    for (size_t i = 0; i < node->orders; i++) {
+        cm_buf_printf(out, "%s%s%s", i == 0 ? "; order by: " : ", ",
+                      node->col[node->order[i].target].name,
+                      node->order[i].descending ? " DESC" : "");
+    }
+}
+
 void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
 {
     switch (node->op) {
@@ -270,6 +302,9 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
     case CM_PLAN_GROUP_SORT:
         put_keys(node, out);
         put_aggregates(node, out);
+        return;
+    case CM_PLAN_WINDOW:
+        put_windows(node, out);
         return;
     case CM_PLAN_SORT:
         put_order(node, out);

@@ -88,6 +88,27 @@ typedef enum cm_aggregate {
     CM_AGGREGATE_MAX,
 } cm_aggregate;
 
+/* Window functions. */
+typedef enum cm_win {
+    CM_WIN_ROW_NUMBER,
+    CM_WIN_RANK,
+    CM_WIN_DENSE_RANK,
+    CM_WIN_LAG,
+    CM_WIN_LEAD,
+    CM_WIN_FIRST,
+    CM_WIN_LAST, /* of the frame, as all that follow */
+    CM_WIN_COUNT,
+    CM_WIN_SUM,
+    CM_WIN_MIN,
+    CM_WIN_MAX,
+} cm_win;
+/* Where a frame ends; it always starts at the partition's first row. */
+typedef enum cm_win_frame {
+    CM_WIN_ROWS,  /* at the row itself */
+    CM_WIN_PEERS, /* at its last peer: the default, with ORDER BY */
+    CM_WIN_PARTITION,
+} cm_win_frame;
+
 typedef struct cm_expr cm_expr;
 struct cm_expr {
     cm_expr_op op;

@@ -264,13 +264,67 @@ static cm_status parse_cast(cm_parser *p, const PgQuery__TypeCast *cast, const c
     return st != CM_OK ? st : new_args(p, ast, &cast->arg, 1);
 }
 
+/* Of PostgreSQL's frameOptions. */
+enum {
+    FRAME_ROWS = 0x4,
+    FRAME_FROM_FIRST = 0x20, /* UNBOUNDED PRECEDING */
+    FRAME_TO_LAST = 0x100,   /* UNBOUNDED FOLLOWING */
+    FRAME_TO_CURRENT = 0x400,
+    FRAME_EXCLUDE = 0x38000,
+};
+
+/* What the definition names, in the WINDOW clause; NULL when it is not there. */
+static const PgQuery__WindowDef *find_window(const cm_parser *p, const char *name)
+{
+    for (size_t i = 0; p->select != NULL && i < p->select->n_window_clause; i++) {
+        const PgQuery__WindowDef *def = p->select->window_clause[i]->window_def;
+        if (strcmp(def->name, name) == 0) {
+            return def;
+        }
+    }
+    return NULL;
+}
+
+/* *ret_what names what is missing, or is NULL. */
+static cm_status parse_window(cm_parser *p, const PgQuery__WindowDef *def,
+                              const cm_ast_window **ret, const char **ret_what)
+{
+    cm_ast_window *window = CM_NEW_SMALL(p->arena, cm_ast_window, 1);
+
+    if (def->name != NULL && *def->name != 0) {
+        const char *name = def->name;
+        int32_t location = def->location;
+        def = find_window(p, name);
+        if (def == NULL) {
+            cm_parser_at(p, location);
+            return cm_fail(p->diag, CM_EINVAL, "42704", "window \"" CM_QUOTE "\" does not exist",
+                           name);
+        }
+    }
+    const int options = def->frame_options;
+    *ret = window;
+    *ret_what = def->refname != NULL && *def->refname != 0 ? "a window based on another"
+                : (options & FRAME_FROM_FIRST) == 0 ||
+                        (options & (FRAME_TO_CURRENT | FRAME_TO_LAST)) == 0 ||
+                        (options & FRAME_EXCLUDE) != 0
+                    ? "a frame that is not from the partition's start to the current row or the end"
+                    : NULL;
+    window->frame = (options & FRAME_TO_LAST) != 0 ? CM_WIN_PARTITION
+                    : (options & FRAME_ROWS) != 0  ? CM_WIN_ROWS
+                                                   : CM_WIN_PEERS;
+    window->parts = def->n_partition_clause;
+    window->orders = def->n_order_clause;
+    cm_status st = cm_parse_exprs(p, def->partition_clause, def->n_partition_clause, &window->part);
+    return st != CM_OK ? st
+                       : cm_parse_orders(p, def->order_clause, def->n_order_clause, &window->order);
+}
+
 /* FILTER and the window come with subqueries of their own. */
 static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_ast **ret)
 {
-    const char *what = f->over != NULL                             ? "a window function"
-                       : f->n_agg_order > 0 || f->agg_within_group ? "ORDER BY in an aggregate"
-                       : f->func_variadic                          ? "VARIADIC"
-                                                                   : NULL;
+    const char *what = f->n_agg_order > 0 || f->agg_within_group ? "ORDER BY in an aggregate"
+                       : f->func_variadic                        ? "VARIADIC"
+                                                                 : NULL;
     cm_ast *ast = new_node(p, CM_AST_FUNC, f->location);
     const char *schema, *name;
     cm_status st;
@@ -287,6 +341,12 @@ static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_a
     st = new_args(p, ast, f->args, f->n_args);
     if (st == CM_OK && f->agg_filter != NULL) {
         st = cm_parse_expr(p, f->agg_filter, &ast->filter);
+    }
+    if (st == CM_OK && f->over != NULL) {
+        st = parse_window(p, f->over, &ast->over, &what);
+    }
+    if (st == CM_OK && what != NULL) {
+        return unsupported(p, f->over->location, what, f->args, f->n_args, ret);
     }
     return st;
 }

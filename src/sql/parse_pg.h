@@ -27,6 +27,7 @@ typedef struct cm_parser {
     int params;
     unsigned user_tables, system_tables;
     const struct cm_with_name *with_names;
+    const PgQuery__SelectStmt *select; /* whose clauses are translated: it names windows */
 } cm_parser;
 
 /* Names of WITH queries seen so far, the last one first. */
@@ -57,6 +58,8 @@ bool cm_pg_name(PgQuery__Node *const *names, size_t count, const char **ret_sche
                 const char **ret_name);
 
 CM_MUST cm_status cm_parse_type(cm_parser *p, const PgQuery__TypeName *type, cm_ast_type *ret);
+CM_MUST cm_status cm_parse_orders(cm_parser *p, PgQuery__Node *const *nodes, size_t count,
+                                  const cm_ast_order **ret);
 CM_MUST cm_status cm_parse_expr(cm_parser *p, const PgQuery__Node *node, const cm_ast **ret);
 CM_MUST cm_status cm_parse_exprs(cm_parser *p, PgQuery__Node *const *nodes, size_t count,
                                  const cm_ast *const **ret);

@@ -230,12 +230,13 @@ static cm_status parse_targets(cm_parser *p, const PgQuery__SelectStmt *s, cm_as
     return CM_OK;
 }
 
-static cm_status parse_orders(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_select *select)
+cm_status cm_parse_orders(cm_parser *p, PgQuery__Node *const *nodes, size_t count,
+                          const cm_ast_order **ret)
 {
-    cm_ast_order *orders = CM_NEW_SMALL(p->arena, cm_ast_order, s->n_sort_clause + 1);
+    cm_ast_order *orders = CM_NEW_SMALL(p->arena, cm_ast_order, count + 1);
 
-    for (size_t i = 0; i < s->n_sort_clause; i++) {
-        const PgQuery__SortBy *sort = s->sort_clause[i]->sort_by;
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__SortBy *sort = nodes[i]->sort_by;
         cm_status st = cm_parse_expr(p, sort->node, &orders[i].expr);
         if (st != CM_OK) {
             return st;
@@ -246,12 +247,20 @@ static cm_status parse_orders(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast
             sort->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
             (sort->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT &&
              orders[i].descending);
+    }
+    *ret = orders;
+    return CM_OK;
+}
+
+static cm_status parse_orders(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_select *select)
+{
+    for (size_t i = 0; i < s->n_sort_clause; i++) {
+        const PgQuery__SortBy *sort = s->sort_clause[i]->sort_by;
         mark_unsupported(p, select, sort->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING,
                          sort->location, "ORDER BY ... USING");
     }
     select->orders = s->n_sort_clause;
-    select->order = orders;
-    return CM_OK;
+    return cm_parse_orders(p, s->sort_clause, s->n_sort_clause, &select->order);
 }
 
 static void mark_clauses(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_select *select)
@@ -272,7 +281,6 @@ static void mark_clauses(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_sele
         {s->into_clause != NULL, PG_QUERY__TOKEN__INTO, "SELECT INTO"},
         {distinct_on, PG_QUERY__TOKEN__DISTINCT, "DISTINCT ON"},
         {s->group_distinct, PG_QUERY__TOKEN__GROUP_P, "GROUP BY DISTINCT"},
-        {s->n_window_clause > 0, PG_QUERY__TOKEN__WINDOW, "WINDOW"},
         {s->n_locking_clause > 0, PG_QUERY__TOKEN__FOR, "FOR UPDATE or FOR SHARE"},
         {s->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES, PG_QUERY__TOKEN__TIES,
          "FETCH ... WITH TIES"},
@@ -337,6 +345,8 @@ cm_status cm_parse_select(cm_parser *p, const PgQuery__SelectStmt *s, const cm_a
     if (st != CM_OK) {
         return st;
     }
+    const PgQuery__SelectStmt *outer = p->select;
+    p->select = s;
     mark_clauses(p, s, select);
     if (s->with_clause != NULL) {
         st = parse_withs(p, s->with_clause, select);
@@ -347,6 +357,7 @@ cm_status cm_parse_select(cm_parser *p, const PgQuery__SelectStmt *s, const cm_a
     if (st == CM_OK) {
         st = parse_clauses(p, s, select);
     }
+    p->select = outer;
     p->depth--;
     *ret = select;
     return st;

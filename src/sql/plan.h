@@ -47,8 +47,10 @@ typedef enum cm_plan_op {
     CM_PLAN_AGGREGATE,    /* one row */
     CM_PLAN_GROUP_DOMAIN, /* keys with a public domain of few values */
     CM_PLAN_GROUP_SORT,
-    CM_PLAN_SORT,  /* valid rows first, then by `order`, which may be empty */
-    CM_PLAN_LIMIT, /* after SORT: skips offset, keeps limit rows */
+    CM_PLAN_WINDOW, /* the child's rows in another order, which depends on secrets; the child's
+                       columns, then one per window function */
+    CM_PLAN_SORT,   /* valid rows first, then by `order`, which may be empty */
+    CM_PLAN_LIMIT,  /* after SORT: skips offset, keeps limit rows */
 } cm_plan_op;
 
 /* SUM adds encoded values: lo of the result is the sum of the children's, and a sum or count that
@@ -92,6 +94,15 @@ typedef struct cm_plan_agg {
     bool any;               /* not an aggregate: some row's value (long text beside its digest) */
 } cm_plan_agg;
 
+/* A function over partitions of equal `key` columns in the order of `order`.  SUM is NULL without
+ * values, as in cm_plan_agg. */
+typedef struct cm_plan_window {
+    cm_win function;
+    cm_win_frame frame;
+    int col; /* of the child; -1: none, or count(*) */
+    uint64_t offset;
+} cm_plan_window;
+
 typedef struct cm_plan_cost { /* of this node alone, one party, estimates */
     double ands, bytes, rounds, seconds;
 } cm_plan_cost;
@@ -118,12 +129,14 @@ struct cm_plan_node {
         const unsigned *payload;
     } join;      /* columns: child 1's, then the payload, nullable for LEFT */
     size_t keys; /* GROUP_*: the child's key columns; columns: keys, then aggs, then count(*);
-                    AGGREGATE: the same without keys */
+                    AGGREGATE: the same without keys.  WINDOW: the partition's */
     const unsigned *key;
     const cm_domain *domain; /* GROUP_DOMAIN and COMBINE: keys entries */
     size_t aggs;
     const cm_plan_agg *agg;
-    size_t orders;         /* SORT */
+    size_t windows; /* WINDOW */
+    const cm_plan_window *window;
+    size_t orders;         /* SORT and WINDOW */
     const cm_order *order; /* target is the child's column */
     uint64_t limit, offset;
 };

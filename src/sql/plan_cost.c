@@ -278,6 +278,35 @@ static void add_group_sort(sizes *s, const cm_plan_node *node)
     add(s, 8 * extreme * rows, extreme > 0 ? 2 * log2_up(rows) * (log2_up(extreme) + 1) : 0);
 }
 
+/* One sort with everything, conversions of sums, and scans of copies and of MIN and MAX. */
+static void add_window(sizes *s, const cm_plan_node *node)
+{
+    const cm_plan_node *child = node->child[0];
+    double rows = (double)node->rows, keys = key_planes(node, node->key, node->keys);
+    double part = keys, copied = 0, extreme = 0, sums = 0;
+
+    for (size_t i = 0; i < node->orders; i++) {
+        keys += key_planes(node, &node->order[i].target, 1) - 1;
+    }
+    add_shuffle(s, rows, planes_of(child));
+    add_sort(s, rows, keys, planes_of(child));
+    add(s, rows * (keys + part), log2_up(keys) + 1);
+    for (size_t i = 0; i < node->windows; i++) {
+        const cm_plan_window *w = &node->window[i];
+        double own = w->col < 0 ? log2_up(rows) : child->col[w->col].enc.planes + 1.0;
+        if (w->function == CM_WIN_MIN || w->function == CM_WIN_MAX) {
+            extreme += own;
+        } else if (w->function == CM_WIN_SUM || w->function == CM_WIN_COUNT) {
+            own += log2_up(rows);
+            sums += own;
+        }
+        copied += w->function == CM_WIN_LAG || w->function == CM_WIN_LEAD ? 1 : 2 * own;
+    }
+    s->bytes += 16 * rows * (sums > 0 ? (double)node->windows : 0);
+    add(s, rows * (3.3 * sums + 2 * copied + 8 * extreme + 2.5 * copied),
+        4 * log2_up(rows) + (extreme > 0 ? 2 * log2_up(rows) * (log2_up(extreme) + 1) : 0) + 20);
+}
+
 static sizes sizes_of(const cm_plan_node *node)
 {
     sizes s = {0, 0, 0};
@@ -310,6 +339,9 @@ static sizes sizes_of(const cm_plan_node *node)
         break;
     case CM_PLAN_GROUP_SORT:
         add_group_sort(&s, node);
+        break;
+    case CM_PLAN_WINDOW:
+        add_window(&s, node);
         break;
     case CM_PLAN_SORT: {
         double keys = 1;

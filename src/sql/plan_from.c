@@ -269,27 +269,26 @@ static bool agree_keys(cm_block *b, const cm_part *part)
 
 static void list_needs(cm_block *b, unsigned rel)
 {
-    cm_need *need = CM_NEW_SMALL(b->pl->arena, cm_need, b->items + 1);
-    size_t needs = 0;
+    size_t most = b->items + cm_window_most_needs(b, rel) + 1;
+    cm_need *need = CM_NEW_SMALL(b->pl->arena, cm_need, most);
+    size_t below = b->query->relation[rel].cols - b->query->relation[rel].windows, needs = 0;
 
     for (size_t i = 0; i < b->items; i++) {
         const cm_item *item = &b->item[i];
-        if (item->rel == rel && item->uses > 0) {
-            need[needs++] = (cm_need){
-                cm_query_target(b->query->relation[rel].derived, item->expr->index), item->kind};
+        if (item->rel == rel && item->uses > 0 && item->expr->index < below) {
+            need[needs++] = (cm_need){cm_block_need_target(b, item), item->kind};
         }
     }
     b->derived_need[rel] = need;
-    b->derived_needs[rel] = needs;
+    b->derived_needs[rel] = cm_window_needs(b, rel, need, needs);
 }
 
 static void take_ranges(cm_block *b, unsigned rel)
 {
-    size_t need = 0;
-
     for (size_t i = 0; i < b->items; i++) {
         if (b->item[i].rel == rel && b->item[i].uses > 0) {
-            b->item[i].range = b->derived[rel].node->col[b->derived[rel].col[need++]].range;
+            unsigned col = b->derived[rel].col[cm_block_need_of(b, &b->item[i])];
+            b->item[i].range = b->derived[rel].node->col[col].range;
         }
     }
 }
@@ -307,6 +306,9 @@ static cm_status plan_derived(cm_block *b, const cm_part *part)
         st = cm_plan_block(b->pl, b->query->relation[part->rel].derived, visible, false,
                            b->derived_need[part->rel], b->derived_needs[part->rel],
                            &b->derived[part->rel]);
+        if (st == CM_OK && b->query->relation[part->rel].windows > 0) {
+            st = cm_window_build(b, part->rel, b->derived_needs[part->rel]);
+        }
         if (st == CM_OK) {
             take_ranges(b, part->rel);
         }

@@ -181,6 +181,15 @@ CM_MUST cm_status cm_block_fragment_filter(cm_block *b, unsigned rel, const cm_o
                                            const cm_expr **ret);
 uint64_t cm_plan_table_rows(const cm_org_table *table);
 
+/* Index among the needs of a derived relation of the one that an item is. */
+size_t cm_block_need_of(const cm_block *b, const cm_item *item);
+/* plan_window.c: what window functions that are used need of the rows below; then their columns.
+ * A function's own need has a target behind the derived query's. */
+unsigned cm_block_need_target(const cm_block *b, const cm_item *item);
+size_t cm_window_needs(cm_block *b, unsigned rel, cm_need *need, size_t needs);
+size_t cm_window_most_needs(const cm_block *b, unsigned rel);
+CM_MUST cm_status cm_window_build(cm_block *b, unsigned rel, size_t below);
+
 /* plan_from.c: FROM and WHERE as parts. */
 CM_MUST cm_status cm_block_prepare_from(cm_block *b);
 CM_MUST cm_status cm_block_use_from(cm_block *b);

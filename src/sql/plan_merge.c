@@ -193,7 +193,8 @@ cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query 
         if (copy->relations > CM_PLAN_RELATIONS_MAX) {
             return cm_plan_unsupported(pl, 0, "a query over more than 64 tables", NULL);
         }
-        if (is_simple(copy->relation[rel].derived) && is_preserved(copy->from, rel)) {
+        if (copy->relation[rel].windows == 0 && is_simple(copy->relation[rel].derived) &&
+            is_preserved(copy->from, rel)) {
             cm_status st = merge_relation(pl, copy, rel);
             if (st != CM_OK) {
                 return st;

@@ -430,9 +430,9 @@ static cm_status base_rows(cm_block *b, unsigned rel, cm_flow *flow)
     return CM_OK;
 }
 
-static size_t need_of(const cm_block *b, const cm_item *item)
+size_t cm_block_need_of(const cm_block *b, const cm_item *item)
 {
-    unsigned target = cm_query_target(b->query->relation[item->rel].derived, item->expr->index);
+    unsigned target = cm_block_need_target(b, item);
 
     for (size_t i = 0; i < b->derived_needs[item->rel]; i++) {
         const cm_need *need = &b->derived_need[item->rel][i];
@@ -442,6 +442,27 @@ static size_t need_of(const cm_block *b, const cm_item *item)
         }
     }
     CM_ASSERT(false && "planned with what is needed");
+}
+
+/* A row number does not repeat in its partition. */
+static void row_number_uniques(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    const cm_relation *relation = &b->query->relation[rel];
+
+    for (size_t i = 0; i < relation->windows; i++) {
+        const cm_window *w = &relation->window[i];
+        if (w->function != CM_WIN_ROW_NUMBER) {
+            continue;
+        }
+        unsigned *rels = CM_NEW_SMALL(b->pl->arena, unsigned, w->parts + 1);
+        unsigned *cols = CM_NEW_SMALL(b->pl->arena, unsigned, w->parts + 1);
+        for (size_t k = 0; k <= w->parts; k++) {
+            rels[k] = rel;
+            cols[k] =
+                k < w->parts ? w->part[k] : (unsigned)(relation->cols - relation->windows + i);
+        }
+        flow->unique[flow->uniques++] = (cm_unique){.cols = w->parts + 1, .rel = rels, .col = cols};
+    }
 }
 
 /* Uniqueness by target becomes uniqueness by column of the relation. */
@@ -455,7 +476,8 @@ static void derived_uniques(cm_block *b, unsigned rel, cm_flow *flow)
     for (size_t i = 0; i < query->targets; i++) {
         column[i] = query->target[i].hidden ? 0 : shown++;
     }
-    flow->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, planned->uniques + 1);
+    flow->unique = CM_NEW_SMALL(b->pl->arena, cm_unique,
+                                planned->uniques + b->query->relation[rel].windows + 1);
     for (size_t u = 0; u < planned->uniques; u++) {
         const cm_unique *from = &planned->unique[u];
         unsigned *rels = CM_NEW_SMALL(b->pl->arena, unsigned, from->cols + 1);
@@ -466,6 +488,7 @@ static void derived_uniques(cm_block *b, unsigned rel, cm_flow *flow)
         }
         flow->unique[flow->uniques++] = (cm_unique){.cols = from->cols, .rel = rels, .col = cols};
     }
+    row_number_uniques(b, rel, flow);
 }
 
 /* The derived query's rows, numbers encoded as the joins above want them. */
@@ -478,7 +501,7 @@ static cm_status derived_rows(cm_block *b, unsigned rel, cm_flow *flow)
 
     for (size_t i = 0; i < count; i++) {
         const cm_item *item = &b->item[flow->item[i]];
-        unsigned at = planned->col[need_of(b, item)];
+        unsigned at = planned->col[cm_block_need_of(b, item)];
         exprs[i] = cm_node_column(b->pl, planned->node, at);
         cols[i] = planned->node->col[at];
         if (item->kind == CM_ENC_NUMBER) {
@@ -490,6 +513,34 @@ static cm_status derived_rows(cm_block *b, unsigned rel, cm_flow *flow)
     return CM_OK;
 }
 
+/* A column that a condition fixes tells no rows apart: what is unique with it is unique without. */
+static void fix_column(cm_block *b, const cm_expr *condition, cm_flow *flow)
+{
+    if (condition->op != CM_X_EQ) {
+        return;
+    }
+    const cm_expr *left = cm_expr_strip(condition->arg[0]);
+    const cm_expr *right = cm_expr_strip(condition->arg[1]);
+    const cm_expr *column = left->op == CM_X_COLUMN ? left : right;
+    const cm_expr *other = left->op == CM_X_COLUMN ? right : left;
+    if (column->op != CM_X_COLUMN || other->op != CM_X_CONST) {
+        return;
+    }
+    for (size_t u = 0; u < flow->uniques; u++) {
+        const cm_unique *from = &flow->unique[u];
+        unsigned *rels = CM_NEW_SMALL(b->pl->arena, unsigned, from->cols + 1);
+        unsigned *cols = CM_NEW_SMALL(b->pl->arena, unsigned, from->cols + 1);
+        size_t kept = 0;
+        for (size_t i = 0; i < from->cols; i++) {
+            if (from->rel[i] != column->rel || from->col[i] != column->index) {
+                rels[kept] = from->rel[i];
+                cols[kept++] = from->col[i];
+            }
+        }
+        flow->unique[u] = (cm_unique){.cols = kept, .rel = rels, .col = cols};
+    }
+}
+
 cm_status cm_block_leaf(cm_block *b, unsigned rel, cm_flow *ret)
 {
     bool derived = b->query->relation[rel].derived != NULL;
@@ -499,6 +550,7 @@ cm_status cm_block_leaf(cm_block *b, unsigned rel, cm_flow *ret)
     cm_status st = derived ? derived_rows(b, rel, ret) : base_rows(b, rel, ret);
     for (size_t i = 0; st == CM_OK && i < b->own[rel].count; i++) {
         const cm_expr *own = b->own[rel].at[i], *condition;
+        fix_column(b, own, ret);
         if (derived || !is_pushed_filter(b, own)) {
             st = cm_flow_resolve(b, ret, own, &condition);
             cm_exprs_add(b->pl->arena, &rest, condition);

@@ -252,7 +252,11 @@ static void put_node(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const ops[] = {"input",      "concat", "combine",   "filter",
                                       "project",    "join",   "aggregate", "group_domain",
-                                      "group_sort", "sort",   "limit"};
+                                      "group_sort", "window", "sort",      "limit"};
+    static const char *const windows[] = {"row_number", "rank",  "dense_rank", "lag",
+                                          "lead",       "first", "last",       "count",
+                                          "sum",        "min",   "max"};
+    static const char *const frames[] = {"rows", "peers", "partition"};
 
     cm_buf_printf(out, "node %u %s rows %llu", node->number, ops[node->op],
                   (unsigned long long)node->rows);
@@ -273,6 +277,11 @@ static void put_node(const cm_plan_node *node, cm_buf *out)
         const cm_plan_agg *agg = &node->agg[i];
         cm_buf_printf(out, " %s(%d%s)", agg->any ? "any" : aggregate_name(agg->aggregate), agg->col,
                       agg->distinct ? " distinct" : "");
+    }
+    for (size_t i = 0; i < node->windows; i++) {
+        const cm_plan_window *w = &node->window[i];
+        cm_buf_printf(out, " %s(%d) offset %llu %s", windows[w->function], w->col,
+                      (unsigned long long)w->offset, frames[w->frame]);
     }
     put_order(node->order, node->orders, out);
     if (node->op == CM_PLAN_LIMIT) {

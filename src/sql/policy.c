@@ -170,11 +170,45 @@ static unsigned target_of(const cm_query *query, unsigned column)
     CM_ASSERT(false && "column of a subquery");
 }
 
+static cm_label_kind need_equality(const cm_expr *expr);
+
+static void use_source(checker *c, const cm_relation *relation, unsigned column, cm_label_kind need)
+{
+    use_target(c, relation->derived, target_of(relation->derived, column), need);
+}
+
+/*
+ * A window function's value is its argument's, or made of it.  Its keys decide about it: where it
+ * is shown they are shown with it; else partitions are equalities, and an order is a comparison.
+ */
+static void use_window(checker *c, const cm_relation *relation, const cm_window *w,
+                       cm_label_kind need)
+{
+    bool shown = need >= CM_LABEL_GROUP;
+    bool aggregates = w->function >= CM_WIN_COUNT;
+
+    if (w->arg >= 0) {
+        use_source(c, relation, (unsigned)w->arg,
+                   aggregates && need < CM_LABEL_AGGREGATE ? CM_LABEL_AGGREGATE : need);
+    }
+    for (size_t i = 0; i < w->parts; i++) {
+        const cm_query *query = relation->derived;
+        const cm_expr *key = query->target[target_of(query, w->part[i])].expr;
+        use_source(c, relation, w->part[i], shown ? need : need_equality(key));
+    }
+    for (size_t i = 0; i < w->orders; i++) {
+        use_source(c, relation, w->order[i].target, shown ? need : CM_LABEL_FILTER);
+    }
+}
+
 static void use_column(checker *c, const cm_query *query, const cm_expr *column, cm_label_kind need)
 {
     const cm_relation *relation = &query->relation[column->rel];
 
-    if (relation->derived != NULL) {
+    size_t below = relation->cols - relation->windows;
+    if (relation->derived != NULL && column->index >= below) {
+        use_window(c, relation, &relation->window[column->index - below], need);
+    } else if (relation->derived != NULL) {
         use_target(c, relation->derived, target_of(relation->derived, column->index), need);
     } else {
         require(c, relation, column, need);

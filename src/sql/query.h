@@ -14,13 +14,27 @@
 
 typedef struct cm_query cm_query;
 
+/* A column that a window function adds to a derived relation; columns are the relation's. */
+typedef struct cm_window {
+    cm_win function;
+    cm_win_frame frame; /* ROWS where it makes no difference */
+    int arg;            /* -1: none, or count(*) */
+    uint64_t offset;    /* LAG, LEAD: at least 1 */
+    size_t parts;
+    const unsigned *part;
+    size_t orders;
+    const struct cm_order *order; /* target is the relation's column */
+} cm_window;
+
 typedef struct cm_relation {
     const char *alias;
     size_t tables; /* base: the published tables that make it up, in the members' order */
     const cm_org_table *const *table;
-    const cm_query *derived; /* or a subquery in FROM, WITH or a view */
-    size_t cols;             /* without org */
-    const cm_column *col;    /* for unions: the hull of ranges, the strictest label */
+    const cm_query *derived; /* or a subquery in FROM, WITH or a view, or what windows are over */
+    size_t windows;          /* of a derived relation: its last columns, over its rows */
+    const cm_window *window;
+    size_t cols;          /* without org */
+    const cm_column *col; /* for unions: the hull of ranges, the strictest label */
 } cm_relation;
 
 typedef enum cm_from_kind {
