@@ -1,8 +1,12 @@
 """Random schemas, data and queries of the kinds that Comity supports; deterministic by seed."""
 import datetime
+import os
 import random
 
+from tests.sql.windows import window_query
+
 TYPES = ["smallint", "int", "bigint", "numeric", "date", "bool", "enum", "varchar", "text", "small"]
+WINDOWS = float(os.environ.get("COMITY_WINDOWS", "0.15"))  # of the queries
 WORDS = ["", "a", "b", "ab", "abc", "Z", "zz top", "naïve", "x,y", 'quo"te', "it's", "100%", "a_b"]
 
 
@@ -180,6 +184,8 @@ class Schema:
 
     def query(self):
         rng = self.rng
+        if rng.random() < WINDOWS:
+            return window_query(self)
         source, columns = self.source()
         if not columns:
             source, columns = "t", self.t.columns
