@@ -227,6 +227,33 @@ static void test_min_rows(void **state)
     }
 }
 
+static void test_windows(void **state)
+{
+    (void)state;
+    check_tree(
+        true,
+        "SELECT k, count(*) FROM (SELECT row_number() OVER w AS k, lag(cost) OVER w AS c FROM "
+        "north.visits WINDOW w AS (PARTITION BY region ORDER BY year DESC)) s WHERE c > 5 "
+        "GROUP BY k",
+        "Project  (MPC, 1024 rows of 22 planes)\n"
+        "  Output: row_number, count(*)\n"
+        "  ->  Group by sort  (MPC, 1024 rows of 22 planes)\n"
+        "        Keys: row_number\n"
+        "        ->  Project  (MPC, 1024 rows of 11 planes)\n"
+        "              Output: row_number\n"
+        "              ->  Filter  (MPC, 1024 rows of 40 planes)\n"
+        "                    Condition: (lag > 5.00)\n"
+        "                    ->  Project  (MPC, 1024 rows of 40 planes)\n"
+        "                          Output: lag, row_number\n"
+        "                          ->  Window  (MPC, 1024 rows of 77 planes)\n"
+        "                                Functions: row_number(), lag(cost, 1); partition by: "
+        "region; order by: year DESC\n"
+        "                                ->  Input rows  (north, in the clear, 1024 rows of 38 "
+        "planes)\n"
+        "                                      SQL: SELECT \"region\" AS c0, \"year\" AS c1, "
+        "\"cost\" AS c2 FROM \"visits\"\n");
+}
+
 static void test_participants(void **state)
 {
     cm_plan_fixture f;
@@ -461,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_min_rows),
         cmocka_unit_test(test_wide_sum),
+        cmocka_unit_test(test_windows),
         cmocka_unit_test(test_participants),
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_digest_changes),

@@ -58,6 +58,31 @@ static const use uses[] = {
     {CM_LABEL_GROUP, DOCTOR,
      "SELECT doctor, n FROM (SELECT doctor, count(*) AS n FROM visits GROUP BY doctor) s "
      "WHERE n > 5"},
+    /* window functions */
+    {CM_LABEL_JOIN, PERSON,
+     "SELECT count(*) FROM (SELECT row_number() OVER (PARTITION BY person ORDER BY day) AS k "
+     "FROM visits) s WHERE k = 1"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT row_number() OVER (PARTITION BY person ORDER BY year) AS k "
+     "FROM visits) s WHERE k = 1"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT sum(k) FROM (SELECT rank() OVER (PARTITION BY year + 1) AS k FROM visits) s"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT year, lag(year) OVER (ORDER BY day) AS y FROM visits) s "
+     "WHERE year > y"},
+    {CM_LABEL_AGGREGATE, COST,
+     "SELECT sum(c) FROM (SELECT lead(cost) OVER (ORDER BY day) AS c FROM visits) s"},
+    {CM_LABEL_AGGREGATE, COST,
+     "SELECT count(*) FROM (SELECT sum(cost) OVER (ORDER BY day) AS c FROM visits) s WHERE c > 9"},
+    {CM_LABEL_AGGREGATE, COST,
+     "SELECT region, sum(sum(cost)) OVER (ORDER BY region) FROM visits GROUP BY region"},
+    {CM_LABEL_GROUP, REGION, "SELECT rank() OVER (ORDER BY region) FROM visits GROUP BY region"},
+    {CM_LABEL_GROUP, YEAR,
+     "SELECT k, count(*) FROM (SELECT ntile(4) OVER (ORDER BY year) AS k FROM visits) s "
+     "GROUP BY k"},
+    {CM_LABEL_REVEAL, YEAR, "SELECT rank() OVER (ORDER BY year) FROM visits"},
+    {CM_LABEL_REVEAL, PERSON, "SELECT count(*) OVER (PARTITION BY person) FROM visits"},
+    {CM_LABEL_REVEAL, COST, "SELECT max(cost) OVER () FROM visits"},
     /* row by row */
     {CM_LABEL_REVEAL, NOTE, "SELECT note FROM visits"},
     {CM_LABEL_REVEAL, YEAR, "SELECT note FROM visits WHERE year = 2020"},
