@@ -254,6 +254,44 @@ static void test_windows(void **state)
         "\"cost\" AS c2 FROM \"visits\"\n");
 }
 
+/* Orders that begin alike share a sort, unless peers matter. */
+static void test_window_sorts(void **state)
+{
+    static const struct {
+        const char *sql;
+        size_t windows;
+    } cases[] = {
+        {"SELECT row_number() OVER (PARTITION BY region ORDER BY year, cost), count(*) OVER "
+         "(PARTITION BY region), lag(day) OVER (PARTITION BY region ORDER BY year) FROM visits",
+         1},
+        {"SELECT row_number() OVER (PARTITION BY region ORDER BY year, cost), rank() OVER "
+         "(PARTITION BY region ORDER BY year) FROM visits",
+         2},
+        {"SELECT sum(cost) OVER (ORDER BY year, day), sum(cost) OVER (ORDER BY year), sum(cost) "
+         "OVER (ORDER BY year ROWS UNBOUNDED PRECEDING) FROM visits",
+         2},
+        {"SELECT ntile(3) OVER (ORDER BY year), first_value(cost) OVER (ORDER BY year DESC) FROM "
+         "visits",
+         2},
+        {"SELECT n FROM (SELECT region AS n, rank() OVER (ORDER BY year) FROM visits) s", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        cm_plan_fixture f;
+        size_t windows = 0;
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        const cm_plan *plan = plan_of(&f, cases[i].sql);
+        for (size_t n = 0; n < plan->nodes; n++) {
+            windows += plan->node[n]->op == CM_PLAN_WINDOW;
+        }
+        if (windows != cases[i].windows) {
+            fail_msg("%s: %zu", cases[i].sql, windows);
+        }
+        cm_plan_fixture_fini(&f);
+    }
+}
+
 static void test_participants(void **state)
 {
     cm_plan_fixture f;
@@ -489,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_min_rows),
         cmocka_unit_test(test_wide_sum),
         cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_window_sorts),
         cmocka_unit_test(test_participants),
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_digest_changes),

@@ -1,6 +1,7 @@
 /*
  * Window functions: columns that WINDOW nodes add to the rows of a derived relation, one node for
- * each partition and order that the functions in use have.
+ * each partition and order of the functions in use.  A sort that goes on where another order ends
+ * serves both.
  */
 #include "sql/plan_int.h"
 
@@ -134,24 +135,47 @@ static unsigned source_column(const builder *w, unsigned column, cm_encoding_kin
     return w->planned->col[need];
 }
 
-static bool same_spec(const cm_window *a, const cm_window *b)
+static bool needs_peers(const cm_window *w)
 {
-    if (a->parts != b->parts || a->orders != b->orders) {
+    return w->function == CM_WIN_RANK || w->function == CM_WIN_DENSE_RANK ||
+           w->frame == CM_WIN_PEERS;
+}
+
+/* Whether the function is right over rows in the order of `sorted`, which may go on where its own
+ * order ends: then its ties are decided, which no function minds that does not look at peers. */
+static bool fits(const cm_window *w, const cm_window *sorted)
+{
+    if (w->parts != sorted->parts || w->orders > sorted->orders ||
+        (w->orders < sorted->orders && needs_peers(w))) {
         return false;
     }
-    for (size_t i = 0; i < a->parts; i++) {
-        if (a->part[i] != b->part[i]) {
+    for (size_t i = 0; i < w->parts; i++) {
+        if (w->part[i] != sorted->part[i]) {
             return false;
         }
     }
-    for (size_t i = 0; i < a->orders; i++) {
-        if (a->order[i].target != b->order[i].target ||
-            a->order[i].descending != b->order[i].descending ||
-            a->order[i].nulls_first != b->order[i].nulls_first) {
+    for (size_t i = 0; i < w->orders; i++) {
+        if (w->order[i].target != sorted->order[i].target ||
+            w->order[i].descending != sorted->order[i].descending ||
+            w->order[i].nulls_first != sorted->order[i].nulls_first) {
             return false;
         }
     }
     return true;
+}
+
+/* The longest order that is left; of equally long ones the first. */
+static size_t next_order(const cm_relation *relation, const bool *done)
+{
+    size_t best = relation->windows;
+
+    for (size_t i = 0; i < relation->windows; i++) {
+        if (!done[i] && (best == relation->windows ||
+                         relation->window[i].orders > relation->window[best].orders)) {
+            best = i;
+        }
+    }
+    return best;
 }
 
 static cm_status check_text(const builder *w, const cm_plan_col *col, const char *what)
@@ -220,7 +244,7 @@ static cm_status set_keys(builder *w, const cm_window *first, cm_plan_node *node
     return st;
 }
 
-/* One node for all functions with the partition and order of the first; sets where they are. */
+/* One node for all functions that the order of the first fits; sets where they are. */
 static cm_status build_node(builder *w, size_t first, unsigned *ret_col, bool *done)
 {
     const cm_relation *relation = w->relation;
@@ -235,9 +259,9 @@ static cm_status build_node(builder *w, size_t first, unsigned *ret_col, bool *d
         cols[i] = child->col[i];
     }
     cm_status st = set_keys(w, &relation->window[first], node);
-    for (size_t i = first; st == CM_OK && i < relation->windows; i++) {
+    for (size_t i = 0; st == CM_OK && i < relation->windows; i++) {
         const cm_window *from = &relation->window[i];
-        if (done[i] || !same_spec(from, &relation->window[first])) {
+        if (done[i] || !fits(from, &relation->window[first])) {
             continue;
         }
         int col = from->arg < 0 ? -1
@@ -272,15 +296,15 @@ cm_status cm_window_build(cm_block *b, unsigned rel, size_t below)
     for (size_t i = 0; i < below; i++) {
         all[i] = planned->col[i];
     }
+    for (size_t i = next_order(relation, done); st == CM_OK && i < relation->windows;
+         i = next_order(relation, done)) {
+        st = build_node(&w, i, col, done);
+    }
     for (size_t i = 0; st == CM_OK && i < relation->windows; i++) {
-        bool used = is_used(b, rel, i);
-        if (!done[i]) {
-            st = build_node(&w, i, col, done);
-        }
-        if (st == CM_OK && used) {
+        if (is_used(b, rel, i)) {
             unsigned target = (unsigned)(relation->derived->targets + i);
-            w.need[needs] = (cm_need){
-                target, value_kind(&relation->col[relation->cols - relation->windows + i])};
+            const cm_column *like = &relation->col[relation->cols - relation->windows + i];
+            w.need[needs] = (cm_need){target, value_kind(like)};
             all[needs++] = col[i];
             planned->positions_public = planned->node->rows == 1;
         }
