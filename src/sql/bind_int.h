@@ -251,8 +251,8 @@ CM_MUST cm_status cm_bind_add_target(cm_select_state *q, const char *name, const
 CM_MUST cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
                                  uint64_t *ret_rows);
 
-/* bind_window.c: moves everything below the window functions, if there are any, into a derived
- * relation of a new query; after the clauses, and before DISTINCT is settled. */
+/* bind_window_split.c: moves everything below the window functions, if there are any, into a
+ * derived relation of a new query; after the clauses, and before DISTINCT is settled. */
 CM_MUST cm_status cm_bind_split_windows(cm_select_state *q);
 
 /* bind_group.c */
