@@ -146,6 +146,8 @@ static cm_status set_up_table(cm_ddl_task *task, cm_diag *diag)
         st = cm_ddl_resolve(task, stmt->name, remote, stmt->columndef, stmt->columns, task->table,
                             diag);
     }
+    task->table->table.keys = stmt->keys;
+    task->table->table.key = stmt->key;
     return st;
 }
 

@@ -85,8 +85,8 @@ static void prepare_all(filler *f)
         " conindid, conislocal, conkey) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, 1, '{' || ?7 || '}')");
     f->add_index = prepare(
         f, "INSERT INTO pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique,"
-           " indisprimary, indisvalid, indisready, indislive, indkey, indoption) VALUES (?1, ?2, 1,"
-           " 1, 1, ?3, 1, 1, 1, ?4, '0')");
+           " indisprimary, indisvalid, indisready, indislive, indkey, indoption) VALUES (?1, ?2, ?5,"
+           " ?5, 1, ?3, 1, 1, 1, ?4, ?6)");
     f->add_definition =
         prepare(f, "INSERT INTO cm_definition(oid, definition, column_name) VALUES (?1, ?2, ?3)");
 }
@@ -190,7 +190,8 @@ static void add_column(filler *f, uint32_t oid, uint32_t schema_oid, uint32_t ow
 /* ---- constraints -------------------------------------------------------------------------- */
 
 static void add_constraint(filler *f, uint32_t table, uint32_t schema_oid, const char *name,
-                           const char *kind, uint32_t index, int attnum, const char *definition)
+                           const char *kind, uint32_t index, const char *attnums,
+                           const char *definition)
 {
     uint32_t oid = f->next_oid++;
     number(f->add_constraint, 1, oid);
@@ -199,7 +200,7 @@ static void add_constraint(filler *f, uint32_t table, uint32_t schema_oid, const
     text(f->add_constraint, 4, kind);
     number(f->add_constraint, 5, table);
     number(f->add_constraint, 6, index);
-    number(f->add_constraint, 7, attnum);
+    text(f->add_constraint, 7, attnums);
     run(f, f->add_constraint);
     number(f->add_definition, 1, oid);
     text(f->add_definition, 2, definition);
@@ -218,7 +219,7 @@ static void add_check(filler *f, uint32_t oid, uint32_t schema_oid, const char *
     print_bound(col, col->range.hi, &definition);
     cm_buf_printf(&definition, ")");
     add_constraint(f, oid, schema_oid, cm_arena_printf(&scratch, "%s_%s_check", table, col->name),
-                   "c", 0, attnum, cm_buf_text(&definition));
+                   "c", 0, cm_arena_printf(&scratch, "%d", attnum), cm_buf_text(&definition));
 }
 
 static void add_class(filler *f, uint32_t oid, const char *name, uint32_t schema_oid,
@@ -240,28 +241,45 @@ static void add_class(filler *f, uint32_t oid, const char *name, uint32_t schema
 }
 
 /* PRIMARY KEY or UNIQUE: an index, and the constraint that stands on it. */
-static void add_key(filler *f, uint32_t oid, uint32_t schema_oid, uint32_t owner, const char *table,
-                    const cm_column *col, int attnum, bool primary)
+static void add_key(filler *f, uint32_t oid, uint32_t schema_oid, uint32_t owner,
+                    const cm_org_table *t, const cm_table_key *key)
 {
+    CM_CLEANUP(cm_buf_free) cm_buf names = {0};     /* a, b */
+    CM_CLEANUP(cm_buf_free) cm_buf numbers = {0};   /* 1 2 */
+    CM_CLEANUP(cm_buf_free) cm_buf list = {0};      /* 1,2 */
+    CM_CLEANUP(cm_buf_free) cm_buf options = {0};   /* 0 0 */
+    CM_CLEANUP(cm_buf_free) cm_buf underlined = {0}; /* a_b */
     cm_arena scratch = f->arena;
-    const char *name = primary ? cm_arena_printf(&scratch, "%s_pkey", table)
-                               : cm_arena_printf(&scratch, "%s_%s_key", table, col->name);
+    for (size_t i = 0; i < key->cols; i++) {
+        const char *name = t->col[key->col[i]].name;
+        cm_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", name);
+        cm_buf_printf(&underlined, "%s%s", i == 0 ? "" : "_", name);
+        cm_buf_printf(&numbers, "%s%u", i == 0 ? "" : " ", key->col[i] + 1);
+        cm_buf_printf(&list, "%s%u", i == 0 ? "" : ",", key->col[i] + 1);
+        cm_buf_printf(&options, "%s0", i == 0 ? "" : " ");
+    }
+    const char *columns = cm_buf_text(&names);
+    const char *name =
+        key->primary ? cm_arena_printf(&scratch, "%s_pkey", t->name)
+                     : cm_arena_printf(&scratch, "%s_%s_key", t->name, cm_buf_text(&underlined));
     uint32_t index = f->next_oid++;
-    add_class(f, index, name, schema_oid, owner, "i", 0, 1, false, 0, NULL);
+    add_class(f, index, name, schema_oid, owner, "i", 0, key->cols, false, 0, NULL);
     number(f->add_index, 1, index);
     number(f->add_index, 2, oid);
-    number(f->add_index, 3, primary);
-    number(f->add_index, 4, attnum);
+    number(f->add_index, 3, key->primary);
+    text(f->add_index, 4, cm_buf_text(&numbers));
+    number(f->add_index, 5, (int64_t)key->cols);
+    text(f->add_index, 6, cm_buf_text(&options));
     run(f, f->add_index);
     number(f->add_definition, 1, index);
     text(f->add_definition, 2,
-         cm_arena_printf(&scratch, "CREATE UNIQUE INDEX %s ON %s USING btree (%s)", name, table,
-                         col->name));
-    text(f->add_definition, 3, col->name);
+         cm_arena_printf(&scratch, "CREATE UNIQUE INDEX %s ON %s USING btree (%s)", name, t->name,
+                         columns));
+    text(f->add_definition, 3, columns);
     run(f, f->add_definition);
     add_constraint(
-        f, oid, schema_oid, name, primary ? "p" : "u", index, attnum,
-        cm_arena_printf(&scratch, "%s (%s)", primary ? "PRIMARY KEY" : "UNIQUE", col->name));
+        f, oid, schema_oid, name, key->primary ? "p" : "u", index, cm_buf_text(&list),
+        cm_arena_printf(&scratch, "%s (%s)", key->primary ? "PRIMARY KEY" : "UNIQUE", columns));
 }
 
 /* ---- tables ------------------------------------------------------------------------------- */
@@ -271,7 +289,10 @@ static uint32_t add_table(filler *f, const cm_org_table *t, uint32_t schema_oid,
 {
     uint32_t oid = f->next_oid++;
     int64_t checks = 0;
-    bool has_primary = false, has_key = false;
+    bool has_primary = false, has_key = t->keys > 0;
+    for (size_t k = 0; k < t->keys; k++) {
+        has_primary = has_primary || t->key[k].primary;
+    }
     for (size_t i = 0; i < t->cols; i++) {
         checks += has_range(&t->col[i]);
         has_key = has_key || t->col[i].unique;
@@ -288,8 +309,13 @@ static uint32_t add_table(filler *f, const cm_org_table *t, uint32_t schema_oid,
         if (col->unique) {
             bool primary = col->not_null && !has_primary;
             has_primary = has_primary || primary;
-            add_key(f, oid, schema_oid, owner, t->name, col, attnum, primary);
+            const unsigned index = (unsigned)i;
+            const cm_table_key key = {primary, 1, &index};
+            add_key(f, oid, schema_oid, owner, t, &key);
         }
+    }
+    for (size_t k = 0; k < t->keys; k++) {
+        add_key(f, oid, schema_oid, owner, t, &t->key[k]);
     }
     return oid;
 }
@@ -372,6 +398,7 @@ static void add_union(filler *f, const cm_org_table *const *part, size_t parts)
     put_access(part[0], &acl);
     memcpy(col, part[0]->col, whole.cols * sizeof *col);
     whole.col = col;
+    whole.keys = parts == 1 ? whole.keys : 0;
     for (size_t i = 1; i < parts; i++) {
         if (!same_columns(part[0], part[i])) {
             return;

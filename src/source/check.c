@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEFINITION_VERSION = 1 };
+enum { DEFINITION_VERSION = 2 };
 
 static void put_type(cm_buf *out, const cm_type *type)
 {
@@ -49,6 +49,13 @@ cm_hash cm_source_definition(const cm_source_table *table, const cm_buf *extra)
         cm_buf_put_u8(&all, (uint8_t)(col->not_null | col->unique << 1));
         cm_buf_put_i128(&all, col->range.lo);
         cm_buf_put_i128(&all, col->range.hi);
+    }
+    cm_buf_put_u64(&all, t->keys);
+    for (size_t i = 0; i < t->keys; i++) {
+        cm_buf_put_u64(&all, t->key[i].cols);
+        for (size_t c = 0; c < t->key[i].cols; c++) {
+            cm_buf_put_u64(&all, t->key[i].col[c]);
+        }
     }
     if (extra != NULL) {
         CM_ASSERT(!extra->failed);
@@ -84,38 +91,93 @@ cm_status cm_check_rows(const cm_org_table *table, uint64_t rows, cm_diag *diag)
     return st;
 }
 
-cm_status cm_check_fail_unique(const cm_org_table *table, size_t col, uint64_t row, cm_diag *diag)
+cm_table_key cm_check_key(const cm_org_table *table, size_t number, unsigned *one)
 {
-    cm_fault fault = {.sqlstate = "23505", .what = "repeats a value, declared unique"};
-    return cm_fault_fail(&fault, table, col, row, diag);
+    if (number >= table->cols) {
+        return table->key[number - table->cols];
+    }
+    *one = (unsigned)number;
+    return (cm_table_key){.cols = 1, .col = one};
 }
 
-cm_status cm_check_unique(cm_sqlite *db, const char *from, const cm_org_table *table, size_t col,
+bool cm_check_key_due(const cm_org_table *table, size_t number, const bool *columns)
+{
+    if (number < table->cols) {
+        return table->col[number].unique && columns[number];
+    }
+    const cm_table_key *key = &table->key[number - table->cols];
+    bool due = true;
+    for (size_t i = 0; i < key->cols; i++) {
+        due = due && columns[key->col[i]];
+    }
+    return due;
+}
+
+cm_status cm_check_fail_unique(const cm_org_table *table, size_t number, uint64_t row,
+                               cm_diag *diag)
+{
+    if (number < table->cols) {
+        cm_fault fault = {.sqlstate = "23505", .what = "repeats a value, declared unique"};
+        return cm_fault_fail(&fault, table, number, row, diag);
+    }
+    CM_CLEANUP(cm_buf_free) cm_buf names = {0};
+    const cm_table_key *key = &table->key[number - table->cols];
+    for (size_t i = 0; i < key->cols; i++) {
+        cm_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", table->col[key->col[i]].name);
+    }
+    return cm_fail(diag, CM_EINVAL, "23505",
+                   "row %llu of table \"%s\": columns (%s) repeat a key, declared unique",
+                   (unsigned long long)row, table->name, cm_buf_text(&names));
+}
+
+void cm_check_unique_sql(const cm_org_table *table, size_t number, const char *from,
+                         cm_buf *repeats, cm_buf *row)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf named = {0};    /* "a" AS k0, "b" AS k1 */
+    CM_CLEANUP(cm_buf_free) cm_buf list = {0};     /* k0, k1 */
+    CM_CLEANUP(cm_buf_free) cm_buf repeated = {0}; /* FROM ... HAVING ... */
+    unsigned one;
+    const cm_table_key key = cm_check_key(table, number, &one);
+
+    cm_buf_printf(&repeated, "FROM (SELECT ");
+    for (size_t i = 0; i < key.cols; i++) {
+        cm_buf_printf(&named, "%s", i == 0 ? "" : ", ");
+        cm_sql_put_name(&named, table->col[key.col[i]].name);
+        cm_buf_printf(&named, " AS k%zu", i);
+        cm_buf_printf(&list, "%sk%zu", i == 0 ? "" : ", ", i);
+    }
+    cm_buf_printf(&repeated, "%s FROM %s) AS r WHERE ", cm_buf_text(&named), from);
+    for (size_t i = 0; i < key.cols; i++) {
+        cm_buf_printf(&repeated, "%sk%zu IS NOT NULL", i == 0 ? "" : " AND ", i);
+    }
+    const char *keys = cm_buf_text(&list);
+    cm_buf_printf(&repeated, " GROUP BY %s HAVING count(*) > 1 LIMIT 1", keys);
+    cm_buf_printf(repeats, "SELECT count(*) FROM (SELECT 1 %s) AS d", cm_buf_text(&repeated));
+    cm_buf_printf(row,
+                  "SELECT n FROM (SELECT row_number() OVER () AS n, %s FROM %s) AS d "
+                  "WHERE (%s) = (SELECT %s %s) ORDER BY n LIMIT 1 OFFSET 1",
+                  cm_buf_text(&named), from, keys, keys, cm_buf_text(&repeated));
+    repeats->failed = repeats->failed || named.failed || list.failed || repeated.failed;
+    row->failed = row->failed || repeats->failed;
+}
+
+cm_status cm_check_unique(cm_sqlite *db, const char *from, const cm_org_table *table, size_t number,
                           cm_diag *diag)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf name = {0};
-    CM_CLEANUP(cm_buf_free) cm_buf repeated = {0};
-    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
-    cm_sql_put_name(&name, table->col[col].name);
-    const char *x = cm_buf_text(&name);
-    cm_buf_printf(&repeated, "FROM %s WHERE %s IS NOT NULL GROUP BY %s HAVING count(*) > 1 LIMIT 1",
-                  from, x, x);
-    cm_buf_printf(&sql, "SELECT count(*) FROM (SELECT 1 %s)", cm_buf_text(&repeated));
-    if (name.failed || repeated.failed || sql.failed) {
+    CM_CLEANUP(cm_buf_free) cm_buf repeats = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf row = {0};
+    int64_t found;
+
+    cm_check_unique_sql(table, number, from, &repeats, &row);
+    if (repeats.failed || row.failed) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
-    int64_t number;
-    cm_status st = cm_sqlite_number(db, cm_buf_text(&sql), &number, diag);
-    if (st != CM_OK || number == 0) {
+    cm_status st = cm_sqlite_number(db, cm_buf_text(&repeats), &found, diag);
+    if (st != CM_OK || found == 0) {
         return st;
     }
-    cm_buf_clear(&sql);
-    cm_buf_printf(&sql,
-                  "SELECT n FROM (SELECT row_number() OVER () AS n, %s AS x FROM %s) "
-                  "WHERE x = (SELECT %s %s) LIMIT 1 OFFSET 1",
-                  x, from, x, cm_buf_text(&repeated));
-    st = cm_sqlite_number(db, cm_buf_text(&sql), &number, diag);
-    return st != CM_OK ? st : cm_check_fail_unique(table, col, (uint64_t)number, diag);
+    st = cm_sqlite_number(db, cm_buf_text(&row), &found, diag);
+    return st != CM_OK ? st : cm_check_fail_unique(table, number, (uint64_t)found, diag);
 }
 
 static int64_t nanoseconds(struct timespec time)

@@ -212,9 +212,9 @@ CM_MUST static cm_status run(load *l, int *fd, const char *db_path, cm_diag *dia
     if (st == CM_OK) {
         st = cm_sqlite_exec(l->db, "COMMIT", diag);
     }
-    for (size_t col = 0; col < l->table->cols && st == CM_OK; col++) {
-        if (l->table->col[col].unique) {
-            st = cm_check_unique(l->db, "rows", l->table, col, diag);
+    for (size_t k = 0; k < l->table->cols + l->table->keys && st == CM_OK; k++) {
+        if (k >= l->table->cols || l->table->col[k].unique) {
+            st = cm_check_unique(l->db, "rows", l->table, k, diag);
         }
     }
     return st;

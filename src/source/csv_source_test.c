@@ -146,6 +146,9 @@ static void uniqueness(void **state)
     const char *ddl = "CREATE FOREIGN TABLE t (a text UNIQUE, b int) SERVER s";
     expect_refusal(t, ddl, 10, "a,b\nsecret,1\n,2\n,3\nother,4\nsecret,5\nsecret,6\n", "23505",
                    "row 5 of table \"t\": column \"a\" repeats a value, declared unique");
+    expect_refusal(t, "CREATE FOREIGN TABLE t (a text, b int, UNIQUE (b, a)) SERVER s", 10,
+                   "a,b\nx,1\n,2\n,2\nx,2\ny,1\nx,1\n", "23505",
+                   "row 6 of table \"t\": columns (b, a) repeat a key, declared unique");
     testdata_write(t, "t.csv", "a,b\nx,1\n,2\n,3\nX,4\n");
     cm_source *source = open_dir(t);
     assert_int_equal(testdata_check(source, testdata_table(t, ddl, 10), NULL), CM_OK);

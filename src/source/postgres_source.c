@@ -134,7 +134,7 @@ CM_MUST static cm_status shape_of(pg_source *source, const cm_source_table *tabl
                  .col = CM_NEW_SMALL(&source->arena, const cm_pg_column *, cols),
                  .native = CM_NEW_SMALL(&source->arena, cm_native, cols),
                  .misfit = CM_NEW_SMALL(&source->arena, const char *, cols),
-                 .checked = CM_NEW_SMALL(&source->arena, bool, cols),
+                 .checked = CM_NEW_SMALL(&source->arena, bool, cols + table->table->keys),
                  .counted = UINT64_MAX};
     cm_status st = connect(source, diag);
     if (st == CM_OK) {
@@ -335,31 +335,22 @@ static bool unique_promised(const cm_column *column, const cm_pg_column *remote)
 }
 
 CM_MUST static cm_status check_unique(pg_source *source, const cm_source_table *table,
-                                      const shape *s, size_t i, cm_diag *diag)
+                                      const shape *s, size_t number, cm_diag *diag)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf name = {0};
-    CM_CLEANUP(cm_buf_free) cm_buf repeated = {0};
-    CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
-    uint64_t number = 0;
-    cm_sql_put_name(&name, table->table->col[i].name);
-    const char *x = cm_buf_text(&name);
-    cm_buf_printf(&repeated, "FROM %s WHERE %s IS NOT NULL GROUP BY %s HAVING count(*) > 1 LIMIT 1",
-                  s->from, x, x);
-    cm_buf_printf(&sql, "SELECT count(*) FROM (SELECT 1 %s) AS d", cm_buf_text(&repeated));
-    cm_status st = query_counts(source, &sql, 1, &number, diag);
-    if (st != CM_OK || number == 0) {
-        return st;
+    CM_CLEANUP(cm_buf_free) cm_buf repeats = {0};
+    CM_CLEANUP(cm_buf_free) cm_buf row = {0};
+    uint64_t found = 0;
+
+    cm_check_unique_sql(table->table, number, s->from, &repeats, &row);
+    cm_status st = query_counts(source, &repeats, 1, &found, diag);
+    if (st == CM_OK && found > 0) {
+        st = query_counts(source, &row, 1, &found, diag);
+        st = st != CM_OK ? st : cm_check_fail_unique(table->table, number, found, diag);
     }
-    cm_buf_clear(&sql);
-    cm_buf_printf(&sql,
-                  "SELECT n FROM (SELECT row_number() OVER () AS n, %s AS x FROM %s) AS d "
-                  "WHERE x = (SELECT %s %s) ORDER BY n LIMIT 1 OFFSET 1",
-                  x, s->from, x, cm_buf_text(&repeated));
-    st = query_counts(source, &sql, 1, &number, diag);
-    return st != CM_OK ? st : cm_check_fail_unique(table->table, i, number, diag);
+    return st;
 }
 
-/* Of one column, or, with col = cols, of the number of rows. */
+/* Of one column, with col = cols of the number of rows, after that of a key of several columns. */
 static cm_hash memory_key(const cm_source_table *table, const shape *s, size_t col)
 {
     CM_CLEANUP(cm_buf_free) cm_buf key = {0};
@@ -405,6 +396,26 @@ CM_MUST static cm_status check_due(pg_source *source, const cm_source_table *tab
     return st;
 }
 
+/* Keys of several columns, when the query reads all of them. */
+CM_MUST static cm_status check_keys(pg_source *source, const cm_source_table *table, shape *s,
+                                    const bool *columns, cm_diag *diag)
+{
+    const cm_org_table *t = table->table;
+    cm_status st = CM_OK;
+    for (size_t k = t->cols; k < t->cols + t->keys && st == CM_OK; k++) {
+        if (s->checked[k] || !cm_check_key_due(t, k, columns) ||
+            remembered(source, table, s, k + 1)) {
+            continue;
+        }
+        st = check_unique(source, table, s, k, diag);
+        s->checked[k] = st == CM_OK;
+        if (st == CM_OK) {
+            remember(source, table, s, k + 1);
+        }
+    }
+    return st;
+}
+
 static cm_status pg_check(cm_source *base, const cm_source_table *table, const bool *columns,
                           cm_diag *diag)
 {
@@ -436,7 +447,7 @@ static cm_status pg_check(cm_source *base, const cm_source_table *table, const b
         s->counted = table->table->rows;
     }
     free(due);
-    return st;
+    return st != CM_OK ? st : check_keys(source, table, s, columns, diag);
 }
 
 /* ---- reading ---- */

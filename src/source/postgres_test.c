@@ -189,6 +189,10 @@ static void bad_rows(void **state)
     expect_refusal(t, "CREATE FOREIGN TABLE t (a int UNIQUE) SERVER s",
                    "CREATE TABLE t(a int); INSERT INTO t VALUES (NULL), (1), (NULL), (1)", "23505",
                    "row 4 of table \"t\": column \"a\" repeats a value, declared unique");
+    expect_refusal(t, "CREATE FOREIGN TABLE t (n int, k0 text, UNIQUE (n, k0)) SERVER s",
+                   "CREATE TABLE t(n int, k0 text); INSERT INTO t VALUES (NULL, 'x'), (1, 'x'),"
+                   "(NULL, 'x'), (1, 'y'), (1, 'x')",
+                   "23505", "row 5 of table \"t\": columns (n, k0) repeat a key, declared unique");
     expect_refusal(t, "CREATE FOREIGN TABLE t (a int) SERVER s",
                    "CREATE TABLE t AS SELECT a FROM generate_series(1, 6) AS a", "23514",
                    "table \"t\" has more rows than were published");

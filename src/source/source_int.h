@@ -76,11 +76,20 @@ cm_hash cm_source_definition(const cm_source_table *table, const cm_buf *extra);
 CM_MUST cm_status cm_check_names(const cm_org_table *table, cm_diag *diag);
 /* No more rows than published, 23514. */
 CM_MUST cm_status cm_check_rows(const cm_org_table *table, uint64_t rows, cm_diag *diag);
-/* No two equal values in the column of the FROM expression: 23505 with the second one's row. */
+/* Everything that is declared unique: the column for number < cols, then the table's keys.
+ * Allocates nothing; *one is what a column's key points to. */
+cm_table_key cm_check_key(const cm_org_table *table, size_t number, unsigned *one);
+/* Whether it is declared, and is over none but the columns. */
+bool cm_check_key_due(const cm_org_table *table, size_t number, const bool *columns);
+/* Two statements for SQLite and PostgreSQL: whether rows of the FROM expression repeat a key (0 or
+ * 1), and the number of the second such row. */
+void cm_check_unique_sql(const cm_org_table *table, size_t number, const char *from,
+                         cm_buf *repeats, cm_buf *row);
+/* No two rows of the FROM expression with one key: 23505 with the second one's row. */
 CM_MUST cm_status cm_check_unique(cm_sqlite *db, const char *from, const cm_org_table *table,
-                                  size_t col, cm_diag *diag);
+                                  size_t number, cm_diag *diag);
 /* 23505 itself. */
-CM_MUST cm_status cm_check_fail_unique(const cm_org_table *table, size_t col, uint64_t row,
+CM_MUST cm_status cm_check_fail_unique(const cm_org_table *table, size_t number, uint64_t row,
                                        cm_diag *diag);
 
 /*

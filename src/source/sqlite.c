@@ -411,7 +411,7 @@ CM_MUST static cm_status check_columns(sqlite_source *source, const cm_source_ta
 {
     cm_status st = scan(source, table, s, columns, diag);
     for (size_t i = 0; i < table->table->cols && st == CM_OK; i++) {
-        if (columns[i] && table->table->col[i].unique) {
+        if (cm_check_key_due(table->table, i, columns)) {
             st = cm_check_unique(source->db, s->from, table->table, i, diag);
         }
     }
@@ -441,6 +441,24 @@ CM_MUST static cm_status check_rows(sqlite_source *source, const cm_source_table
     return st;
 }
 
+/* Keys of several columns, when the query reads all of them.  Number cols is that of the rows. */
+CM_MUST static cm_status check_keys(sqlite_source *source, const cm_source_table *table,
+                                    const shape *s, const bool *columns, cm_diag *diag)
+{
+    const cm_org_table *t = table->table;
+    cm_status st = CM_OK;
+    for (size_t k = t->cols; k < t->cols + t->keys && st == CM_OK; k++) {
+        if (!cm_check_key_due(t, k, columns) || remembered(source, t, s, k + 1)) {
+            continue;
+        }
+        st = cm_check_unique(source->db, s->from, t, k, diag);
+        if (st == CM_OK) {
+            remember(source, t, s, k + 1);
+        }
+    }
+    return st;
+}
+
 static cm_status sqlite_check(cm_source *base, const cm_source_table *table, const bool *columns,
                               cm_diag *diag)
 {
@@ -464,6 +482,9 @@ static cm_status sqlite_check(cm_source *base, const cm_source_table *table, con
     }
     st = any ? check_columns(source, table, s, due, diag) : CM_OK;
     free(due);
+    if (st == CM_OK) {
+        st = check_keys(source, table, s, columns, diag);
+    }
     return st;
 }
 

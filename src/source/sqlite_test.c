@@ -134,6 +134,10 @@ static void bad_rows(void **state)
     expect_refusal(t, "CREATE FOREIGN TABLE t (a numeric(6,2) UNIQUE NOT NULL) SERVER s",
                    "CREATE TABLE t(a); INSERT INTO t VALUES(1.25), ('2'), (2.001)", "23505",
                    "row 3 of table \"t\": column \"a\" repeats a value, declared unique");
+    expect_refusal(t, "CREATE FOREIGN TABLE t (n int, k0 text, PRIMARY KEY (n, k0)) SERVER s",
+                   "CREATE TABLE t(n, k0); INSERT INTO t VALUES(1, 'x'), (1, 'y'), (2, 'x'),"
+                   "(1, 'y')",
+                   "23505", "row 4 of table \"t\": columns (n, k0) repeat a key, declared unique");
     expect_refusal(t, "CREATE FOREIGN TABLE t (a int NOT NULL) SERVER s OPTIONS (table 'v')",
                    "CREATE TABLE t(a INTEGER); INSERT INTO t VALUES(1), (NULL);"
                    "CREATE VIEW v AS SELECT a FROM t",

@@ -89,8 +89,13 @@ const cm_source_table *testdata_table(testdata *t, const char *ddl, uint64_t row
     const cm_stmt *create = &stmts.stmt[enum_count];
     assert_int_equal(create->kind, CM_STMT_CREATE_TABLE);
     const char *remote = cm_options_get(&create->options, "table");
-    return publish(t, create->name, remote != NULL ? remote : create->name, create->columndef,
-                   create->columns, enums, enum_count, rows);
+    const cm_source_table *made =
+        publish(t, create->name, remote != NULL ? remote : create->name, create->columndef,
+                create->columns, enums, enum_count, rows);
+    cm_org_table *table = (cm_org_table *)(uintptr_t)made->table; /* allocated by publish */
+    table->keys = create->keys;
+    table->key = create->key;
+    return made;
 }
 
 const cm_source_table *testdata_published(testdata *t, const cm_imported_table *table,

@@ -231,9 +231,6 @@ static cm_status apply_constraint(cm_parser *p, const PgQuery__Constraint *c, cm
     default:
         return cm_parser_refuse(p, c->location, "this kind of constraint");
     }
-    if (c->n_keys > 1) {
-        return cm_parser_refuse(p, c->location, "a key of several columns");
-    }
     if (c->n_keys == 1) {
         const char *name = cm_pg_string(c->keys[0]);
         def = find_column(defs, count, name);
@@ -247,6 +244,44 @@ static cm_status apply_constraint(cm_parser *p, const PgQuery__Constraint *c, cm
     def->unique = true;
     def->not_null = def->not_null || c->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY;
     return CM_OK;
+}
+
+/* PRIMARY KEY (a, b) and UNIQUE (a, b). */
+static cm_status add_key(cm_parser *p, const PgQuery__Constraint *c, cm_stmt *stmt)
+{
+    cm_column_def *defs = (cm_column_def *)(uintptr_t)stmt->columndef; /* under construction */
+    cm_table_key *keys = (cm_table_key *)(uintptr_t)stmt->key;
+    unsigned *col = CM_NEW_SMALL(p->arena, unsigned, c->n_keys);
+    bool primary = c->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY;
+
+    if (c->n_keys > CM_TABLE_MAX_KEYS || stmt->keys == CM_TABLE_MAX_KEYS) {
+        return cm_parser_refuse(p, c->location, "more than 32 keys, or columns of one,");
+    }
+    for (size_t i = 0; i < c->n_keys; i++) {
+        const char *name = cm_pg_string(c->keys[i]);
+        cm_column_def *def = find_column(defs, stmt->columns, name);
+        if (def == NULL) {
+            return no_such_column(p, c->location, name);
+        }
+        col[i] = (unsigned)(def - defs);
+        for (size_t j = 0; j < i; j++) {
+            if (col[j] == col[i]) {
+                cm_parser_at(p, c->location);
+                return cm_fail(p->diag, CM_EINVAL, CM_SQL_DUPLICATE_COLUMN,
+                               "column \"" CM_QUOTE "\" appears twice in %s constraint", name,
+                               primary ? "primary key" : "unique");
+            }
+        }
+        def->not_null = def->not_null || primary;
+    }
+    keys[stmt->keys++] = (cm_table_key){primary, c->n_keys, col};
+    return CM_OK;
+}
+
+static bool is_composite_key(const PgQuery__Constraint *c)
+{
+    return c->n_keys > 1 && (c->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY ||
+                             c->contype == PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE);
 }
 
 static cm_status parse_column_def(cm_parser *p, const PgQuery__ColumnDef *c, cm_column_def *def)
@@ -297,6 +332,7 @@ static cm_status parse_columns(cm_parser *p, const PgQuery__CreateStmt *s, cm_st
     }
     stmt->columns = count;
     stmt->columndef = defs;
+    stmt->key = CM_NEW_SMALL(p->arena, cm_table_key, CM_TABLE_MAX_KEYS);
     count = 0;
     for (size_t i = 0; i < s->n_table_elts; i++) {
         const PgQuery__Node *elt = s->table_elts[i];
@@ -308,7 +344,9 @@ static cm_status parse_columns(cm_parser *p, const PgQuery__CreateStmt *s, cm_st
                 st = apply_constraint(p, c->constraints[j]->constraint, def, defs, stmt->columns);
             }
         } else if (elt->node_case == PG_QUERY__NODE__NODE_CONSTRAINT) {
-            st = apply_constraint(p, elt->constraint, NULL, defs, stmt->columns);
+            st = is_composite_key(elt->constraint)
+                     ? add_key(p, elt->constraint, stmt)
+                     : apply_constraint(p, elt->constraint, NULL, defs, stmt->columns);
         } else {
             st = cm_parser_refuse(p, -1, "LIKE in CREATE FOREIGN TABLE");
         }

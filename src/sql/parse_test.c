@@ -151,8 +151,17 @@ static void test_foreign_table(void **state)
     assert_string_equal(f->diag.sqlstate, "42704");
     assert_int_equal(f->diag.position, 61);
 
-    refused(f, "CREATE FOREIGN TABLE t (a int, b int, PRIMARY KEY (a, b)) SERVER s", "0A000",
-            "a key of several columns is not supported", 39);
+    s = one(f, "CREATE FOREIGN TABLE t (a int, b int, PRIMARY KEY (b, a), UNIQUE (a, b)) SERVER s");
+    assert_int_equal(s->keys, 2);
+    assert_true(s->key[0].primary && !s->key[1].primary);
+    assert_int_equal(s->key[0].cols, 2);
+    assert_int_equal(s->key[0].col[0], 1);
+    assert_int_equal(s->key[0].col[1], 0);
+    assert_true(s->columndef[0].not_null && !s->columndef[0].unique);
+    refused(f, "CREATE FOREIGN TABLE t (a int, UNIQUE (a, c)) SERVER s", "42703",
+            "column \"c\" named in a constraint does not exist", 32);
+    refused(f, "CREATE FOREIGN TABLE t (a int, UNIQUE (a, a)) SERVER s", "42701",
+            "column \"a\" appears twice in unique constraint", 32);
     refused(f, "CREATE FOREIGN TABLE t (a int, PRIMARY KEY USING INDEX i) SERVER s", "0A000",
             "a key that names no column is not supported", 32);
     refused(f, "CREATE FOREIGN TABLE t (a int CHECK (a % 2 = 0)) SERVER s", "0A000",

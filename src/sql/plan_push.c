@@ -380,12 +380,56 @@ static cm_status input_node(cm_block *b, unsigned rel, const cm_org_table *table
     return CM_OK;
 }
 
+static bool same_key(const cm_table_key *a, const cm_table_key *b)
+{
+    bool same = a->cols == b->cols;
+
+    for (size_t i = 0; same && i < a->cols; i++) {
+        bool found = false;
+        for (size_t j = 0; j < b->cols; j++) {
+            found = found || a->col[i] == b->col[j];
+        }
+        same = found;
+    }
+    return same;
+}
+
+/* Keys of several columns that every owner of the table has declared. */
+static void add_keys(cm_block *b, unsigned rel, cm_flow *flow)
+{
+    const cm_relation *relation = &b->query->relation[rel];
+
+    for (size_t k = 0; k < relation->table[0]->keys; k++) {
+        const cm_table_key *key = &relation->table[0]->key[k];
+        bool all = true;
+        for (size_t t = 1; t < relation->tables; t++) {
+            bool found = false;
+            for (size_t j = 0; j < relation->table[t]->keys; j++) {
+                found = found || same_key(key, &relation->table[t]->key[j]);
+            }
+            all = all && found;
+        }
+        if (!all) {
+            continue;
+        }
+        unsigned *rels = CM_NEW_SMALL(b->pl->arena, unsigned, key->cols + 1);
+        unsigned *cols = CM_NEW_SMALL(b->pl->arena, unsigned, key->cols + 1);
+        for (size_t i = 0; i <= key->cols; i++) {
+            rels[i] = rel;
+            cols[i] = i < key->cols ? key->col[i] : (unsigned)relation->cols;
+        }
+        flow->unique[flow->uniques++] = (cm_unique){
+            .cols = key->cols + (relation->tables > 1), .rel = rels, .col = cols};
+    }
+}
+
 /* Columns that are unique by themselves at their owner; over several owners together with org. */
 static void base_uniques(cm_block *b, unsigned rel, cm_flow *flow)
 {
     const cm_relation *relation = &b->query->relation[rel];
 
-    flow->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, relation->cols + 1);
+    flow->unique =
+        CM_NEW_SMALL(b->pl->arena, cm_unique, relation->cols + relation->table[0]->keys + 1);
     for (unsigned i = 0; i < relation->cols; i++) {
         bool unique = true;
         for (size_t t = 0; t < relation->tables; t++) {
@@ -400,6 +444,7 @@ static void base_uniques(cm_block *b, unsigned rel, cm_flow *flow)
                 (cm_unique){.cols = relation->tables == 1 ? 1 : 2, .rel = cols, .col = cols + 2};
         }
     }
+    add_keys(b, rel, flow);
 }
 
 static cm_status base_rows(cm_block *b, unsigned rel, cm_flow *flow)

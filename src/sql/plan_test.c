@@ -484,6 +484,45 @@ static void test_unsupported(void **state)
     }
 }
 
+/* A key of several columns makes a side unique when the join is on all of them, and only then; over
+ * several owners also with org. */
+static void test_composite_key(void **state)
+{
+    static const unsigned of_tumours[] = {2, 0}, of_visits[] = {6, 0};
+    static const cm_table_key tumours = {true, 2, of_tumours}, visits = {false, 2, of_visits};
+    static const struct {
+        bool fine;
+        const char *sql;
+    } cases[] = {
+        {true, "SELECT count(*) FROM visits v JOIN tumours t ON v.person = t.person AND "
+               "v.doctor = t.size"},
+        {false, "SELECT count(*) FROM visits v JOIN tumours t ON v.person = t.person"},
+        {false, "SELECT count(*) FROM visits v JOIN tumours t ON v.doctor = t.size"},
+        {true, "SELECT count(*) FROM north.visits a JOIN south.visits b USING (person, doctor)"},
+        {false, "SELECT count(*) FROM visits a JOIN visits b USING (person, doctor)"},
+        {true, "SELECT count(*) FROM visits a JOIN visits b ON a.person = b.person AND "
+               "a.doctor = b.doctor AND a.org = b.org"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        cm_plan_fixture f;
+        const cm_query *query;
+        const cm_plan *plan;
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        f.tumours[0].unique = false;
+        f.table[0].keys = f.table[1].keys = f.table[2].keys = 1;
+        f.table[0].key = f.table[1].key = &visits;
+        f.table[2].key = &tumours;
+        cm_plan_fixture_build(&f);
+        cm_status st = cm_plan_fixture_plan(&f, cases[i].sql, &query, &plan);
+        if ((st == CM_OK) != cases[i].fine) {
+            fail_msg("%s: %d %s", cases[i].sql, (int)st, f.diag.message);
+        }
+        cm_plan_fixture_fini(&f);
+    }
+}
+
 /* One JSON document: braces and brackets match outside strings. */
 static void test_json(void **state)
 {
@@ -532,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_digest_changes),
         cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_composite_key),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

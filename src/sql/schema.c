@@ -167,6 +167,27 @@ static cm_status check_grants(const cm_org_table *table, cm_diag *diag)
     return CM_OK;
 }
 
+static cm_status check_keys(const cm_org_table *table, cm_diag *diag)
+{
+    if (table->keys > CM_TABLE_MAX_KEYS) {
+        return fail_table(table, NULL, "too many keys", diag);
+    }
+    for (size_t i = 0; i < table->keys; i++) {
+        const cm_table_key *key = &table->key[i];
+        bool fine = key->cols >= 2 && key->cols <= CM_TABLE_MAX_KEYS;
+        for (size_t c = 0; fine && c < key->cols; c++) {
+            fine = key->col[c] < table->cols;
+            for (size_t d = 0; d < c; d++) {
+                fine = fine && key->col[d] != key->col[c];
+            }
+        }
+        if (!fine) {
+            return fail_table(table, NULL, "a key is not of several columns of the table", diag);
+        }
+    }
+    return CM_OK;
+}
+
 /* Names of the columns and labels of one enum, sorted. */
 #define CHECK_SCRATCH_BYTES ((CM_TABLE_MAX_COLS + CM_ENUM_MAX_LABELS + 64) * sizeof(const char *))
 
@@ -194,7 +215,8 @@ cm_status cm_org_table_check(const cm_org_table *table, cm_arena scratch, cm_dia
     if (repeated != NULL) {
         return fail_table(table, repeated, "specified more than once", diag);
     }
-    return check_grants(table, diag);
+    cm_status st = check_keys(table, diag);
+    return st == CM_OK ? check_grants(table, diag) : st;
 }
 
 static const cm_enum *copy_enum(const cm_enum *from, cm_arena *arena)
@@ -213,6 +235,7 @@ static cm_org_table copy_table(const cm_org_table *from, cm_arena *arena)
 {
     cm_column *cols = CM_NEW_SMALL(arena, cm_column, from->cols);
     const char **grants = CM_NEW_SMALL(arena, const char *, from->grants + 1);
+    cm_table_key *keys = CM_NEW_SMALL(arena, cm_table_key, from->keys + 1);
     cm_org_table copy = *from;
 
     for (size_t i = 0; i < from->cols; i++) {
@@ -225,6 +248,14 @@ static cm_org_table copy_table(const cm_org_table *from, cm_arena *arena)
     for (size_t i = 0; i < from->grants; i++) {
         grants[i] = cm_arena_strdup(arena, from->granted_to[i]);
     }
+    for (size_t i = 0; i < from->keys; i++) {
+        unsigned *key = CM_NEW_SMALL(arena, unsigned, from->key[i].cols + 1);
+        for (size_t c = 0; c < from->key[i].cols; c++) {
+            key[c] = from->key[i].col[c];
+        }
+        keys[i] = (cm_table_key){from->key[i].primary, from->key[i].cols, key};
+    }
+    copy.key = keys;
     copy.org = cm_arena_strdup(arena, from->org);
     copy.name = cm_arena_strdup(arena, from->name);
     copy.col = cols;

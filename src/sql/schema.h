@@ -39,6 +39,13 @@ typedef struct cm_column {
     cm_label label;
 } cm_column;
 
+/* PRIMARY KEY or UNIQUE over several columns: at least two, all different; checked by the owner. */
+typedef struct cm_table_key {
+    bool primary;
+    size_t cols;
+    const unsigned *col; /* as declared */
+} cm_table_key;
+
 typedef struct cm_org_table {
     const char *org; /* the owner */
     const char *name;
@@ -47,6 +54,8 @@ typedef struct cm_org_table {
     uint64_t rows; /* public bound of the number of rows, as published */
     size_t grants;
     const char *const *granted_to; /* organisations that may query it, sorted; "public": all */
+    size_t keys;
+    const cm_table_key *key;
 } cm_org_table;
 
 typedef struct cm_member {
@@ -84,6 +93,7 @@ CM_MUST cm_status cm_schema_build(const char *federation, const char *protocol,
 enum {
     CM_NAME_MAX_BYTES = 63,
     CM_TABLE_MAX_COLS = 1600,
+    CM_TABLE_MAX_KEYS = 32, /* of several columns, and columns of one */
     CM_ENUM_MAX_LABELS = 4096,
     CM_TEXT_MAX_BYTES = 1024,   /* of one value under MPC */
     CM_TEXT_DEFAULT_BYTES = 64, /* text without n and without OPTIONS (max_bytes) */

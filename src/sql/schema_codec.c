@@ -1,11 +1,12 @@
 /*
- * Bytes of a published table, version 1.  Integers are big-endian, texts as cm_buf_put_text writes
+ * Bytes of a published table, version 2.  Integers are big-endian, texts as cm_buf_put_text writes
  * them.
  *
  *   u8 version · org · name · u64 rows · u32 columns, each:
  *     name · type: u8 kind, u8 precision, u8 scale, u8 text kind, u32 max_bytes
  *       [ENUM: name, u32 labels, each a text]
  *     u8 flags (1 not null, 2 unique, 4 check) · i128 lo, hi · u8 label, u32 min_rows
+ *   u8 keys of several columns, each: u8 primary, u8 columns, each u16
  *   u32 grants, each a text
  *
  * What a type has no use for is 0, so one table has one encoding; decoding refuses all others.
@@ -15,7 +16,7 @@
 #include "sql/schema_int.h"
 #include "sql/sql_int.h"
 
-enum { VERSION = 1, FLAG_NOT_NULL = 1, FLAG_UNIQUE = 2, FLAG_CHECK = 4, FLAGS_ALL = 7 };
+enum { VERSION = 2, FLAG_NOT_NULL = 1, FLAG_UNIQUE = 2, FLAG_CHECK = 4, FLAGS_ALL = 7 };
 
 static void put_type(const cm_type *type, cm_buf *out)
 {
@@ -58,6 +59,15 @@ void cm_org_table_encode(const cm_org_table *table, cm_buf *out)
     cm_buf_put_u32(out, (uint32_t)table->cols);
     for (size_t i = 0; i < table->cols; i++) {
         put_column(&table->col[i], out);
+    }
+    cm_buf_put_u8(out, (uint8_t)table->keys);
+    for (size_t i = 0; i < table->keys; i++) {
+        const cm_table_key *key = &table->key[i];
+        cm_buf_put_u8(out, key->primary);
+        cm_buf_put_u8(out, (uint8_t)key->cols);
+        for (size_t c = 0; c < key->cols; c++) {
+            cm_buf_put_u16(out, (uint16_t)key->col[c]);
+        }
     }
     cm_buf_put_u32(out, (uint32_t)table->grants);
     for (size_t i = 0; i < table->grants; i++) {
@@ -158,6 +168,38 @@ static void get_column(cm_reader *reader, cm_arena *arena, cm_column *col)
     }
 }
 
+static void get_key(cm_reader *reader, cm_arena *arena, cm_table_key *key)
+{
+    unsigned primary = cm_reader_u8(reader);
+    size_t cols = cm_reader_u8(reader);
+
+    if (primary > 1 || cols > CM_TABLE_MAX_KEYS) {
+        reader->failed = true;
+        cols = 0;
+    }
+    unsigned *col = get_items(reader, arena, cols, sizeof *col);
+    for (size_t c = 0; c < cols && !reader->failed; c++) {
+        col[c] = cm_reader_u16(reader);
+    }
+    *key = (cm_table_key){primary == 1, cols, col};
+}
+
+static void get_keys(cm_reader *reader, cm_arena *arena, cm_org_table *table)
+{
+    size_t count = cm_reader_u8(reader);
+
+    if (count > CM_TABLE_MAX_KEYS) {
+        reader->failed = true;
+        count = 0;
+    }
+    cm_table_key *key = get_items(reader, arena, count, sizeof *key);
+    for (size_t i = 0; i < count && !reader->failed; i++) {
+        get_key(reader, arena, &key[i]);
+    }
+    table->keys = count;
+    table->key = key;
+}
+
 static void get_table(cm_reader *reader, cm_arena *arena, cm_org_table *table)
 {
     enum { COLUMN_LEAST_BYTES = 4 + 8 + 1 + 32 + 5 };
@@ -174,6 +216,7 @@ static void get_table(cm_reader *reader, cm_arena *arena, cm_org_table *table)
         get_column(reader, arena, &cols[i]);
     }
     table->col = cols;
+    get_keys(reader, arena, table);
     table->grants = get_count(reader, CM_TABLE_MAX_GRANTS, 4);
     table->granted_to = get_texts(reader, arena, table->grants, CM_NAME_MAX_BYTES);
 }

@@ -31,7 +31,9 @@ static const cm_column columns[] = {
      .label = {CM_LABEL_AGGREGATE, 10}},
 };
 
-static const cm_org_table visits = {"north", "visits", 4, columns, 1024, 2, grants};
+static const unsigned key_cols[] = {3, 1};
+static const cm_table_key keys[] = {{true, 2, key_cols}};
+static const cm_org_table visits = {"north", "visits", 4, columns, 1024, 2, grants, 1, keys};
 static const cm_member members[] = {{"south", true}, {"north", true}, {"insurer", false}};
 
 typedef struct fixture {
@@ -77,6 +79,10 @@ static void test_codec(void **state)
     assert_true(table.col[3].range.lo == -9999999999);
     assert_int_equal(table.col[3].label.min_rows, 10);
     assert_string_equal(table.granted_to[1], "public");
+    assert_int_equal(table.keys, 1);
+    assert_true(table.key[0].primary);
+    assert_int_equal(table.key[0].cols, 2);
+    assert_int_equal(table.key[0].col[0], 3);
     cm_org_table_encode(&table, &f->again);
     assert_int_equal(f->again.bytes, f->bytes.bytes);
     assert_memory_equal(f->again.data, f->bytes.data, f->bytes.bytes);

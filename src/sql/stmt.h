@@ -112,6 +112,8 @@ typedef struct cm_stmt {
     const char *const *label;
     size_t columns;
     const cm_column_def *columndef;
+    size_t keys; /* of several columns; those of one are in its definition */
+    const cm_table_key *key;
     struct {
         bool revoke;
         size_t tables; /* GRANT SELECT ON t1, t2; 0 and all_tables: ALL TABLES IN SCHEMA */
