@@ -84,9 +84,10 @@ static void prepare_all(filler *f)
         "INSERT INTO pg_constraint(oid, conname, connamespace, contype, convalidated, conrelid,"
         " conindid, conislocal, conkey) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, 1, '{' || ?7 || '}')");
     f->add_index = prepare(
-        f, "INSERT INTO pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique,"
-           " indisprimary, indisvalid, indisready, indislive, indkey, indoption) VALUES (?1, ?2, ?5,"
-           " ?5, 1, ?3, 1, 1, 1, ?4, ?6)");
+        f,
+        "INSERT INTO pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique,"
+        " indisprimary, indisvalid, indisready, indislive, indkey, indoption) VALUES (?1, ?2, ?5,"
+        " ?5, 1, ?3, 1, 1, 1, ?4, ?6)");
     f->add_definition =
         prepare(f, "INSERT INTO cm_definition(oid, definition, column_name) VALUES (?1, ?2, ?3)");
 }
@@ -244,10 +245,10 @@ static void add_class(filler *f, uint32_t oid, const char *name, uint32_t schema
 static void add_key(filler *f, uint32_t oid, uint32_t schema_oid, uint32_t owner,
                     const cm_org_table *t, const cm_table_key *key)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf names = {0};     /* a, b */
-    CM_CLEANUP(cm_buf_free) cm_buf numbers = {0};   /* 1 2 */
-    CM_CLEANUP(cm_buf_free) cm_buf list = {0};      /* 1,2 */
-    CM_CLEANUP(cm_buf_free) cm_buf options = {0};   /* 0 0 */
+    CM_CLEANUP(cm_buf_free) cm_buf names = {0};      /* a, b */
+    CM_CLEANUP(cm_buf_free) cm_buf numbers = {0};    /* 1 2 */
+    CM_CLEANUP(cm_buf_free) cm_buf list = {0};       /* 1,2 */
+    CM_CLEANUP(cm_buf_free) cm_buf options = {0};    /* 0 0 */
     CM_CLEANUP(cm_buf_free) cm_buf underlined = {0}; /* a_b */
     cm_arena scratch = f->arena;
     for (size_t i = 0; i < key->cols; i++) {

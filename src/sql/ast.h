@@ -60,6 +60,7 @@ typedef enum cm_ast_kind {
     CM_AST_FUNC,        /* text: name */
     CM_AST_IN_SELECT,   /* arg0 IN (select) */
     CM_AST_EXISTS,      /* select */
+    CM_AST_SCALAR,      /* (select) as a value */
     CM_AST_UNSUPPORTED, /* text: what it is, for "... is not supported" */
 } cm_ast_kind;
 

@@ -69,6 +69,12 @@ static const char *name_of(const cm_ast *ast)
     case CM_AST_EXISTS:
     case CM_AST_UNSUPPORTED:
         return NULL;
+    case CM_AST_SCALAR: {
+        const cm_ast_select *s = ast->select;
+        return s->targets != 1             ? NULL
+               : s->target[0].name != NULL ? s->target[0].name
+                                           : name_of(s->target[0].expr);
+    }
     }
     return NULL;
 }
@@ -146,7 +152,7 @@ static cm_status expand_relation(cm_select_state *q, const cm_place *at, const c
 
 static cm_status bind_targets(cm_select_state *q)
 {
-    const cm_place at = {.s = q->s, .names = &q->names, .windows = &q->windows};
+    const cm_place at = {.s = q->s, .names = &q->names, .windows = &q->windows, .late = true};
     size_t most = q->select->targets + q->select->orders;
 
     /* Stars may expand; orders may add. */
@@ -281,7 +287,7 @@ static void settle_distinct(cm_select_state *q)
 
 static cm_status bind_clauses(cm_select_state *q)
 {
-    const cm_place grouped = {.s = q->s, .names = &q->names};
+    const cm_place grouped = {.s = q->s, .names = &q->names, .late = true};
     cm_query *query = q->query;
 
     cm_status st = cm_bind_from(q->s, q->select, &query->from, &q->names);
@@ -290,6 +296,9 @@ static cm_status bind_clauses(cm_select_state *q)
     }
     if (st == CM_OK && q->select->where != NULL) {
         st = cm_bind_where(q->s, &q->names, q->select->where, &query->from, &query->where);
+    }
+    if (st == CM_OK) {
+        st = cm_bind_take_correlation(q);
     }
     if (st == CM_OK) {
         st = cm_bind_groups(q);
@@ -303,11 +312,29 @@ static cm_status bind_clauses(cm_select_state *q)
     if (st == CM_OK) {
         st = cm_bind_check_grouping(q);
     }
-    return st == CM_OK ? bind_limit(q) : st;
+    if (st == CM_OK) {
+        st = bind_limit(q);
+    }
+    if (st == CM_OK) {
+        st = cm_bind_group_by_correlation(q);
+    }
+    return st == CM_OK ? cm_bind_join_late(q) : st;
 }
 
 cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
                          uint64_t *ret_rows)
+{
+    cm_select_state *q;
+
+    cm_status st = cm_bind_subselect(b, select, NULL, &q, ret_rows);
+    if (st == CM_OK) {
+        *ret = q->query;
+    }
+    return st;
+}
+
+cm_status cm_bind_subselect(cm_binder *b, const cm_ast_select *select, const cm_place *outer,
+                            cm_select_state **ret_state, uint64_t *ret_rows)
 {
     const cm_with_query *outer_withs = b->withs;
 
@@ -321,28 +348,30 @@ cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_que
     if (st != CM_OK) {
         return st;
     }
-    cm_select_state q = {.s = CM_NEW_SMALL(b->arena, cm_scope, 1),
-                         .select = select,
-                         .query = CM_NEW_SMALL(b->arena, cm_query, 1)};
-    q.s->b = b;
-    st = bind_clauses(&q);
+    cm_select_state *q = CM_NEW_SMALL(b->arena, cm_select_state, 1);
+    *q = (cm_select_state){.s = CM_NEW_SMALL(b->arena, cm_scope, 1),
+                           .select = select,
+                           .query = CM_NEW_SMALL(b->arena, cm_query, 1)};
+    q->s->b = b;
+    q->s->outer = outer;
+    st = bind_clauses(q);
     b->withs = outer_withs;
     if (st != CM_OK) {
         return st;
     }
-    q.query->relations = q.s->relations;
-    q.query->relation = q.s->relation;
-    q.query->target = q.target;
-    st = cm_bind_split_windows(&q);
+    q->query->relations = q->s->relations;
+    q->query->relation = q->s->relation;
+    q->query->target = q->target;
+    st = cm_bind_split_windows(q);
     if (st != CM_OK) {
         return st;
     }
-    settle_distinct(&q);
-    *ret_rows = cm_bind_rows(q.s);
-    if (q.query->limit > 0 && q.query->limit < *ret_rows) {
-        *ret_rows = q.query->limit;
+    settle_distinct(q);
+    *ret_rows = cm_bind_rows(q->s);
+    if (q->query->limit > 0 && q->query->limit < *ret_rows) {
+        *ret_rows = q->query->limit;
     }
-    *ret = q.query;
+    *ret_state = q;
     return CM_OK;
 }
 

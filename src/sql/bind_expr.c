@@ -409,6 +409,8 @@ cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **re
         return bind_cast(at, ast, ret);
     case CM_AST_FUNC:
         return cm_bind_func(at, ast, ret);
+    case CM_AST_SCALAR:
+        return cm_bind_scalar(at, ast, ret);
     case CM_AST_IN_SELECT:
         return cm_bind_refuse(b, ast->position,
                               "IN (SELECT ...) anywhere but among the conditions of WHERE");

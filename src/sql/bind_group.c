@@ -105,7 +105,7 @@ void cm_bind_add_group(cm_select_state *q, const cm_expr *expr)
 
 cm_status cm_bind_groups(cm_select_state *q)
 {
-    size_t most = q->select->groups > q->shown ? q->select->groups : q->shown;
+    size_t most = (q->select->groups > q->shown ? q->select->groups : q->shown) + q->keys;
 
     q->group = CM_NEW_SMALL(q->s->b->arena, const cm_expr *, most + 1);
     if (q->select->groups > CM_BIND_MAX_TARGETS) {
@@ -120,6 +120,10 @@ cm_status cm_bind_groups(cm_select_state *q)
         }
         if (st != CM_OK) {
             return st;
+        }
+        if (cm_bind_names_late(q->s, expr)) {
+            return cm_bind_refuse(q->s->b, q->select->group[i]->position,
+                                  "GROUP BY the value of a subquery");
         }
         cm_bind_add_group(q, expr);
     }
@@ -139,6 +143,9 @@ static cm_status check_grouped(cm_select_state *q, const cm_expr *expr)
     }
     if (expr->op == CM_X_AGG || (expr->op == CM_X_COLUMN && expr->rel == CM_BIND_WINDOWS)) {
         return CM_OK; /* a window function's own parts are looked at beside */
+    }
+    if (expr->op == CM_X_COLUMN && q->s->is_late[expr->rel]) {
+        return CM_OK; /* joined above the groups */
     }
     if (expr->op == CM_X_COLUMN) {
         const cm_relation *r = &q->s->relation[expr->rel];
@@ -223,6 +230,12 @@ cm_status cm_bind_check_grouping(cm_select_state *q)
             return parts.status;
         }
     }
+    for (size_t i = 0; i < q->s->lates; i++) {
+        cm_status st = q->s->late[i].on == NULL ? CM_OK : check_grouped(q, q->s->late[i].on);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
     return query->having == NULL ? CM_OK : check_grouped(q, query->having);
 }
 
@@ -230,7 +243,7 @@ cm_status cm_bind_check_grouping(cm_select_state *q)
 
 static cm_status bind_order_item(cm_select_state *q, const cm_ast_order *item, unsigned *ret)
 {
-    const cm_place at = {.s = q->s, .names = &q->names, .windows = &q->windows};
+    const cm_place at = {.s = q->s, .names = &q->names, .windows = &q->windows, .late = true};
     const cm_expr *expr;
     int target;
 

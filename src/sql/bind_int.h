@@ -18,7 +18,9 @@ enum {
     CM_BIND_MAX_RELATIONS = 64,      /* of one SELECT */
     CM_BIND_MAX_ALL_RELATIONS = 256, /* of a statement */
     CM_BIND_MAX_TARGETS = 1664,      /* as PostgreSQL's */
-    CM_QUOTIENT_SCALE = 21,          /* 20 digits shown at most, and one to round by */
+    CM_BIND_MAX_OUTERS = 32,         /* of one scalar subquery */
+    CM_BIND_OUTER = 1 << 16, /* column k of the outer query stands as one of relation OUTER + k */
+    CM_QUOTIENT_SCALE = 21,  /* 20 digits shown at most, and one to round by */
     CM_QUOTIENT_LEAST_SCALE = 4,
 };
 
@@ -41,6 +43,14 @@ typedef struct cm_binder {
     const cm_with_query *withs;
 } cm_binder;
 
+/* A join that waits until it is known whether the query is grouped: bind_scalar.c. */
+typedef struct cm_late_join {
+    cm_from_kind kind; /* CROSS or LEFT */
+    const cm_from *right;
+    const cm_expr *on;
+    int position;
+} cm_late_join;
+
 typedef struct cm_scope {
     cm_binder *b;
     unsigned relations;
@@ -49,6 +59,12 @@ typedef struct cm_scope {
     bool aliased[CM_BIND_MAX_RELATIONS];
     bool nulled[CM_BIND_MAX_RELATIONS];   /* by an outer join above */
     uint64_t rows[CM_BIND_MAX_RELATIONS]; /* public bound */
+    size_t lates;                         /* scalar subqueries of SELECT, HAVING and ORDER BY */
+    cm_late_join late[CM_BIND_MAX_RELATIONS];
+    bool is_late[CM_BIND_MAX_RELATIONS];
+    const struct cm_place *outer; /* a scalar subquery's: where it stands; or NULL */
+    size_t outers;                /* columns of the outer query that WHERE names */
+    const cm_expr *outer_column[CM_BIND_MAX_OUTERS];
 } cm_scope;
 
 /* A column that a name or * can mean; `other` is the right side's of FULL JOIN ... USING. */
@@ -99,6 +115,8 @@ typedef struct cm_place {
     bool in_aggregate;
     bool in_window;            /* an aggregate that is called here is a window function */
     cm_bound_windows *windows; /* NULL where window functions are not allowed */
+    const cm_from **from; /* what a scalar subquery is joined to, at once; or NULL */
+    bool late;            /* or in the end */
 } cm_place;
 
 /* bind_type.c: errors */
@@ -232,6 +250,11 @@ const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left
 CM_MUST cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
                                 const cm_from **from, const cm_expr **ret);
 
+/* bind_scalar.c: (SELECT ...) as a value. */
+CM_MUST cm_status cm_bind_scalar(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+/* A column of the query around the scalar subquery. */
+CM_MUST cm_status cm_bind_outer_column(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+
 /* One SELECT while its clauses are bound. */
 typedef struct cm_select_state {
     cm_scope *s;
@@ -240,6 +263,8 @@ typedef struct cm_select_state {
     cm_query *query;
     cm_target *target;
     size_t shown; /* targets of the select list, before hidden ones */
+    size_t keys;  /* a correlated subquery's equalities: own side and the outer one's */
+    const cm_expr *key[CM_BIND_MAX_OUTERS], *outer_key[CM_BIND_MAX_OUTERS];
     const cm_expr **group;
     cm_bound_windows windows;
 } cm_select_state;
@@ -254,6 +279,17 @@ CM_MUST cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, cons
 /* bind_window_split.c: moves everything below the window functions, if there are any, into a
  * derived relation of a new query; after the clauses, and before DISTINCT is settled. */
 CM_MUST cm_status cm_bind_split_windows(cm_select_state *q);
+/* One that stands at `outer`, or NULL; *ret_state is what it was bound with. */
+CM_MUST cm_status cm_bind_subselect(cm_binder *b, const cm_ast_select *select,
+                                    const cm_place *outer, cm_select_state **ret_state,
+                                    uint64_t *ret_rows);
+/* bind_scalar.c: takes the equalities with outer columns out of WHERE. */
+CM_MUST cm_status cm_bind_take_correlation(cm_select_state *q);
+/* Groups a correlated subquery by its side of them, and shows it. */
+CM_MUST cm_status cm_bind_group_by_correlation(cm_select_state *q);
+bool cm_bind_names_late(const cm_scope *s, const cm_expr *expr);
+/* Joins the scalar subqueries of SELECT, HAVING and ORDER BY: above the groups, if there are. */
+CM_MUST cm_status cm_bind_join_late(cm_select_state *q);
 
 /* bind_group.c */
 CM_MUST cm_status cm_bind_groups(cm_select_state *q);

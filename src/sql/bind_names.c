@@ -195,12 +195,32 @@ static cm_status bind_unqualified(const cm_place *at, const cm_ast *ast, const c
                    "column \"" CM_QUOTE "\" does not exist", name);
 }
 
+/* Whether the query itself has what the name means, be it ambiguous. */
+static bool resolves(const cm_place *at, const cm_ast *ast)
+{
+    cm_scope_col col;
+
+    if (ast->names > 1) {
+        return cm_bind_find_relation(at, ast->names == 3 ? ast->name[0] : NULL,
+                                     ast->name[ast->names - 2]) >= 0;
+    }
+    for (const cm_names *names = at->names; names != NULL; names = names->outer) {
+        if (count_matches(at->s, names, ast->name[0], &col) > 0) {
+            return true;
+        }
+    }
+    return cm_bind_find_relation(at, NULL, ast->name[0]) >= 0;
+}
+
 cm_status cm_bind_column(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
 {
     cm_binder *b = at->s->b;
 
     if (ast->star) {
         return cm_bind_refuse(b, ast->position, "a whole row as a value");
+    }
+    if (at->s->outer != NULL && !resolves(at, ast) && resolves(at->s->outer, ast)) {
+        return cm_bind_outer_column(at, ast, ret);
     }
     if (ast->names == 1) {
         return bind_unqualified(at, ast, ret);

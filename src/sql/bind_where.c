@@ -89,8 +89,11 @@ static cm_status pull_up(cm_scope *s, const cm_names *names, const cm_ast_select
         return st;
     }
     ret_names->outer = names;
-    return select->where == NULL ? CM_OK
-                                 : cm_bind_where(s, ret_names, select->where, ret_from, ret_where);
+    if (select->where != NULL) {
+        st = cm_bind_where(s, ret_names, select->where, ret_from, ret_where);
+        ret_names->last = s->relations; /* with what its subqueries brought */
+    }
+    return st;
 }
 
 static cm_status bind_exists(cm_scope *s, const cm_names *names, const cm_ast *ast, bool negated,
@@ -178,7 +181,7 @@ static cm_status bind_in_select(cm_scope *s, const cm_names *names, const cm_ast
 cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
                         const cm_from **from, const cm_expr **ret)
 {
-    const cm_place at = {.s = s, .names = names, .clause = "WHERE"};
+    const cm_place at = {.s = s, .names = names, .clause = "WHERE", .from = from};
     const bool several = where->kind == CM_AST_AND;
     const size_t count = several ? where->args : 1;
     const cm_expr **rest = CM_NEW_SMALL(s->b->arena, const cm_expr *, count + 1);

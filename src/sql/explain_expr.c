@@ -203,6 +203,10 @@ static void put_join(const cm_plan_node *node, cm_buf *out)
 {
     const cm_plan_col *unique = node->child[0]->col, *other = node->child[1]->col;
 
+    if (node->join.keys == 0) {
+        cm_buf_printf(out, "Every row with the one row of the first");
+        return;
+    }
     cm_buf_printf(out, "Keys: ");
     for (size_t i = 0; i < node->join.keys; i++) {
         cm_buf_printf(out, "%s%s = %s (unique)", i == 0 ? "" : ", ",

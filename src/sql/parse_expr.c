@@ -367,6 +367,9 @@ static cm_status parse_sublink(cm_parser *p, const PgQuery__SubLink *link, const
             ast->kind = CM_AST_IN_SELECT;
         }
         break;
+    case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK:
+        ast->kind = CM_AST_SCALAR;
+        break;
     case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK:
         ast->text = "ALL (SELECT ...)";
         break;

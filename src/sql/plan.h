@@ -124,7 +124,7 @@ struct cm_plan_node {
     struct {
         cm_from_kind kind; /* INNER, LEFT, SEMI, ANTI; LEFT keeps child 1's rows */
         size_t keys;
-        const unsigned *unique_key, *other_key; /* at least one */
+        const unsigned *unique_key, *other_key; /* none: child 0 has one row */
         size_t payloads; /* INNER and LEFT: columns of child 0 that are carried over */
         const unsigned *payload;
     } join;      /* columns: child 1's, then the payload, nullable for LEFT */

@@ -224,6 +224,10 @@ static void add_join(sizes *s, const cm_plan_node *node)
     double keys = key_planes(unique, node->join.unique_key, node->join.keys);
     double payload = key_planes(unique, node->join.payload, node->join.payloads);
 
+    if (node->join.keys == 0) { /* one row to all */
+        add(s, (double)node->rows, 1);
+        return;
+    }
     add_sort(s, rows, keys, payload);
     add_partition(s, rows, keys + payload);
     add_shuffle(s, rows, 2 * (keys + payload));

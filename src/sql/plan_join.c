@@ -173,13 +173,17 @@ static void set_columns(cm_block *b, cm_plan_node *node, const cm_flow *unique,
 static void join(cm_block *b, cm_part *part, cm_from_kind kind, cm_flow *unique, cm_flow *other,
                  const edge *e, cm_flow *ret)
 {
-    if (e->keys == 0) {
+    bool broadcast = e->keys == 0 && unique->node->rows == 1;
+
+    if (e->keys == 0 && !broadcast) {
         add_zero_key(b, unique);
         add_zero_key(b, other);
     }
     cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_JOIN, other->node->rows, 0);
     node->join.kind = kind;
-    set_keys(b, node, unique, other, e);
+    if (!broadcast) {
+        set_keys(b, node, unique, other, e);
+    }
     for (size_t i = 0; i < e->keys; i++) { /* consumed: their items may be dead now */
         cm_join_key *key = &part->key[e->key[i]];
         key->used = true;
@@ -246,6 +250,11 @@ static bool choose(cm_block *b, const cm_part *part, cm_flow *flow, size_t flows
             uint64_t rows = flow[u].node->rows + flow[o].node->rows;
             if (!is_unique_on(b, &flow[u], e.unique_item, e.keys)) {
                 continue;
+            }
+            if (flow[u].node->rows == 1 && is_unique_on(b, &flow[u], NULL, 0)) {
+                /* One row goes to all at the end, at next to no cost; its equalities are filters. */
+                e.keys = 0;
+                rows = UINT64_MAX - 1;
             }
             /* Of two unique sides the smaller one is kept row by row. */
             if (!found || rows < least ||

@@ -198,6 +198,21 @@ static cm_status compare_keys(join *j, cm_bcol above, cm_bcol match, cm_arena sc
     return cm_wide_zero_rows(j->mpc, d, match, scratch);
 }
 
+/* Without keys the unique side is one row, which goes to every row: locally, by prefix XOR over
+ * it and zeros. */
+static void spread_row(join *j, cm_bcol ret)
+{
+    unsigned at = 0;
+
+    CM_ASSERT(j->unique->rows == 1);
+    put(ret, &at, 0, j->unique->valid);
+    for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
+        put(ret, &at, 0, j->unique->col[j->spec->payload[i]].data);
+        put(ret, &at, 0, j->unique->col[j->spec->payload[i]].null);
+    }
+    cm_bcol_prefix_xor(ret, ret);
+}
+
 /* ret: match and payload, in the order of `other`. */
 static cm_status find_partners(join *j, cm_bcol ret, cm_arena scratch)
 {
@@ -205,6 +220,10 @@ static cm_status find_partners(join *j, cm_bcol ret, cm_arena scratch)
 
     if (j->unique->rows == 0) {
         cm_bcol_xor(ret, ret, ret);
+        return CM_OK;
+    }
+    if (j->spec->keys == 0) {
+        spread_row(j, ret);
         return CM_OK;
     }
     cm_status st = sort_both(j, &scratch);
@@ -317,7 +336,7 @@ cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_tab
         result.col[i].data = copy_column(other->col[i].data, legs, arena);
         result.col[i].null = copy_column(other->col[i].null, legs, arena);
     }
-    cm_bcol found = cm_bcol_new(&scratch, legs, 1 + j.payload_planes, other->rows);
+    cm_bcol found = cm_bcol_new(&scratch, legs, 1 + j.payload_planes, other->rows); /* 0 */
     cm_bcol match = cm_bcol_planes(found, 0, 1);
     cm_status st = CM_OK;
     if (other->rows > 0) {

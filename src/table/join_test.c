@@ -179,6 +179,24 @@ static void test_nothing_valid(void **state)
     }
 }
 
+/* Without keys: one row, valid or not, goes to all. */
+static void test_one_row(void **state)
+{
+    cm_rng rng = {4};
+    plain tables[2];
+
+    for (size_t i = 0; i < 2 * fixture_rows_count; i++) {
+        random_tables(*state, &rng, 1, fixture_rows[i / 2], 3, tables);
+        tables[0].valid[0] = i % 2 == 0;
+        for (size_t k = 0; k < CM_COUNT(kinds); k++) {
+            cm_join_spec spec = join_of(kinds[k], 0);
+            for (size_t p = 0; p < CM_COUNT(protocols); p++) {
+                check_join(tables, &spec, protocols[p], *state);
+            }
+        }
+    }
+}
+
 /* Few rows are compared pairwise; more have pivots. */
 static void test_trace(void **state)
 {
@@ -211,9 +229,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_invalid_duplicates),
-        cmocka_unit_test(test_nothing_valid),
+        cmocka_unit_test(test_random),        cmocka_unit_test(test_invalid_duplicates),
+        cmocka_unit_test(test_nothing_valid), cmocka_unit_test(test_one_row),
         cmocka_unit_test(test_trace),
     };
 

@@ -182,10 +182,53 @@ class Schema:
                 [c for c in self.u.columns if c.name != "k"]
         return f"t {kind} u ON t.k = u.k", named
 
+    def scalar(self):
+        """A subquery as a value: of one row, or correlated with t by the key; None without a number to aggregate."""
+        rng = self.rng
+        inner, key = rng.choice([(self.u, "k"), (self.t, "k")])
+        columns = [c for c in inner.columns if c.kind in ("smallint", "int", "numeric", "small")]
+        if not columns:
+            return None
+        column = rng.choice(columns).name
+        value = rng.choice(["count(*)", f"count(i.{column})", f"max(i.{column})", f"min(i.{column})", f"sum(i.{column})",
+                            f"coalesce(sum(i.{column}), 7)", f"count(*) + coalesce(max(i.{column}), 1)"])
+        where = []
+        if rng.random() < 0.6:
+            where.append(f"i.{key} = o.{key}" if rng.random() < 0.5 else f"o.{key} = i.{key}")
+        condition = f" WHERE {' AND '.join(where)}" if where else ""
+        return f"(SELECT {value} FROM {inner.name} i{condition})"
+
+    def subqueries(self):
+        """A query with scalar subqueries in SELECT, WHERE, HAVING or ORDER BY; or EXISTS beside them."""
+        rng = self.rng
+        first, second = self.scalar(), self.scalar()
+        if first is None or second is None:
+            return None
+        column = rng.choice(self.t.columns).name
+        compare = rng.choice([">", "<", "=", "<>", ">=", "IS DISTINCT FROM"])
+        form = rng.random()
+        if form < 0.25:
+            return f"SELECT o.{column}, {first} AS s FROM t o WHERE o.k {compare} {second}"
+        if form < 0.45:
+            return f"SELECT count(*), min(o.k) FROM t o WHERE coalesce({first}, 3) {compare} coalesce(o.k, 2)"
+        if form < 0.6:
+            return f"SELECT o.k, count(*), {first} AS s FROM t o GROUP BY o.k HAVING count(*) {compare} {second}"
+        if form < 0.7:
+            single = first if "o.k" not in first else "(SELECT count(*) FROM u)"
+            return f"SELECT {single}, count(*), max(o.k) FROM t o HAVING count(*) >= {single} OR count(*) < 3"
+        if form < 0.8:
+            return (f"SELECT o.k, o.{column} FROM t o WHERE o.k IN (SELECT i.k FROM u i WHERE i.k {compare} "
+                    f"(SELECT count(*) FROM t j WHERE j.k = i.k)) AND {second} IS NOT NULL")
+        return f"SELECT o.{column}, CASE WHEN {first} > 3 THEN {second} ELSE 0 END AS s FROM t o ORDER BY 2, 1 LIMIT 7"
+
     def query(self):
         rng = self.rng
         if rng.random() < WINDOWS:
             return window_query(self)
+        if rng.random() < 0.15:
+            sql = self.subqueries()
+            if sql is not None:
+                return sql
         source, columns = self.source()
         if not columns:
             source, columns = "t", self.t.columns

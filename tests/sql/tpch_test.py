@@ -1,0 +1,161 @@
+"""TPC-H's 22 queries as they are, over three owners, against PostgreSQL's answers.
+
+The data is not part of the project: COMITY_TPCH names a folder with schema.sql, queries/, answers/sf0.001/ and
+sf0.001/ (CSV, gzip, header row); without it the test is skipped.  COMITY_TPCH_QUERIES chooses some of the queries.
+"""
+import csv
+import decimal
+import gzip
+import os
+import pathlib
+import re
+import time
+import unittest
+
+import psycopg2
+
+from tools.consortium import Consortium
+
+DATA = pathlib.Path(os.environ.get("COMITY_TPCH", "/work/shared/tpch"))
+SCALE = os.environ.get("COMITY_TPCH_SCALE", "sf0.001")
+OWNERS = ["north", "south", "east"]
+ASKER = "research"
+# where each table is; lineitem's rows are spread over all three owners
+PLACES = {"region": ["north"], "nation": ["north"], "customer": ["north"], "part": ["south"], "supplier": ["south"],
+          "partsupp": ["east"], "orders": ["east"], "lineitem": OWNERS}
+KEYS = {"region": "r_regionkey", "nation": "n_nationkey", "part": "p_partkey", "supplier": "s_suppkey",
+        "partsupp": "ps_partkey, ps_suppkey", "customer": "c_custkey", "orders": "o_orderkey",
+        "lineitem": "l_orderkey, l_linenumber"}
+# public domains: what everybody knows of the benchmark's generator at scale factors up to 0.1
+DOMAINS = {"regionkey": (0, 4), "nationkey": (0, 24), "partkey": (1, 20000), "suppkey": (1, 1000),
+           "custkey": (1, 15000), "orderkey": (1, 600000), "linenumber": (1, 7), "quantity": (0, 50),
+           "extendedprice": (0, 110000), "discount": (0, "0.10"), "tax": (0, "0.08"), "size": (1, 50),
+           "availqty": (1, 9999), "supplycost": (0, 1000), "retailprice": (0, 3000), "totalprice": (0, 700000),
+           "acctbal": ("-1000", 10000), "shippriority": (0, 0)}
+DATES = ("1992-01-01", "1998-12-31")
+# what is refused today, and why
+REFUSED = {}
+
+
+def definitions():
+    """name -> [(column, type)] of schema.sql."""
+    tables = {}
+    for name, body in re.findall(r"create table (\w+) \((.*)\);", (DATA / "schema.sql").read_text()):
+        columns = re.split(r", (?=\w+_\w+ )", body)
+        tables[name] = [tuple(column.split(" ", 1)) for column in columns]
+    return tables
+
+
+def create_sql(table, columns):
+    parts = []
+    for name, kind in columns:
+        domain = DOMAINS.get(name.split("_")[1])
+        if kind.startswith("date"):
+            domain = tuple(f"'{day}'" for day in DATES)
+        check = f" CHECK ({name} BETWEEN {domain[0]} AND {domain[1]})" if domain else ""
+        parts.append(f"{name} {kind}{check}")
+    if table != "partsupp" or SCALE != "sf0.001":  # its ten suppliers meet some parts twice
+        parts.append(f"PRIMARY KEY ({KEYS[table]})")
+    return f"CREATE FOREIGN TABLE {table} ({', '.join(parts)}) SERVER files OPTIONS (file '{table}.csv')"
+
+
+def write_parts(table, owners, directories):
+    """Row i goes to owner i modulo their number."""
+    with gzip.open(DATA / SCALE / f"{table}.csv.gz", "rt", encoding="utf-8") as file:
+        lines = file.readlines()
+    for number, owner in enumerate(owners):
+        part = lines[:1] + lines[1 + number::len(owners)]
+        (directories[owner] / f"{table}.csv").write_text("".join(part), encoding="utf-8")
+
+
+def queries():
+    wanted = os.environ.get("COMITY_TPCH_QUERIES")
+    for number in range(1, 23):
+        name = f"q{number:02}"
+        if wanted and name not in wanted.split(","):
+            continue
+        path = DATA / "queries" / f"{name}.sql"
+        if number == 11 and (DATA / "queries" / f"{name}.{SCALE}.sql").exists():
+            path = DATA / "queries" / f"{name}.{SCALE}.sql"
+        if number == 15:
+            path = DATA / "queries" / "q15_cte.sql"
+        yield name, path.read_text().rstrip().rstrip(";")
+
+
+def cell_equal(got, want):
+    if got is None or want == "":
+        return (got is None or got == "") == (want == "")
+    if isinstance(got, (int, decimal.Decimal)):
+        got, want = decimal.Decimal(got), decimal.Decimal(want)
+        return abs(got - want) <= max(decimal.Decimal("0.005"), abs(want) * decimal.Decimal("1e-9"))
+    return str(got).rstrip() == want.rstrip()
+
+
+def same(got, want):
+    key = lambda row: [str(v).rstrip() for v in row]
+    got = sorted(([v for v in row] for row in got), key=lambda row: key([str(v) for v in row]))
+    if len(got) != len(want):
+        return False
+    left = list(want)
+    for row in got:  # numbers differ in their last digits: find a partner for each row
+        for i, other in enumerate(left):
+            if all(cell_equal(a, b) for a, b in zip(row, other)):
+                del left[i]
+                break
+        else:
+            return False
+    return True
+
+
+@unittest.skipUnless((DATA / "schema.sql").exists(), "TPC-H data is not here")
+class Tpch(unittest.TestCase):
+    def publish(self, consortium):
+        directories = {}
+        for org in OWNERS:
+            directories[org] = consortium.dir / f"{org}-data"
+            directories[org].mkdir()
+            consortium.psql(org, f"CREATE SERVER files FOREIGN DATA WRAPPER csv OPTIONS (directory '{directories[org]}')")
+        for table, columns in definitions().items():
+            write_parts(table, PLACES[table], directories)
+            for org in PLACES[table]:
+                labels = "; ".join(f"SECURITY LABEL FOR comity ON COLUMN {table}.{name} IS 'reveal'"
+                                   for name, _ in columns)
+                consortium.psql(org, f"{create_sql(table, columns)}; {labels}; GRANT SELECT ON {table} TO {ASKER}")
+
+    def test_queries(self):
+        with Consortium(OWNERS + [ASKER]) as consortium:
+            consortium.init()
+            consortium.start()
+            consortium.federate("tpch")
+            self.publish(consortium)
+            node = consortium.nodes[ASKER]
+            connection = psycopg2.connect(host="127.0.0.1", port=node.sql_port, user="admin",
+                                          password=node.password, dbname=ASKER)
+            connection.autocommit = True
+            wrong = []
+            for name, sql in queries():
+                with connection.cursor() as cursor:
+                    verdict = self.one(cursor, name, sql)
+                if (verdict == "right") == (name in REFUSED):
+                    wrong.append(f"{name}: {verdict}")
+            self.assertEqual([], wrong)
+
+    def one(self, cursor, name, sql):
+        start = time.monotonic()
+        try:
+            cursor.execute(sql)
+        except psycopg2.Error as error:
+            print(f"{name} refused {error.pgcode} {str(error).splitlines()[0]}", flush=True)
+            return "refused"
+        rows = cursor.fetchall()
+        with open(DATA / "answers" / SCALE / f"{name}.csv", newline="", encoding="utf-8") as file:
+            want = list(csv.reader(file))[1:]
+        verdict = "right" if same(rows, want) else "WRONG"
+        print(f"{name} {verdict} {len(rows)} rows {time.monotonic() - start:.2f} s", flush=True)
+        if verdict == "WRONG" and os.environ.get("COMITY_VERBOSE"):
+            print("got ", rows[:4], "\nwant", want[:4])
+        return verdict
+
+
+if __name__ == "__main__":
+    unittest.main()
