@@ -104,7 +104,12 @@ static void put_node(printer *p, const cm_plan_node *node, unsigned column)
     for (size_t i = 0; i < node->children; i++) {
         indent(p, column + 2);
         cm_buf_printf(p->out, "->  ");
-        put_node(p, node->child[i], column + 6);
+        if (node->child[i]->parent == node) {
+            put_node(p, node->child[i], column + 6);
+        } else {
+            cm_buf_printf(p->out, "The same again: ");
+            put_line(p, node->child[i]);
+        }
     }
 }
 

@@ -72,7 +72,7 @@ static void put_input(const cm_plan_node *node, unsigned level, cm_buf *out)
 }
 
 static void put_node(const cm_plan_node *node, bool cost, const cm_measured *measured,
-                     unsigned level, cm_buf *out)
+                     unsigned level, bool first, cm_buf *out)
 {
     cm_buf detail = {0};
 
@@ -101,13 +101,18 @@ static void put_node(const cm_plan_node *node, bool cost, const cm_measured *mea
     if (measured != NULL) {
         put_measured(&measured[node->number], level + 1, out);
     }
-    if (node->children > 0) {
+    if (!first) {
+        put_member("Shared", level + 1, out); /* with a place above */
+        cm_buf_printf(out, "true");
+    }
+    if (node->children > 0 && first) {
         put_member("Plans", level + 1, out);
         cm_buf_printf(out, "[");
         for (size_t i = 0; i < node->children; i++) {
             cm_buf_printf(out, "%s\n", i == 0 ? "" : ",");
             indent(level + 2, out);
-            put_node(node->child[i], cost, measured, level + 2, out);
+            put_node(node->child[i], cost, measured, level + 2, node->child[i]->parent == node,
+                     out);
         }
         cm_buf_printf(out, "\n");
         indent(level + 1, out);
@@ -136,7 +141,7 @@ void cm_explain_json(const cm_plan *plan, bool cost, bool disclosure, const cm_m
                      cm_buf *out)
 {
     cm_buf_printf(out, "{\n  \"Plan\": ");
-    put_node(plan->root, cost, measured, 1, out);
+    put_node(plan->root, cost, measured, 1, true, out);
     put_member("Protocol", 1, out);
     put_string(plan->protocol, out);
     put_member("Parties", 1, out);

@@ -116,6 +116,7 @@ struct cm_plan_node {
     const cm_plan_col *col;
     size_t children;
     const cm_plan_node *const *child;
+    const cm_plan_node *parent; /* the first that reads it; a node may be read by several */
     cm_plan_cost cost;
     const cm_fragment *fragment;    /* INPUT */
     const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */

@@ -207,6 +207,31 @@ static void add_key(cm_block *b, cm_part *part, const cm_expr *expr)
                                             .right = cm_block_use_item(b, right, kind, 1)};
 }
 
+/* outer < inner and the like, of numbers: the extremes of the inner side of a key decide it. */
+static bool is_comparison(const cm_block *b, const cm_part *part, const cm_expr *expr)
+{
+    if (expr->op != CM_X_NE && expr->op != CM_X_LT && expr->op != CM_X_LE && expr->op != CM_X_GT &&
+        expr->op != CM_X_GE) {
+        return false;
+    }
+    const cm_expr *left = expr->arg[0], *right = expr->arg[1];
+    uint64_t outer = part->part[0]->rels, inner = part->part[1]->rels;
+    uint64_t x = cm_expr_rels(left), y = cm_expr_rels(right);
+    bool apart =
+        ((x & ~outer) == 0 && (y & ~inner) == 0) || ((x & ~inner) == 0 && (y & ~outer) == 0);
+    return x != 0 && y != 0 && apart && !cm_expr_is_text(left) && !cm_expr_is_text(right) &&
+           cm_block_is_item(b, left) && cm_block_is_item(b, right);
+}
+
+static void use_comparison(cm_block *b, cm_part *part, const cm_expr *expr)
+{
+    bool turned = (cm_expr_rels(expr->arg[0]) & ~part->part[0]->rels) != 0;
+
+    part->compare = expr;
+    part->outer_item = cm_block_use_item(b, expr->arg[turned], CM_ENC_NUMBER, 1);
+    part->least_item = cm_block_use_item(b, expr->arg[!turned], CM_ENC_NUMBER, 1);
+}
+
 static cm_status use_part(cm_block *b, cm_part *part)
 {
     cm_status st = CM_OK;
@@ -229,14 +254,16 @@ static cm_status use_part(cm_block *b, cm_part *part)
         const cm_expr *conjunct = part->conjuncts.at[i];
         if (is_key(b, conjunct)) {
             add_key(b, part, conjunct);
-        } else if (part->kind == CM_FROM_INNER) {
+        } else if (part->kind == CM_FROM_INNER || part->kind == CM_FROM_LEFT) {
             cm_exprs_add(b->pl->arena, &part->residual, conjunct);
             st = cm_block_use(b, conjunct, 1);
+        } else if (part->compare == NULL && is_comparison(b, part, conjunct)) {
+            use_comparison(b, part, conjunct);
         } else {
-            st = cm_plan_unsupported(b->pl, conjunct->position,
-                                     "this condition in an outer join, EXISTS or IN",
+            st = cm_plan_unsupported(b->pl, conjunct->position, "this condition in EXISTS or IN",
                                      "It may compare columns of the two sides for equality, and "
-                                     "have conditions on the inner side alone.");
+                                     "have conditions on the inner side alone, and one more "
+                                     "comparison of numbers.");
         }
     }
     return st;

@@ -87,6 +87,7 @@ typedef struct cm_item {
     cm_encoding_kind kind;
     cm_range range; /* numbers: what its column will be encoded for */
     int uses;       /* by what is not planned yet */
+    bool twin;      /* stands for something made of the expression's column */
 } cm_item;
 
 /* An equality between two relations: indexes of items. */
@@ -122,6 +123,8 @@ struct cm_part {
     cm_exprs residual;  /* those that are no keys */
     size_t keys;
     cm_join_key *key;
+    const cm_expr *compare; /* SEMI, ANTI: with one more comparison of the two sides; or NULL */
+    size_t outer_item, least_item, greatest_item; /* its left side, and extremes of the right one */
     int position;
 };
 
@@ -163,6 +166,8 @@ bool cm_expr_is_owners_alone(const cm_expr *expr);
  * owner can evaluate and no single owner has the columns of. */
 CM_MUST cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses);
 size_t cm_block_use_item(cm_block *b, const cm_expr *expr, cm_encoding_kind kind, int uses);
+/* Another item for the same expression, for what is made of its column. */
+size_t cm_block_twin_item(cm_block *b, size_t item);
 /* The expression over the columns of the flow. */
 CM_MUST cm_status cm_flow_resolve(cm_block *b, const cm_flow *flow, const cm_expr *expr,
                                   const cm_expr **ret);

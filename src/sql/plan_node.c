@@ -221,36 +221,43 @@ uint64_t cm_col_values(const cm_plan_col *col)
                                           : UINT64_MAX;
 }
 
-static size_t count_nodes(const cm_plan_node *node)
-{
-    size_t count = 1;
+typedef struct numbering {
+    cm_planner *pl;
+    const cm_plan_node **list;
+    size_t count, room;
+} numbering;
 
-    for (size_t i = 0; i < node->children; i++) {
-        count += count_nodes(node->child[i]);
-    }
-    return count;
-}
-
-static void number(cm_plan_node *node, const cm_plan_node **list, unsigned *next)
+/* Children first; a node that several read has its number from the first. */
+static void number(numbering *n, cm_plan_node *node)
 {
     for (size_t i = 0; i < node->children; i++) {
-        number((cm_plan_node *)(uintptr_t)node->child[i], list, next);
+        cm_plan_node *child = (cm_plan_node *)(uintptr_t)node->child[i];
+        if (child->parent == NULL) {
+            child->parent = node;
+            number(n, child);
+        }
     }
-    node->number = *next;
-    list[(*next)++] = node;
+    if (n->count == n->room) {
+        size_t room = n->room == 0 ? 64 : 2 * n->room;
+        const cm_plan_node **list = CM_NEW_SMALL(n->pl->arena, const cm_plan_node *, room);
+        for (size_t i = 0; i < n->count; i++) {
+            list[i] = n->list[i];
+        }
+        n->list = list;
+        n->room = room;
+    }
+    node->number = (unsigned)n->count;
+    n->list[n->count++] = node;
 }
 
 void cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan)
 {
-    unsigned next = 0;
-    size_t count = count_nodes(root);
-    const cm_plan_node **list = CM_NEW_SMALL(pl->arena, const cm_plan_node *, count);
+    numbering n = {.pl = pl};
 
-    number(root, list, &next);
-    CM_ASSERT(next == count);
+    number(&n, root);
     plan->root = root;
-    plan->nodes = count;
-    plan->node = list;
+    plan->nodes = n.count;
+    plan->node = n.list;
 }
 
 bool cm_expr_is_text(const cm_expr *expr)
@@ -321,8 +328,68 @@ static bool is_true(const cm_expr *expr)
     return expr->op == CM_X_CONST && !expr->value.null && expr->value.number != 0;
 }
 
+static bool holds(const cm_exprs *list, const cm_expr *expr)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (cm_expr_equal(list->at[i], expr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* (a AND b) OR (a AND c) is a AND (b OR c): what every arm asks for goes to the list, and *ret is
+ * what is left, NULL for nothing. */
+static cm_status factor_out(cm_planner *pl, const cm_expr *expr, cm_exprs *list,
+                            const cm_expr **ret)
+{
+    cm_exprs *arm = CM_NEW_SMALL(pl->arena, cm_exprs, expr->args);
+    cm_exprs common = {0}, rest = {0};
+
+    for (size_t i = 0; i < expr->args; i++) {
+        cm_expr_conjuncts(pl, expr->arg[i], &arm[i]);
+    }
+    for (size_t c = 0; c < arm[0].count; c++) {
+        bool everywhere = true;
+        for (size_t i = 1; i < expr->args; i++) {
+            everywhere = everywhere && holds(&arm[i], arm[0].at[c]);
+        }
+        if (everywhere) {
+            cm_exprs_add(pl->arena, &common, arm[0].at[c]);
+            cm_exprs_add(pl->arena, list, arm[0].at[c]);
+        }
+    }
+    *ret = expr;
+    if (common.count == 0) {
+        return CM_OK;
+    }
+    *ret = NULL;
+    for (size_t i = 0; i < expr->args; i++) {
+        cm_exprs own = {0};
+        for (size_t c = 0; c < arm[i].count; c++) {
+            if (!holds(&common, arm[i].at[c])) {
+                cm_exprs_add(pl->arena, &own, arm[i].at[c]);
+            }
+        }
+        if (own.count == 0) {
+            return CM_OK; /* true wherever the common part is */
+        }
+        cm_exprs_add(pl->arena, &rest, cm_plan_and(pl, &own));
+    }
+    return cm_expr_op_new(pl->arena, CM_X_OR, cm_plan_bool_type(), rest.at, rest.count, 0, 0,
+                          expr->position, ret, pl->diag);
+}
+
 void cm_expr_conjuncts(cm_planner *pl, const cm_expr *expr, cm_exprs *list)
 {
+    if (expr != NULL && expr->op == CM_X_OR) {
+        cm_status st = factor_out(pl, expr, list, &expr);
+        CM_ASSERT(st == CM_OK); /* booleans fit */
+        if (expr != NULL) {
+            cm_exprs_add(pl->arena, list, expr);
+        }
+        return;
+    }
     if (expr == NULL || is_true(expr)) {
         return;
     }

@@ -144,7 +144,7 @@ bool cm_block_is_item(const cm_block *b, const cm_expr *expr)
 static size_t add_item(cm_block *b, const cm_expr *expr, cm_encoding_kind kind)
 {
     for (size_t i = 0; i < b->items; i++) {
-        if (b->item[i].kind == kind && cm_expr_equal(b->item[i].expr, expr)) {
+        if (!b->item[i].twin && b->item[i].kind == kind && cm_expr_equal(b->item[i].expr, expr)) {
             return i;
         }
     }
@@ -193,6 +193,24 @@ cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses)
         }
     }
     return CM_OK;
+}
+
+size_t cm_block_twin_item(cm_block *b, size_t item)
+{
+    cm_item twin = b->item[item];
+
+    twin.uses = 0;
+    twin.twin = true;
+    if (b->items == b->room) {
+        cm_item *more = CM_NEW_SMALL(b->pl->arena, cm_item, 2 * b->room);
+        for (size_t i = 0; i < b->items; i++) {
+            more[i] = b->item[i];
+        }
+        b->item = more;
+        b->room *= 2;
+    }
+    b->item[b->items] = twin;
+    return b->items++;
 }
 
 int cm_flow_column(const cm_flow *flow, size_t item)
@@ -418,8 +436,8 @@ static void add_keys(cm_block *b, unsigned rel, cm_flow *flow)
             rels[i] = rel;
             cols[i] = i < key->cols ? key->col[i] : (unsigned)relation->cols;
         }
-        flow->unique[flow->uniques++] = (cm_unique){
-            .cols = key->cols + (relation->tables > 1), .rel = rels, .col = cols};
+        flow->unique[flow->uniques++] =
+            (cm_unique){.cols = key->cols + (relation->tables > 1), .rel = rels, .col = cols};
     }
 }
 

@@ -460,9 +460,11 @@ static void test_unsupported(void **state)
         {"0A000", "SELECT count(*) FROM visits a JOIN visits b ON a.doctor = b.doctor"},
         {"0A000", "SELECT count(*) FROM visits a, doctors b WHERE a.year > b.age"},
         {"0A000", "SELECT count(*) FROM visits a FULL JOIN doctors b ON a.doctor = b.id"},
-        {"0A000", "SELECT count(*) FROM doctors b LEFT JOIN visits a ON a.doctor = b.id"},
+        {"0A000", "SELECT count(*) FROM visits b LEFT JOIN visits a ON a.doctor = b.doctor"},
         {"0A000",
-         "SELECT count(*) FROM visits a LEFT JOIN doctors b ON a.doctor = b.id AND a.year > 5"},
+         "SELECT count(*) FROM doctors b LEFT JOIN visits a ON a.doctor = b.id AND b.age > 5"},
+        {"0A000", "SELECT count(*) FROM visits a WHERE EXISTS (SELECT 1 FROM doctors b WHERE "
+                  "a.doctor = b.id AND a.year > b.age AND a.year <> b.age)"},
         {"0A000",
          "SELECT length(d.name || v.note) FROM visits v JOIN doctors d ON v.doctor = d.id"},
         {"0A000", "SELECT extract(week FROM max(day)) FROM visits"},

@@ -198,6 +198,23 @@ class Schema:
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         return f"(SELECT {value} FROM {inner.name} i{condition})"
 
+    def compared_exists(self, column, compare):
+        """EXISTS with a comparison beside its equality, or a left join that keeps the unique side."""
+        rng = self.rng
+        numbers = [c.name for c in self.t.columns if c.kind in ("smallint", "int", "numeric", "small")]
+        x, y = rng.choice(numbers), rng.choice(numbers)
+        negated = rng.choice(["", "NOT "])
+        if rng.random() < 0.6:
+            return (f"SELECT o.k, o.{column} FROM t o WHERE {negated}EXISTS (SELECT 1 FROM t i WHERE i.k = o.k AND "
+                    f"i.{x} {compare} o.{y})")
+        if rng.random() < 0.4:
+            condition = rng.choice([f"t.{x} {compare} 3", f"t.{x} {compare} u.k", f"(t.{y} IS NULL OR u.k {compare} 5)"])
+            shown = ", ".join(f"u.{c.name}" for c in self.u.columns if c.name != "u0")
+            return f"SELECT t.{column}, t.k, {shown} FROM t LEFT JOIN u ON u.k = t.k AND {condition}"
+        return (f"SELECT u.k, count(*), count(t.{column}), min(t.{x}) FROM u LEFT JOIN t ON u.k = t.k AND "
+                f"t.{x} {compare} 3 GROUP BY u.k" if rng.random() < 0.6 else
+                f"SELECT u.k, t.{column}, t.{x} FROM u LEFT JOIN t ON u.k = t.k")
+
     def subqueries(self):
         """A query with scalar subqueries in SELECT, WHERE, HAVING or ORDER BY; or EXISTS beside them."""
         rng = self.rng
@@ -219,6 +236,8 @@ class Schema:
         if form < 0.8:
             return (f"SELECT o.k, o.{column} FROM t o WHERE o.k IN (SELECT i.k FROM u i WHERE i.k {compare} "
                     f"(SELECT count(*) FROM t j WHERE j.k = i.k)) AND {second} IS NOT NULL")
+        if form < 0.9:
+            return self.compared_exists(column, rng.choice([">", "<", "<>", ">=", "<="]))
         return f"SELECT o.{column}, CASE WHEN {first} > 3 THEN {second} ELSE 0 END AS s FROM t o ORDER BY 2, 1 LIMIT 7"
 
     def query(self):
