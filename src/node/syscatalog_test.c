@@ -32,7 +32,9 @@ static int set_up(void **state)
         say(t,
             "CREATE TYPE region AS ENUM ('north', 'south');"
             "CREATE FOREIGN TABLE visits (person varchar(16) PRIMARY KEY, region region NOT NULL,"
-            " year int CHECK (year BETWEEN 2000 AND 2030), cost numeric(10,2)) SERVER files"
+            " year int CHECK (year BETWEEN 2000 AND 2030), cost numeric(10,2), UNIQUE (year, "
+            "region))"
+            " SERVER files"
             " OPTIONS (table 'visits.csv');"
             "SECURITY LABEL FOR comity ON COLUMN visits.cost IS 'aggregate min 10';"
             "GRANT SELECT ON visits TO PUBLIC"),
@@ -148,7 +150,8 @@ static void tables_are_shown(void **state)
                     "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid "
                     "= 'north.visits'::regclass ORDER BY 1"),
                 "...\nvisits_pkey|PRIMARY KEY (person)\n"
-                "visits_year_check|CHECK (year >= 2000 AND year <= 2030)\nSELECT 2\n");
+                "visits_year_check|CHECK (year >= 2000 AND year <= 2030)\n"
+                "visits_year_region_key|UNIQUE (year, region)\nSELECT 3\n");
     expect_said(say(t, "SELECT enumlabel FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN "
                        "pg_namespace n ON n.oid = t.typnamespace WHERE typname = 'region' AND "
                        "nspname = 'north' ORDER BY enumsortorder"),

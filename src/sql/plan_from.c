@@ -47,6 +47,8 @@ static bool place(cm_block *b, cm_part *part, const cm_expr *condition, uint64_t
         }
         cm_exprs_add(b->pl->arena, &part->conjuncts, condition);
         return true;
+    case CM_FROM_FULL:
+        return false; /* each side may be NULL */
     default:
         return rels != 0 && place(b, part->part[0], condition, rels);
     }
@@ -122,7 +124,9 @@ static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
     cm_expr_conjuncts(b->pl, from->on, &conjuncts);
     for (size_t i = 0; i < conjuncts.count; i++) {
         uint64_t rels = cm_expr_rels(conjuncts.at[i]);
-        if ((rels & ~right->rels) == 0) {
+        if (from->kind == CM_FROM_FULL) {
+            cm_exprs_add(b->pl->arena, &part->conjuncts, conjuncts.at[i]);
+        } else if ((rels & ~right->rels) == 0) {
             place_above(b, &right, conjuncts.at[i]);
         } else if ((rels & ~left->rels) == 0 && from->kind == CM_FROM_SEMI) {
             place_above(b, &left, conjuncts.at[i]);
@@ -130,8 +134,11 @@ static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
             cm_exprs_add(b->pl->arena, &part->conjuncts, conjuncts.at[i]);
         }
     }
-    if (from->kind == CM_FROM_LEFT) {
+    if (from->kind == CM_FROM_LEFT || from->kind == CM_FROM_FULL) {
         mark_outer(b, right->rels);
+    }
+    if (from->kind == CM_FROM_FULL) {
+        mark_outer(b, left->rels);
     }
     add_part(b, part, left);
     add_part(b, part, right);
@@ -155,11 +162,10 @@ static cm_status prepare(cm_block *b, const cm_from *from, cm_part **ret)
     case CM_FROM_LEFT:
     case CM_FROM_SEMI:
     case CM_FROM_ANTI:
-        return prepare_outer(b, from, ret);
     case CM_FROM_FULL:
         break;
     }
-    return cm_plan_unsupported(b->pl, from->position, "FULL JOIN", NULL);
+    return prepare_outer(b, from, ret);
 }
 
 cm_status cm_block_prepare_from(cm_block *b)
@@ -257,6 +263,10 @@ static cm_status use_part(cm_block *b, cm_part *part)
         } else if (part->kind == CM_FROM_INNER || part->kind == CM_FROM_LEFT) {
             cm_exprs_add(b->pl->arena, &part->residual, conjunct);
             st = cm_block_use(b, conjunct, 1);
+        } else if (part->kind == CM_FROM_FULL) {
+            st = cm_plan_unsupported(b->pl, conjunct->position,
+                                     "anything but equalities of the two sides in a FULL JOIN",
+                                     NULL);
         } else if (part->compare == NULL && is_comparison(b, part, conjunct)) {
             use_comparison(b, part, conjunct);
         } else {

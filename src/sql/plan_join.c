@@ -533,23 +533,27 @@ static void use_keys(cm_block *b, const edge *e, int uses)
     }
 }
 
-/* LEFT JOIN where the left side is the unique one: its pairs, and below them its rows that have no
- * partner. */
-static void build_expanded(cm_block *b, cm_part *part, cm_flow *left, cm_flow *right,
-                           const edge *from_left, const edge *from_right, cm_flow *ret)
+/*
+ * Two joins, one below the other (CONCAT).  INNER: the pairs, and the rows of the unique side that
+ * have no partner, which is a LEFT JOIN that keeps the unique side.  LEFT: the other side's rows
+ * with or without a partner, and those: a FULL JOIN.
+ */
+static void build_expanded(cm_block *b, cm_part *part, cm_from_kind kind, cm_flow *unique,
+                           cm_flow *other, const edge *from_unique, const edge *from_other,
+                           cm_flow *ret)
 {
-    cm_flow pairs, alone, keys = *right;
+    cm_flow pairs, alone, keys = *other;
 
-    use_keys(b, from_left, 1); /* there are two joins */
-    make_unique(b, &keys, from_right);
-    join(b, part, CM_FROM_INNER, left, right, from_left, &pairs);
-    join(b, part, CM_FROM_ANTI, &keys, left, from_right, &alone);
+    use_keys(b, from_unique, 1); /* there are two joins */
+    make_unique(b, &keys, from_other);
+    join(b, part, kind, unique, other, from_unique, &pairs);
+    join(b, part, CM_FROM_ANTI, &keys, unique, from_other, &alone);
     cm_flow_prune(b, &pairs);
     if (pairs.node->cols == 0) { /* rows alone matter; a table has at least one column */
         add_zero_key(b, &pairs);
         add_zero_key(b, &alone);
     }
-    cm_plan_node *rest = with_nulls(b, &pairs, &alone, right);
+    cm_plan_node *rest = with_nulls(b, &pairs, &alone, other);
     cm_plan_node *all =
         cm_node_new(b->pl, CM_PLAN_CONCAT, pairs.node->rows + rest->rows, pairs.node->cols);
     for (size_t i = 0; i < pairs.node->cols; i++) {
@@ -558,7 +562,7 @@ static void build_expanded(cm_block *b, cm_part *part, cm_flow *left, cm_flow *r
             pairs.node->col[i].enc.nullable || rest->col[i].enc.nullable;
     }
     cm_node_children(b->pl, all, (cm_plan_node *[]){pairs.node, rest}, 2);
-    *ret = (cm_flow){.node = all, .rels = left->rels | right->rels, .item = pairs.item};
+    *ret = (cm_flow){.node = all, .rels = unique->rels | other->rels, .item = pairs.item};
     ret->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, 1);
 }
 
@@ -606,6 +610,22 @@ static cm_status mask_right(cm_block *b, const cm_part *part, uint64_t right, cm
     return st;
 }
 
+static cm_status build_full(cm_block *b, cm_part *part, cm_flow *left, cm_flow *right,
+                            const edge *from_right, cm_flow *ret)
+{
+    edge from_left = edge_of(b, part, left, right);
+
+    if (from_left.keys > 0 && is_unique_on(b, right, from_right->unique_item, from_right->keys)) {
+        build_expanded(b, part, CM_FROM_LEFT, right, left, from_right, &from_left, ret);
+        return CM_OK;
+    }
+    if (from_left.keys > 0 && is_unique_on(b, left, from_left.unique_item, from_left.keys)) {
+        build_expanded(b, part, CM_FROM_LEFT, left, right, &from_left, from_right, ret);
+        return CM_OK;
+    }
+    return no_unique_side(b, part, left->rels, right->rels, from_left.keys > 0);
+}
+
 static cm_status build_outer(cm_block *b, cm_part *part, cm_flow *ret)
 {
     cm_flow left, right;
@@ -618,6 +638,9 @@ static cm_status build_outer(cm_block *b, cm_part *part, cm_flow *ret)
         return st;
     }
     edge e = edge_of(b, part, &right, &left);
+    if (part->kind == CM_FROM_FULL) {
+        return build_full(b, part, &left, &right, &e, ret);
+    }
     if (part->compare != NULL && e.keys > 0) {
         return build_compared(b, part, &left, &right, &e, ret);
     }
@@ -635,7 +658,7 @@ static cm_status build_outer(cm_block *b, cm_part *part, cm_flow *ret)
         }
         if (part->kind == CM_FROM_LEFT && e.keys > 0 &&
             is_unique_on(b, &left, from_left.unique_item, e.keys)) {
-            build_expanded(b, part, &left, &right, &from_left, &e, ret);
+            build_expanded(b, part, CM_FROM_INNER, &left, &right, &from_left, &e, ret);
             return CM_OK;
         }
         if (part->kind == CM_FROM_LEFT || e.keys == 0) {

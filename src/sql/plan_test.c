@@ -459,7 +459,9 @@ static void test_unsupported(void **state)
     } cases[] = {
         {"0A000", "SELECT count(*) FROM visits a JOIN visits b ON a.doctor = b.doctor"},
         {"0A000", "SELECT count(*) FROM visits a, doctors b WHERE a.year > b.age"},
-        {"0A000", "SELECT count(*) FROM visits a FULL JOIN doctors b ON a.doctor = b.id"},
+        {"0A000", "SELECT count(*) FROM visits a FULL JOIN visits b ON a.doctor = b.doctor"},
+        {"0A000",
+         "SELECT count(*) FROM visits a FULL JOIN doctors b ON a.doctor = b.id AND a.year > 5"},
         {"0A000", "SELECT count(*) FROM visits b LEFT JOIN visits a ON a.doctor = b.doctor"},
         {"0A000",
          "SELECT count(*) FROM doctors b LEFT JOIN visits a ON a.doctor = b.id AND b.age > 5"},
@@ -484,6 +486,33 @@ static void test_unsupported(void **state)
         }
         cm_plan_fixture_fini(&f);
     }
+}
+
+/* Nodes that two others read: numbered once, explained once. */
+static void test_shared(void **state)
+{
+    cm_explain options = {.json = true};
+    cm_plan_fixture f;
+    cm_buf text = {0};
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    const cm_plan *plan = plan_of(&f, "SELECT b.age, count(a.year) FROM doctors b LEFT JOIN visits "
+                                      "a ON a.doctor = b.id GROUP BY b.age");
+    for (size_t i = 0; i < plan->nodes; i++) {
+        assert_int_equal(plan->node[i]->number, i);
+        for (size_t c = 0; c < plan->node[i]->children; c++) {
+            assert_true(plan->node[i]->child[c]->number < i);
+        }
+    }
+    cm_explain_print(plan, &options, NULL, &text);
+    assert_non_null(strstr(cm_buf_text(&text), "\"Shared\": true"));
+    options.json = false;
+    cm_buf_clear(&text);
+    cm_explain_print(plan, &options, NULL, &text);
+    assert_non_null(strstr(cm_buf_text(&text), "The same again: "));
+    cm_buf_free(&text);
+    cm_plan_fixture_fini(&f);
 }
 
 /* A key of several columns makes a side unique when the join is on all of them, and only then; over
@@ -574,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_digest_changes),
         cmocka_unit_test(test_unsupported),
         cmocka_unit_test(test_composite_key),
+        cmocka_unit_test(test_shared),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

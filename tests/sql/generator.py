@@ -207,6 +207,11 @@ class Schema:
         if rng.random() < 0.6:
             return (f"SELECT o.k, o.{column} FROM t o WHERE {negated}EXISTS (SELECT 1 FROM t i WHERE i.k = o.k AND "
                     f"i.{x} {compare} o.{y})")
+        if rng.random() < 0.35:
+            sides = rng.choice(["t FULL JOIN u", "u FULL JOIN t"])
+            return rng.choice([f"SELECT t.{column}, t.k, u.k, t.{x} FROM {sides} ON t.k = u.k WHERE t.k IS NULL OR u.k > 3",
+                               f"SELECT k, count(*), count(t.{x}), count(u.k) FROM {sides} USING (k) GROUP BY k",
+                               f"SELECT count(*), min(t.{x}), sum(u.k) FROM {sides} ON u.k = t.k"])
         if rng.random() < 0.4:
             condition = rng.choice([f"t.{x} {compare} 3", f"t.{x} {compare} u.k", f"(t.{y} IS NULL OR u.k {compare} 5)"])
             shown = ", ".join(f"u.{c.name}" for c in self.u.columns if c.name != "u0")
