@@ -115,8 +115,8 @@ typedef struct cm_place {
     bool in_aggregate;
     bool in_window;            /* an aggregate that is called here is a window function */
     cm_bound_windows *windows; /* NULL where window functions are not allowed */
-    const cm_from **from; /* what a scalar subquery is joined to, at once; or NULL */
-    bool late;            /* or in the end */
+    const cm_from **from;      /* what a scalar subquery is joined to, at once; or NULL */
+    bool late;                 /* or in the end */
 } cm_place;
 
 /* bind_type.c: errors */
