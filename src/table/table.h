@@ -73,8 +73,8 @@ CM_MUST cm_status cm_table_head(cm_mpc *mpc, const cm_table *table, size_t rows,
  * Equi-join.  `unique` has at most one valid row per key without NULL in it (checked by its owner);
  * each row of `other` is kept once.  Result: other's columns, then unique's payload columns; for
  * LEFT rows without partner stay, with NULLs.  SEMI and ANTI keep other's columns only.  NULL keys
- * match nothing.  Key columns are equal in planes, pairwise.  Without keys `unique` has one row, the
- * partner of every row if it is valid: nothing is sorted, one AND is sent.
+ * match nothing.  Key columns are equal in planes, pairwise.  Without keys `unique` has one row,
+ * the partner of every row if it is valid: nothing is sorted, one AND is sent.
  */
 typedef enum cm_join_kind { CM_JOIN_INNER, CM_JOIN_LEFT, CM_JOIN_SEMI, CM_JOIN_ANTI } cm_join_kind;
 typedef struct cm_join_spec {
