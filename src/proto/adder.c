@@ -62,6 +62,7 @@ static void plane_copy(const adder *a, cm_plane to, cm_plane from)
 static void plane_zero(const adder *a, cm_plane to)
 {
     for (unsigned k = 0; k < cm_mpc_legs(a->mpc); k++) {
+        CM_ASSERT(to.leg[k] != NULL);
         memset(to.leg[k], 0, a->x.words * sizeof *to.leg[k]);
     }
 }

@@ -26,6 +26,7 @@ static void extract(const uint64_t *x, size_t at, uint64_t *ret, size_t rows)
 {
     unsigned shift = (unsigned)(at % 64);
 
+    CM_ASSERT(x != NULL);
     x += at / 64;
     for (size_t done = 0; done < rows; done += 64, x++, ret++) {
         *ret = *x >> shift;

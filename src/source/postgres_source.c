@@ -315,7 +315,7 @@ CM_MUST static cm_status check_values(pg_source *source, const cm_source_table *
 {
     CM_CLEANUP(cm_buf_free) cm_buf broken = {0};
     CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
-    uint64_t count[2];
+    uint64_t count[2] = {0, 0};
     bool any = put_broken(table, s, due, &broken);
     cm_buf_printf(&sql, "SELECT count(*), count(*) FILTER (WHERE %s) FROM %s",
                   any ? cm_buf_text(&broken) : "false", s->remote.name);

@@ -216,17 +216,12 @@ CM_MUST static cm_status hand_over(grouping *g, cm_source_row_fn fn, void *arg)
     return st;
 }
 
-CM_MUST static cm_status gather(cm_sqlite *db, const char *from, const cm_fragment *f,
-                                cm_source_row_fn fn, void *arg, cm_diag *diag)
+CM_MUST static cm_status fill(cm_sqlite *db, const char *from, grouping *g, cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
-    CM_CLEANUP(grouping_fini) grouping g;
-    cm_status st = grouping_init(&g, f, diag);
-    if (st != CM_OK) {
-        return st;
-    }
+    const cm_fragment *f = g->fragment;
     cm_fragment rows = {
-        .table = f->table, .filter = f->filter, .outputs = f->keys + g.args, .output = g.column};
+        .table = f->table, .filter = f->filter, .outputs = f->keys + g->args, .output = g->column};
     bool *is_text = calloc(rows.outputs + 1, sizeof *is_text);
     cm_fragment_sql(&rows, CM_DIALECT_SQLITE, from, &sql);
     if (is_text == NULL || sql.failed) {
@@ -234,7 +229,8 @@ CM_MUST static cm_status gather(cm_sqlite *db, const char *from, const cm_fragme
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     cm_diag own = {0};
-    st = cm_sqlite_stream(db, cm_buf_text(&sql), rows.outputs, is_text, take_row, &g, &own);
+    cm_status st =
+        cm_sqlite_stream(db, cm_buf_text(&sql), rows.outputs, is_text, take_row, g, &own);
     free(is_text);
     if (st != CM_OK) {
         if (own.status == CM_OK) {
@@ -247,7 +243,22 @@ CM_MUST static cm_status gather(cm_sqlite *db, const char *from, const cm_fragme
         }
         return st;
     }
-    return hand_over(&g, fn, arg);
+    return CM_OK;
+}
+
+CM_MUST static cm_status gather(cm_sqlite *db, const char *from, const cm_fragment *f,
+                                cm_source_row_fn fn, void *arg, cm_diag *diag)
+{
+    grouping g;
+    cm_status st = grouping_init(&g, f, diag);
+    if (st == CM_OK) {
+        st = fill(db, from, &g, diag);
+    }
+    if (st == CM_OK) {
+        st = hand_over(&g, fn, arg);
+    }
+    grouping_fini(&g);
+    return st;
 }
 
 cm_status cm_sqlite_run(cm_sqlite *db, const char *from, const cm_fragment *fragment, size_t cols,

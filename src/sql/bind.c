@@ -324,10 +324,11 @@ static cm_status bind_clauses(cm_select_state *q)
 cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
                          uint64_t *ret_rows)
 {
-    cm_select_state *q;
+    cm_select_state *q = NULL;
 
     cm_status st = cm_bind_subselect(b, select, NULL, &q, ret_rows);
     if (st == CM_OK) {
+        CM_ASSERT(q != NULL);
         *ret = q->query;
     }
     return st;
