@@ -23,6 +23,7 @@ typedef struct join {
     cm_bcol tag;     /* original position */
     cm_bcol carried; /* live flag, key, payload; one below the other in this order */
     cm_bcol is_unique;
+    cm_bcol duplicate; /* planes 0: not asked for */
 } join;
 
 /* Planes of `carried` and of what is made from it. */
@@ -156,6 +157,26 @@ static void difference_unique(const join *j, cm_bcol sequence, cm_bcol ret, cm_a
     cm_bcol_put_rows(ret, 0, difference);
 }
 
+/*
+ * Live rows of one key follow each other in the sequence.  A row repeats the one above if it is
+ * live and neither the flag nor the key differs; the first row differs from nothing above it in
+ * being live.
+ */
+static cm_status find_duplicates(const join *j, cm_bcol sequence, cm_bcol difference,
+                                 cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), planes = 1 + j->key_planes;
+    size_t rows = j->unique->rows;
+    cm_bcol d = cm_bcol_new(&scratch, legs, planes + 1, rows);
+    cm_bcol repeats = cm_bcol_new(&scratch, legs, 1, rows);
+
+    cm_bcol_get_rows(cm_bcol_planes(difference, 0, planes), 0, cm_bcol_planes(d, 0, planes));
+    cm_bcol_get_rows(cm_bcol_planes(sequence, 0, 1), 0, cm_bcol_planes(d, planes, 1));
+    cm_mpc_not(j->mpc, d, planes);
+    cm_status st = cm_wide_zero_rows(j->mpc, d, repeats, scratch);
+    return st == CM_OK ? cm_rows_any(j->mpc, repeats, j->duplicate, scratch) : st;
+}
+
 /* ret row r = live flag, key and payload of the last unique row at or above sorted row r. */
 static cm_status copy_down(join *j, cm_bcol ret, cm_arena scratch)
 {
@@ -177,9 +198,15 @@ static cm_status copy_down(join *j, cm_bcol ret, cm_arena scratch)
     if (place > 0) {
         cm_bcol_copy(cm_bcol_planes(back, 0, place), cm_bcol_planes(apart.bits, 0, place));
     }
-    difference_unique(j, cm_bcol_planes(apart.bits, place, carried),
-                      cm_bcol_planes(back, place, carried), scratch);
-    st = cm_rows_place_bits(j->mpc, back, place, ret, scratch);
+    cm_bcol sequence = cm_bcol_planes(apart.bits, place, carried);
+    cm_bcol difference = cm_bcol_planes(back, place, carried);
+    difference_unique(j, sequence, difference, scratch);
+    if (j->duplicate.planes > 0) {
+        st = find_duplicates(j, sequence, difference, scratch);
+    }
+    if (st == CM_OK) {
+        st = cm_rows_place_bits(j->mpc, back, place, ret, scratch);
+    }
     if (st == CM_OK) {
         cm_bcol_prefix_xor(ret, ret);
     }
@@ -336,6 +363,9 @@ cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_tab
         result.col[i].data = copy_column(other->col[i].data, legs, arena);
         result.col[i].null = copy_column(other->col[i].null, legs, arena);
     }
+    if (spec->ret_duplicate) {
+        j.duplicate = cm_bcol_new(arena, legs, 1, 1); /* 0 */
+    }
     cm_bcol found = cm_bcol_new(&scratch, legs, 1 + j.payload_planes, other->rows); /* 0 */
     cm_bcol match = cm_bcol_planes(found, 0, 1);
     cm_status st = CM_OK;
@@ -353,6 +383,9 @@ cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_tab
     }
     if (st == CM_OK) {
         *ret = result;
+        if (spec->ret_duplicate) {
+            *spec->ret_duplicate = j.duplicate;
+        }
     }
     return st;
 }

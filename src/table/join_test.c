@@ -19,13 +19,32 @@ static const unsigned payload[] = {3, 1};
 
 static cm_join_spec join_of(cm_join_kind kind, size_t keys)
 {
-    return (cm_join_spec){kind, keys, unique_keys, other_keys, CM_COUNT(payload), payload};
+    return (cm_join_spec){kind, keys, unique_keys, other_keys, CM_COUNT(payload), payload, NULL};
 }
 
 static cm_status op_join(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
                          cm_arena scratch, cm_table *ret)
 {
     return cm_table_join_unique(mpc, &in[0], &in[1], arg, arena, ret, scratch);
+}
+
+/* The join, and as the only row and column of the result whether the unique side is not. */
+static cm_status op_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                              cm_arena scratch, cm_table *ret)
+{
+    static const unsigned planes[] = {1};
+    cm_bcol duplicate;
+    cm_table joined;
+    cm_join_spec spec = *(const cm_join_spec *)arg;
+
+    *ret = cm_table_new(arena, cm_mpc_legs(mpc), 1, 1, planes, NULL);
+    cm_mpc_set_public(mpc, ret->valid, 0, true);
+    spec.ret_duplicate = &duplicate;
+    cm_status st = cm_table_join_unique(mpc, &in[0], &in[1], &spec, arena, &joined, scratch);
+    if (st == CM_OK) {
+        cm_bcol_copy(ret->col[0].data, duplicate);
+    }
+    return st;
 }
 
 /* ---- the reference ------------------------------------------------------------------------- */
@@ -88,8 +107,9 @@ static void make_unique(plain *u, const cm_join_spec *s)
         bool valid = u->valid[r];
         for (size_t a = 0; a < r; a++) {
             valid = valid && !row_matches(u, a, u, r,
-                                          &(cm_join_spec){s->kind, s->keys, s->unique_key,
-                                                          s->unique_key, 0, NULL});
+                                          &(cm_join_spec){.keys = s->keys,
+                                                          .unique_key = s->unique_key,
+                                                          .other_key = s->unique_key});
         }
         u->valid[r] = valid;
     }
@@ -168,7 +188,8 @@ static void test_nothing_valid(void **state)
 
     for (size_t side = 0; side < 2; side++) {
         random_tables(*state, &rng, 70, 80, 10, tables);
-        make_unique(&tables[0], &(cm_join_spec){CM_JOIN_LEFT, 1, unique_keys, other_keys, 0, NULL});
+        cm_join_spec first = join_of(CM_JOIN_LEFT, 1);
+        make_unique(&tables[0], &first);
         for (size_t r = 0; r < tables[side].rows; r++) {
             tables[side].valid[r] = false;
         }
@@ -197,6 +218,47 @@ static void test_one_row(void **state)
     }
 }
 
+static void check_duplicate(const plain *tables, const cm_join_spec *spec, bool expected,
+                            cm_arena *arena)
+{
+    for (size_t p = 0; p < CM_COUNT(protocols); p++) {
+        plain got = fixture_run(protocols[p], 5, NULL, tables, 2, op_duplicate, spec, arena);
+        assert_int_equal(got.col[0].value[0], expected);
+    }
+}
+
+/* None, though rows that do not count repeat keys; then one pair, wherever it is. */
+static void test_duplicate(void **state)
+{
+    cm_rng rng = {6};
+    plain tables[2];
+
+    for (size_t i = 0; i < fixture_rows_count; i++) {
+        size_t rows = fixture_rows[i];
+        cm_join_spec spec = join_of(CM_JOIN_INNER, 1 + i % 2);
+        random_tables(*state, &rng, rows, 40, rows / 3 + 1, tables);
+        make_unique(&tables[0], &spec);
+        check_duplicate(tables, &spec, false, *state);
+        if (rows < 2) {
+            continue;
+        }
+        plain *u = &tables[0];
+        size_t a = (size_t)cm_rng_below(&rng, rows);
+        size_t b = (a + 1 + (size_t)cm_rng_below(&rng, rows - 1)) % rows;
+        for (size_t k = 0; k < spec.keys; k++) {
+            plain_col *key = &u->col[unique_keys[k]];
+            key->value[b] = key->value[a];
+            key->null[a] = key->null[b] = false;
+        }
+        u->valid[a] = u->valid[b] = true;
+        check_duplicate(tables, &spec, true, *state);
+        u->valid[b] = false;
+        u->valid[a] = false;
+        make_unique(u, &spec);
+        check_duplicate(tables, &spec, false, *state);
+    }
+}
+
 /* Few rows are compared pairwise; more have pivots. */
 static void test_trace(void **state)
 {
@@ -208,6 +270,7 @@ static void test_trace(void **state)
         for (size_t k = 0; k < CM_COUNT(kinds); k++) {
             cm_join_spec spec = join_of(kinds[k], 1 + i);
             assert_true(fixture_same_traces(like, 2, op_join, &spec, *state));
+            assert_true(fixture_same_traces(like, 2, op_duplicate, &spec, *state));
         }
     }
 }
@@ -231,7 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),        cmocka_unit_test(test_invalid_duplicates),
         cmocka_unit_test(test_nothing_valid), cmocka_unit_test(test_one_row),
-        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_duplicate),     cmocka_unit_test(test_trace),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

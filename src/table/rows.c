@@ -101,6 +101,39 @@ void cm_rows_not(cm_mpc *mpc, cm_bcol x, cm_bcol z)
     cm_mpc_not(mpc, z, 0);
 }
 
+/* Halves, until one row is left: NOT of all rows' NOT.  An odd row waits for the next round. */
+cm_status cm_rows_any(cm_mpc *mpc, cm_bcol x, cm_bcol ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc);
+    cm_bcol none = x;
+
+    CM_ASSERT(x.planes == 1 && ret.planes == 1 && ret.rows == 1);
+    if (x.rows == 0) {
+        cm_mpc_set_public(mpc, ret, 0, false);
+        return CM_OK;
+    }
+    cm_mpc_not(mpc, x, 0);
+    while (none.rows > 1) {
+        size_t half = none.rows / 2, rest = none.rows - half;
+        cm_bcol low = cm_bcol_new(&scratch, legs, 1, half);
+        cm_bcol high = cm_bcol_new(&scratch, legs, 1, half);
+        cm_bcol next = cm_bcol_new(&scratch, legs, 1, rest);
+        cm_bcol_get_rows(none, 0, low);
+        cm_bcol_get_rows(none, rest, high);
+        cm_bcol_get_rows(none, 0, next); /* for the odd row, between the halves */
+        cm_plane a = cm_bcol_plane(low, 0), b = cm_bcol_plane(high, 0);
+        cm_status st = cm_mpc_and_rows(mpc, &a, &b, &a, 1, half, scratch);
+        if (st != CM_OK) {
+            return st;
+        }
+        cm_bcol_put_rows(next, 0, low);
+        none = next;
+    }
+    cm_bcol_copy(ret, none);
+    cm_mpc_not(mpc, ret, 0);
+    return CM_OK;
+}
+
 void cm_rows_shift_words(cm_acol x, cm_acol z)
 {
     if (x.rows == 0) {

@@ -84,6 +84,14 @@ typedef struct cm_join_spec {
     const unsigned *other_key;
     size_t payload_cols;
     const unsigned *payload; /* columns of `unique` to carry over */
+    /*
+     * Where not NULL it receives one secret bit (from `arena`): 1 when two valid rows of `unique`
+     * without NULL in it share a key, so that the result is wrong.  For a key that nobody can
+     * promise, as over the parts of several owners; the caller opens it as an error, with the
+     * answer.  Costs one equality and one AND per row of `unique`, and log2 of those in rounds.
+     * Without keys, or rows of `other`, it is 0.
+     */
+    cm_bcol *ret_duplicate;
 } cm_join_spec;
 CM_MUST cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
                                        const cm_join_spec *spec, cm_arena *arena, cm_table *ret,

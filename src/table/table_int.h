@@ -35,6 +35,8 @@ void cm_rows_index_bits(cm_mpc *mpc, cm_bcol z, cm_arena scratch);
 void cm_rows_index_words(cm_mpc *mpc, cm_acol z);
 /* z = NOT x for a column of one plane. */
 void cm_rows_not(cm_mpc *mpc, cm_bcol x, cm_bcol z);
+/* ret, of one row, is 1 if some row of the one plane x is.  x is used up; one AND a row. */
+CM_MUST cm_status cm_rows_any(cm_mpc *mpc, cm_bcol x, cm_bcol ret, cm_arena scratch);
 /* z row r = x row r - 1, row 0 = 0; z does not overlap x. */
 void cm_rows_shift_words(cm_acol x, cm_acol z);
 

@@ -43,16 +43,21 @@ static void run_join(oblivious_party *p)
 
     for (cm_join_kind kind = CM_JOIN_INNER; kind <= CM_JOIN_ANTI; kind++) {
         bool carries = kind == CM_JOIN_INNER || kind == CM_JOIN_LEFT;
+        cm_bcol duplicate;
         cm_join_spec spec = {.kind = kind,
                              .keys = 1,
                              .unique_key = key,
                              .other_key = key,
                              .payload_cols = carries ? 1 : 0,
-                             .payload = payload};
+                             .payload = payload,
+                             .ret_duplicate = carries ? &duplicate : NULL};
         cm_table joined;
         check(cm_table_join_unique(p->mpc, &unique, &other, &spec, p->arena, &joined, p->scratch));
         check_table(&joined);
         check_bits(joined.valid);
+        if (carries) {
+            check_bits(duplicate);
+        }
     }
 }
 
