@@ -116,7 +116,7 @@ void cm_arena_fini(cm_arena *arena)
     *arena = (cm_arena){0};
 }
 
-static void *allocate(cm_arena *arena, size_t count, size_t item_bytes, size_t align)
+static void *allocate(cm_arena *arena, size_t count, size_t item_bytes, size_t align, bool zero)
 {
     check_sane(arena);
     size_t bytes;
@@ -131,7 +131,7 @@ static void *allocate(cm_arena *arena, size_t count, size_t item_bytes, size_t a
     uint8_t *data = arena->mark + skip;
     uint8_t *mark = data + bytes;
     cm_arena_region *region = arena->region;
-    if (data < region->high) {
+    if (zero && data < region->high) {
         size_t stale = (size_t)(region->high - data);
         memset(data, 0, stale < bytes ? stale : bytes);
     }
@@ -144,19 +144,26 @@ static void *allocate(cm_arena *arena, size_t count, size_t item_bytes, size_t a
 
 void *cm_arena_try(cm_arena *arena, size_t count, size_t item_bytes)
 {
-    return allocate(arena, count, item_bytes, COLUMN_ALIGN);
+    return allocate(arena, count, item_bytes, COLUMN_ALIGN, true);
 }
 
 void *cm_arena_alloc(cm_arena *arena, size_t count, size_t item_bytes)
 {
-    void *data = allocate(arena, count, item_bytes, COLUMN_ALIGN);
+    void *data = allocate(arena, count, item_bytes, COLUMN_ALIGN, true);
+    CM_ASSERT(data != NULL);
+    return data;
+}
+
+void *cm_arena_raw(cm_arena *arena, size_t count, size_t item_bytes)
+{
+    void *data = allocate(arena, count, item_bytes, COLUMN_ALIGN, false);
     CM_ASSERT(data != NULL);
     return data;
 }
 
 void *cm_arena_small(cm_arena *arena, size_t count, size_t item_bytes)
 {
-    void *data = allocate(arena, count, item_bytes, SMALL_ALIGN);
+    void *data = allocate(arena, count, item_bytes, SMALL_ALIGN, true);
     CM_ASSERT(data != NULL);
     return data;
 }

@@ -37,6 +37,8 @@ void cm_arena_fini(cm_arena *arena);
 CM_MUST void *cm_arena_try(cm_arena *arena, size_t count, size_t item_bytes);
 /* The same, and running out is our bug: asserts. */
 CM_MUST void *cm_arena_alloc(cm_arena *arena, size_t count, size_t item_bytes);
+/* The same, not zeroed: for what is written before it is read. */
+CM_MUST void *cm_arena_raw(cm_arena *arena, size_t count, size_t item_bytes);
 /* Small things (trees, strings), aligned to 16. */
 CM_MUST void *cm_arena_small(cm_arena *arena, size_t count, size_t item_bytes);
 
@@ -47,6 +49,7 @@ CM_PRINTF(2, 3) char *cm_arena_printf(cm_arena *arena, const char *format, ...);
 size_t cm_arena_peak_bytes(const cm_arena *arena);
 
 #define CM_NEW(arena, type, count) ((type *)cm_arena_alloc((arena), (count), sizeof(type)))
+#define CM_NEW_RAW(arena, type, count) ((type *)cm_arena_raw((arena), (count), sizeof(type)))
 #define CM_NEW_SMALL(arena, type, count) ((type *)cm_arena_small((arena), (count), sizeof(type)))
 
 #endif

@@ -64,6 +64,22 @@ static void scratch_comes_back_and_is_cleared(void **state)
     cm_arena_fini(&arena);
 }
 
+/* Raw memory is what was there; the mark moves on, so later zeroed memory behind it is zero. */
+static void raw_memory_is_not_cleared(void **state)
+{
+    (void)state;
+    cm_arena arena;
+    assert_int_equal(cm_arena_init_secret(&arena, 1 << 20), CM_OK);
+    uint8_t *first = dirty_scratch(arena, 1000);
+    cm_arena copy = arena;
+    uint8_t *raw = CM_NEW_RAW(&copy, uint8_t, 2000);
+    assert_ptr_equal(raw, first);
+    assert_int_equal(raw[999], 0x55);
+    memset(raw, 0x66, 2000);
+    assert_true(all_zero(CM_NEW(&arena, uint8_t, 3000), 3000));
+    cm_arena_fini(&arena);
+}
+
 static void reset_gives_everything_back(void **state)
 {
     (void)state;
@@ -155,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_zeroed_aligned_and_apart),
         cmocka_unit_test(scratch_comes_back_and_is_cleared),
+        cmocka_unit_test(raw_memory_is_not_cleared),
         cmocka_unit_test(reset_gives_everything_back),
         cmocka_unit_test(a_large_arena_is_reused),
         cmocka_unit_test(outside_sizes_can_fail),

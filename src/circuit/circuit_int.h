@@ -125,20 +125,9 @@ void cm_div_scaled(cm_circuit *c, const cm_num *x, const cm_num *y, cm_num *ret_
 
 /*
  * A place is where a plane of a program lives: input planes first, then output planes, then slots
- * of scratch memory, which are used again when their value is dead.
+ * of scratch memory, which are used again when their value is dead.  Steps name places; the last
+ * stage has no ANDs.
  */
-typedef struct cm_step {
-    uint32_t z, x, y; /* places; XOR: z may be x or y */
-} cm_step;
-
-/*
- * One stage: its XORs in order, then its ANDs at once.  z of an AND is a place that no other AND of
- * the stage reads.  The last stage has no ANDs.
- */
-typedef struct cm_stage {
-    size_t xors, ands; /* how many; they lie one behind the other in xor_step and and_step */
-} cm_stage;
-
 /* How an output plane gets its value, besides the steps that write into it. */
 typedef struct cm_result {
     uint32_t from; /* place to copy from; its own place: nothing to copy */

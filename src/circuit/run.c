@@ -1,26 +1,16 @@
 /*
  * Running a program on shares.
  *
- * All rows go through a stage at once, as far as memory allows: windows of rows multiply rounds, so
- * there is one window unless its slots and the ANDs' messages would take more than WINDOW_BYTES.
- * That bound is a constant, because every party must cut the same windows.
+ * All rows go through together, as far as memory allows: windows of rows multiply rounds, so there
+ * is one window unless its slots and the ANDs' messages would take more than WINDOW_BYTES.  That
+ * bound is a constant, because every party must cut the same windows.
  *
- * Steps name places; per window these become pointers.  The XORs of a stage run piece by piece of
- * the window, so that values made and used in one stage stay in the cache.  ANDs go to the protocol
- * as pointers to where their operands lie, one call a stage.
+ * Steps name places; per window these become pointers, and the protocol runs the steps
+ * (cm_mpc_run_steps), where operands lie.
  */
 #include "circuit/circuit_int.h"
 
-enum { WINDOW_BYTES = 256 << 20, PIECE_BYTES = 512 << 10, AND_OVERHEAD_PLANES = 4 };
-
-typedef struct runner {
-    const cm_program *program;
-    cm_mpc *mpc;
-    cm_plane *plane;     /* per place, in the present window */
-    cm_plane *x, *y, *z; /* operands of a stage's ANDs */
-    size_t rows, words;  /* of the present window */
-    size_t piece_words;  /* at most so many at a time in the XORs of a stage */
-} runner;
+enum { WINDOW_BYTES = 256 << 20, AND_OVERHEAD_PLANES = 4 };
 
 static size_t places_of(const cm_program *p)
 {
@@ -76,65 +66,36 @@ static cm_plane *point_columns(cm_plane *plane, const cm_bcol *columns, size_t c
     return plane;
 }
 
-/* Words first .. first + words - 1 of a plane as a column; bits past the last row do no harm. */
-static cm_bcol piece_of(const cm_plane *plane, size_t first, size_t words)
+/* So many words of a plane as a column; bits past the last row do no harm. */
+static cm_bcol piece_of(const cm_plane *plane, size_t words)
 {
     cm_bcol piece = {.rows = 64 * words, .words = words, .planes = 1};
 
     for (unsigned k = 0; k < CM_LEGS_MAX && plane->leg[k]; k++) {
-        piece.leg[k] = plane->leg[k] + first;
+        piece.leg[k] = plane->leg[k];
     }
     return piece;
 }
 
-static void run_xors(const runner *r, const cm_step *steps, size_t count)
+/* The steps over so many rows, and the outputs that are copies. */
+static cm_status run_window(const cm_program *p, cm_mpc *mpc, const cm_plane *plane, size_t rows,
+                            cm_arena scratch)
 {
-    for (size_t first = 0; first < r->words; first += r->piece_words) {
-        size_t left = r->words - first;
-        size_t words = left < r->piece_words ? left : r->piece_words;
-        for (size_t i = 0; i < count; i++) {
-            cm_bcol_xor(piece_of(&r->plane[steps[i].x], first, words),
-                        piece_of(&r->plane[steps[i].y], first, words),
-                        piece_of(&r->plane[steps[i].z], first, words));
-        }
-    }
-}
+    const cm_steps steps = {.planes = places_of(p),
+                            .stages = p->stages,
+                            .stage = p->stage,
+                            .xor_step = p->xor_step,
+                            .and_step = p->and_step};
+    size_t words = cm_words_of(rows);
 
-static cm_status run_ands(const runner *r, const cm_step *steps, size_t count, cm_arena scratch)
-{
-    for (size_t i = 0; i < count; i++) {
-        r->x[i] = r->plane[steps[i].x];
-        r->y[i] = r->plane[steps[i].y];
-        r->z[i] = r->plane[steps[i].z];
-    }
-    return cm_mpc_and_rows(r->mpc, r->x, r->y, r->z, count, r->rows, scratch);
-}
-
-static cm_status run_window(const runner *r, cm_arena scratch)
-{
-    const cm_program *p = r->program;
-    const cm_step *xor_step = p->xor_step;
-    const cm_step *and_step = p->and_step;
-
-    for (size_t i = 0; i < p->stages; i++) {
-        run_xors(r, xor_step, p->stage[i].xors);
-        xor_step += p->stage[i].xors;
-        if (p->stage[i].ands > 0) {
-            cm_status st = run_ands(r, and_step, p->stage[i].ands, scratch);
-            if (st != CM_OK) {
-                return st;
-            }
-            and_step += p->stage[i].ands;
-        }
-    }
-    for (size_t i = 0; i < p->outputs_total; i++) {
+    cm_status st = cm_mpc_run_steps(mpc, &steps, plane, rows, scratch);
+    for (size_t i = 0; st == CM_OK && i < p->outputs_total; i++) {
         size_t to = p->inputs_total + i;
         if (!p->result[i].is_const && p->result[i].from != to) {
-            cm_bcol_copy(piece_of(&r->plane[to], 0, r->words),
-                         piece_of(&r->plane[p->result[i].from], 0, r->words));
+            cm_bcol_copy(piece_of(&plane[to], words), piece_of(&plane[p->result[i].from], words));
         }
     }
-    return CM_OK;
+    return st;
 }
 
 /* Constants and complements, once all windows have been copied from. */
@@ -175,26 +136,16 @@ cm_status cm_program_run_windows(const cm_program *p, cm_mpc *mpc, const cm_bcol
 
     size_t words = cm_words_of(rows);
     size_t window = window_words(p, legs, words, window_bytes);
-    size_t piece = PIECE_BYTES / (sizeof(cm_b64) * legs * (p->slots + 1));
-    runner r = {
-        .program = p,
-        .mpc = mpc,
-        .plane = CM_NEW(&scratch, cm_plane, places_of(p)),
-        .x = CM_NEW(&scratch, cm_plane, p->widest),
-        .y = CM_NEW(&scratch, cm_plane, p->widest),
-        .z = CM_NEW(&scratch, cm_plane, p->widest),
-        .piece_words = piece < 64 ? 64 : piece,
-    };
-    cm_bcol slots = cm_bcol_new(&scratch, legs, (unsigned)p->slots, 64 * window);
+    cm_plane *plane = CM_NEW(&scratch, cm_plane, places_of(p));
+    cm_bcol slots = cm_bcol_new_raw(&scratch, legs, (unsigned)p->slots, 64 * window);
     cm_status st = CM_OK;
     for (size_t first = 0; first < words && st == CM_OK; first += window) {
-        r.words = words - first < window ? words - first : window;
-        r.rows = words - first > window ? 64 * window : rows - 64 * first;
-        cm_plane *next = point_columns(r.plane, inputs, p->cost.inputs, first);
+        cm_plane *next = point_columns(plane, inputs, p->cost.inputs, first);
         next = point_columns(next, outputs, p->cost.outputs, first);
         next = point_columns(next, &slots, 1, 0);
-        CM_ASSERT(next == r.plane + places_of(p));
-        st = run_window(&r, scratch);
+        CM_ASSERT(next == plane + places_of(p));
+        bool last = words - first <= window;
+        st = run_window(p, mpc, plane, last ? rows - 64 * first : 64 * window, scratch);
     }
     if (st != CM_OK) {
         for (size_t i = 0; i < p->cost.outputs; i++) {

@@ -148,7 +148,8 @@ static void run_and_check(cm_protocol protocol, const cm_program *program, size_
 static void test_rows(void **state)
 {
     (void)state;
-    static const size_t rows[] = {0, 1, 63, 64, 65, 1000};
+    /* The last ones take more than one chunk. */
+    static const size_t rows[] = {0, 1, 63, 64, 65, 511, 512, 1000, 13000, 20033};
     for (int shape = 0; shape < 2; shape++) {
         cm_program *program = mixed_program((cm_shape)shape);
         for (size_t i = 0; i < CM_COUNT(rows); i++) {
@@ -183,7 +184,7 @@ static void test_traces(void **state)
         for (size_t i = 0; i < PARTIES; i++) {
             trace[run][i] = cm_trace_new();
         }
-        job j = job_new(program, 130, 100 + run);
+        job j = job_new(program, 13000, 100 + run);
         cm_run_parties(CM_PROTOCOL_REP3, PARTIES, PARTIES, 3, trace[run], run_job, &j);
         check_job(&j);
         job_free(&j);

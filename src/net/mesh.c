@@ -158,7 +158,7 @@ cm_status cm_mesh_recv(cm_mesh *mesh, unsigned from, void *ret_data, size_t byte
     if (mesh->trace != NULL) {
         cm_trace_record(mesh->trace, false, from, bytes);
     }
-    mesh->stats.rounds += mesh->sent_since_recv;
+    mesh->stats.rounds += mesh->sent_since_recv && !mesh->uncounted;
     mesh->sent_since_recv = false;
     cm_status st = mesh->ops->recv(mesh, from, ret_data, bytes);
     if (st == CM_OK) {
@@ -182,6 +182,11 @@ const cm_diag *cm_mesh_diag(const cm_mesh *mesh)
 cm_mesh_stats cm_mesh_statistics(const cm_mesh *mesh)
 {
     return mesh->stats;
+}
+
+void cm_mesh_count_rounds(cm_mesh *mesh, bool count)
+{
+    mesh->uncounted = !count;
 }
 
 void cm_mesh_set_trace(cm_mesh *mesh, cm_trace *trace)

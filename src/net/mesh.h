@@ -86,6 +86,12 @@ const cm_diag *cm_mesh_diag(const cm_mesh *mesh);
 cm_mesh_stats cm_mesh_statistics(const cm_mesh *mesh);
 
 /*
+ * Whether receives count as rounds, as they do at first: for messages of one round that are
+ * received one by one between the sends of the next.
+ */
+void cm_mesh_count_rounds(cm_mesh *mesh, bool count);
+
+/*
  * A trace records each frame's direction, peer and length, in order: two runs over different data
  * of the same public sizes must give equal traces.
  */

@@ -29,6 +29,7 @@ struct cm_mesh {
     bool dead;       /* set by the first failure, never cleared */
     unsigned blamed; /* participant that the first failure names, or CM_BLAME_NOBODY */
     bool sent_since_recv;
+    bool uncounted; /* receives are no rounds for now */
     cm_mesh_stats stats;
     cm_trace *trace; /* borrowed, or NULL */
     cm_diag diag;

@@ -75,6 +75,26 @@ static void counts_bytes_frames_and_rounds(void **state)
     cm_mesh_free(m[1]);
 }
 
+/* Two messages of one round, received around a send of the next. */
+static void counts_overlapped_receives_once(void **state)
+{
+    (void)state;
+    cm_mesh *m[2];
+    uint8_t data[1] = {0};
+    assert_int_equal(cm_mesh_new_memory(2, 1000, m), CM_OK);
+    send_ok(m[0], 1, data, 1);
+    send_ok(m[0], 1, data, 1);
+    send_ok(m[1], 0, data, 1);
+    assert_int_equal(cm_mesh_recv(m[1], 0, data, 1), CM_OK);
+    send_ok(m[1], 0, data, 1);
+    cm_mesh_count_rounds(m[1], false);
+    assert_int_equal(cm_mesh_recv(m[1], 0, data, 1), CM_OK);
+    cm_mesh_count_rounds(m[1], true);
+    assert_int_equal(cm_mesh_statistics(m[1]).rounds, 1);
+    cm_mesh_free(m[0]);
+    cm_mesh_free(m[1]);
+}
+
 static void a_wrong_length_kills_the_mesh(void **state)
 {
     (void)state;
@@ -225,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_arrive_in_order_per_link),
         cmocka_unit_test(counts_bytes_frames_and_rounds),
+        cmocka_unit_test(counts_overlapped_receives_once),
         cmocka_unit_test(a_wrong_length_kills_the_mesh),
         cmocka_unit_test(silence_ends_at_the_deadline),
         cmocka_unit_test(a_closed_peer_is_named_at_once),

@@ -51,14 +51,25 @@ static void clear_random_bits(cm_mpc *mpc, cm_plane z, size_t words)
     cm_prg_fill(&s->common, z.leg[0], words * sizeof *z.leg[0]);
 }
 
-static cm_status clear_mul(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
-                           const cm_plane *z, size_t entries, size_t words, cm_arena scratch)
+static cm_status clear_mul_send(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
+                                const cm_plane *z, size_t entries, size_t words, cm_arena scratch)
 {
     (void)scratch;
     for (size_t e = 0; e < entries; e++) {
         (group == CM_GROUP_XOR ? mpc->kernels->and : mpc->kernels->mul)(
             cm_leg(z[e], 0), cm_leg(x[e], 0), cm_leg(y[e], 0), words);
     }
+    return CM_OK;
+}
+
+static cm_status clear_mul_recv(cm_mpc *mpc, const cm_plane *z, size_t entries, size_t words,
+                                cm_arena scratch)
+{
+    (void)mpc;
+    (void)z;
+    (void)entries;
+    (void)words;
+    (void)scratch;
     return CM_OK;
 }
 
@@ -169,7 +180,8 @@ const cm_proto_ops cm_clear_ops = {
     .setup = clear_setup,
     .add_public = clear_add_public,
     .random_bits = clear_random_bits,
-    .mul = clear_mul,
+    .mul_send = clear_mul_send,
+    .mul_recv = clear_mul_recv,
     .dot = clear_dot,
     .input = clear_input,
     .open = clear_open,

@@ -5,9 +5,6 @@
  */
 #include "proto/proto_int.h"
 
-/* From here on a plane's last word is no more than an eighth of it. */
-enum { PACK_ROWS = 512 };
-
 /* Appends so many bits at bit `at` of ret, which is 0 from there on. */
 static void append(uint64_t *ret, size_t at, const uint64_t *x, size_t rows)
 {
@@ -59,7 +56,7 @@ cm_status cm_mpc_and_rows(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, con
     size_t words = cm_words_of(rows);
 
     CM_ASSERT(words == 0 || entries <= SIZE_MAX / 64 / words);
-    if (rows >= PACK_ROWS || cm_words_of(entries * rows) == entries * words) {
+    if (rows >= CM_SHORT_ROWS || cm_words_of(entries * rows) == entries * words) {
         return cm_mpc_and(mpc, x, y, z, entries, words, scratch);
     }
 

@@ -284,6 +284,16 @@ void cm_mpc_random_bits(cm_mpc *mpc, cm_bcol z)
 
 /* ---- products ---------------------------------------------------------------------------- */
 
+static cm_status multiply(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
+                          const cm_plane *z, size_t entries, size_t words, cm_arena scratch)
+{
+    if (mpc->dead) {
+        return CM_EDEAD;
+    }
+    cm_status st = mpc->ops->mul_send(mpc, group, x, y, z, entries, words, scratch);
+    return st != CM_OK ? st : mpc->ops->mul_recv(mpc, z, entries, words, scratch);
+}
+
 cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, const cm_plane *z,
                      size_t entries, size_t words, cm_arena scratch)
 {
@@ -293,8 +303,7 @@ cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, const cm
         return CM_OK;
     }
 
-    cm_status st =
-        mpc->dead ? CM_EDEAD : mpc->ops->mul(mpc, CM_GROUP_XOR, x, y, z, entries, words, scratch);
+    cm_status st = multiply(mpc, CM_GROUP_XOR, x, y, z, entries, words, scratch);
     if (st != CM_OK) {
         for (size_t e = 0; e < entries; e++) {
             for (unsigned k = 0; k < mpc->ops->info.legs; k++) {
@@ -334,12 +343,9 @@ cm_status cm_mpc_mul(cm_mpc *mpc, cm_acol x, cm_acol y, cm_acol z, cm_arena scra
         return CM_OK;
     }
 
-    cm_status st = CM_EDEAD;
-    if (!mpc->dead) {
-        cm_plane in_x = cm_plane_of_words(x), in_y = cm_plane_of_words(y);
-        cm_plane out = cm_plane_of_words(z);
-        st = mpc->ops->mul(mpc, CM_GROUP_ADD, &in_x, &in_y, &out, 1, z.rows, scratch);
-    }
+    cm_plane in_x = cm_plane_of_words(x), in_y = cm_plane_of_words(y);
+    cm_plane out = cm_plane_of_words(z);
+    cm_status st = multiply(mpc, CM_GROUP_ADD, &in_x, &in_y, &out, 1, z.rows, scratch);
     return finish_ring(mpc, st, z);
 }
 

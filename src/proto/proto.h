@@ -92,6 +92,27 @@ CM_MUST cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, 
  */
 CM_MUST cm_status cm_mpc_and_rows(cm_mpc *mpc, const cm_plane *x, const cm_plane *y,
                                   const cm_plane *z, size_t entries, size_t rows, cm_arena scratch);
+/*
+ * Straight-line code over planes.  A step names planes by number; a stage XORs in order (z may be x
+ * or y), then multiplies pairs, all at once: z may be x or y of its own step, and is no operand or
+ * result of another AND of its stage.  Bytes as for cm_mpc_and_rows, stage by stage; a round for
+ * each stage that has ANDs.  Stages run through the rows in chunks that fit the cache, and send
+ * while they go.  After a failure the planes hold nothing in particular.
+ */
+typedef struct cm_step {
+    uint32_t z, x, y;
+} cm_step;
+typedef struct cm_stage {
+    size_t xors, ands; /* how many; they lie one behind the other in xor_step and and_step */
+} cm_stage;
+typedef struct cm_steps {
+    size_t planes; /* how many there are */
+    size_t stages;
+    const cm_stage *stage;
+    const cm_step *xor_step, *and_step;
+} cm_steps;
+CM_MUST cm_status cm_mpc_run_steps(cm_mpc *mpc, const cm_steps *steps, const cm_plane *plane,
+                                   size_t rows, cm_arena scratch);
 /* z = x AND y plane by plane (equal planes), or every plane of x with the single plane of y. */
 CM_MUST cm_status cm_mpc_and_col(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch);
 

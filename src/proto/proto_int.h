@@ -29,9 +29,17 @@ typedef struct cm_proto_ops {
                        size_t words);
     void (*random_bits)(cm_mpc *mpc, cm_plane z, size_t words);
 
-    /* entries vectors of `words` words each, all in one round. */
-    CM_MUST cm_status (*mul)(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
-                             const cm_plane *z, size_t entries, size_t words, cm_arena scratch);
+    /*
+     * z = x * y for entries vectors of `words` words each, in two steps of one round: all that can
+     * be done before a message comes, and the rest.  Several products may be under way; they are
+     * received in the order in which they were sent.  z is complete after the second step; x and y
+     * are not read by it.
+     */
+    CM_MUST cm_status (*mul_send)(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
+                                  const cm_plane *z, size_t entries, size_t words,
+                                  cm_arena scratch);
+    CM_MUST cm_status (*mul_recv)(cm_mpc *mpc, const cm_plane *z, size_t entries, size_t words,
+                                  cm_arena scratch);
     CM_MUST cm_status (*dot)(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t results,
                              cm_acol z, cm_arena scratch);
 
@@ -71,6 +79,10 @@ struct cm_mpc {
     cm_diag diag;
     uint64_t opened[3]; /* by cm_ticket_kind */
 };
+
+/* Planes of fewer rows are packed bit to bit before ANDs: their last words are more than an eighth
+ * of them. */
+enum { CM_SHORT_ROWS = 512 };
 
 /* ---- proto.c ------------------------------------------------------------------------------ */
 

@@ -56,10 +56,12 @@ static void rep3_random_bits(cm_mpc *mpc, cm_plane z, size_t words)
 
 /* ---- products (3) ------------------------------------------------------------------------ */
 
-/* A message of a product: small enough that masks and products stay in the cache until sent. */
-enum { CHUNK_WORDS = 1 << 14 };
+enum {
+    MESSAGE_WORDS = 1 << 14, /* of a product: small enough to stay in the cache until sent */
+    BLOCK_WORDS = 1 << 11,   /* masked and multiplied at a time, in the innermost cache */
+};
 
-/* Words in a row of one entry that lie in one chunk. */
+/* Words in a row of one entry. */
 typedef struct span {
     size_t entry, offset, words;
 } span;
@@ -71,10 +73,15 @@ static span span_at(size_t at, size_t end, size_t words)
     return ret;
 }
 
-/* chunk += local products of words first .. end - 1 of all entries, laid end to end. */
-static void cross_chunk(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
-                        size_t words, size_t first, size_t end, uint64_t *chunk)
+/* ret = zero shares + local products of words first .. end - 1 of all entries, laid end to end;
+ * what they are goes to leg 0 of z.  Replaces words of x or y of the same entry only, and only
+ * those just used. */
+static void multiply_block(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
+                           const cm_plane *z, size_t words, size_t first, size_t end, uint64_t *ret)
 {
+    uint64_t other[BLOCK_WORDS];
+
+    cm_rep3_zero(mpc, group, ret, other, end - first);
     for (size_t at = first; at < end;) {
         span s = span_at(at, end, words);
         cm_cross in = {
@@ -84,47 +91,51 @@ static void cross_chunk(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm
             cm_leg(y[s.entry], 1) + s.offset,
         };
         (group == CM_GROUP_XOR ? mpc->kernels->and_cross
-                               : mpc->kernels->mul_cross)(chunk + (at - first), in, s.words);
+                               : mpc->kernels->mul_cross)(ret + (at - first), in, s.words);
+        memcpy(cm_leg(z[s.entry], 0) + s.offset, ret + (at - first), s.words * sizeof *ret);
         at += s.words;
     }
 }
 
-static void scatter_chunk(const cm_plane *z, unsigned leg, size_t words, size_t first, size_t end,
-                          const uint64_t *chunk)
-{
-    for (size_t at = first; at < end;) {
-        span s = span_at(at, end, words);
-        memcpy(z[s.entry].leg[leg] + s.offset, chunk + (at - first), s.words * sizeof *chunk);
-        at += s.words;
-    }
-}
-
-static cm_status rep3_mul(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
-                          const cm_plane *z, size_t entries, size_t words, cm_arena scratch)
+static cm_status rep3_mul_send(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
+                               const cm_plane *z, size_t entries, size_t words, cm_arena scratch)
 {
     size_t total = entries * words;
-    size_t most = total < CHUNK_WORDS ? total : CHUNK_WORDS;
-    uint64_t *chunk = CM_NEW(&scratch, uint64_t, most);
-    uint64_t *other = CM_NEW(&scratch, uint64_t, most);
+    size_t most = total < MESSAGE_WORDS ? total : MESSAGE_WORDS;
+    uint64_t *message = CM_NEW_RAW(&scratch, uint64_t, most);
 
-    /* z's leg 0 replaces words of x or y of the same entry only, and only those just used. */
     for (size_t first = 0, end; first < total; first = end) {
         end = total - first < most ? total : first + most;
-        cm_rep3_zero(mpc, group, chunk, other, end - first);
-        cross_chunk(mpc, group, x, y, words, first, end, chunk);
-        cm_status st = cm_wire_send(mpc, cm_rep3_prev(mpc->me), chunk, end - first);
+        for (size_t at = first; at < end; at += BLOCK_WORDS) {
+            size_t stop = end - at < BLOCK_WORDS ? end : at + BLOCK_WORDS;
+            multiply_block(mpc, group, x, y, z, words, at, stop, message + (at - first));
+        }
+        cm_status st = cm_wire_send(mpc, cm_rep3_prev(mpc->me), message, end - first);
         if (st != CM_OK) {
             return st;
         }
-        scatter_chunk(z, 0, words, first, end, chunk);
     }
+    return CM_OK;
+}
+
+static cm_status rep3_mul_recv(cm_mpc *mpc, const cm_plane *z, size_t entries, size_t words,
+                               cm_arena scratch)
+{
+    size_t total = entries * words;
+    size_t most = total < MESSAGE_WORDS ? total : MESSAGE_WORDS;
+    uint64_t *message = CM_NEW_RAW(&scratch, uint64_t, most);
+
     for (size_t first = 0, end; first < total; first = end) {
         end = total - first < most ? total : first + most;
-        cm_status st = cm_wire_recv(mpc, cm_rep3_next(mpc->me), chunk, end - first);
+        cm_status st = cm_wire_recv(mpc, cm_rep3_next(mpc->me), message, end - first);
         if (st != CM_OK) {
             return st;
         }
-        scatter_chunk(z, 1, words, first, end, chunk);
+        for (size_t at = first; at < end;) {
+            span s = span_at(at, end, words);
+            memcpy(z[s.entry].leg[1] + s.offset, message + (at - first), s.words * sizeof *message);
+            at += s.words;
+        }
     }
     return CM_OK;
 }
@@ -229,7 +240,8 @@ const cm_proto_ops cm_rep3_ops = {
     .setup = rep3_setup,
     .add_public = rep3_add_public,
     .random_bits = rep3_random_bits,
-    .mul = rep3_mul,
+    .mul_send = rep3_mul_send,
+    .mul_recv = rep3_mul_recv,
     .dot = rep3_dot,
     .input = cm_rep3_input,
     .open = rep3_open,

@@ -13,16 +13,27 @@ cm_acol cm_acol_new(cm_arena *arena, unsigned legs, size_t rows)
     return x;
 }
 
-cm_bcol cm_bcol_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows)
+static cm_bcol new_bits(cm_arena *arena, unsigned legs, unsigned planes, size_t rows, bool zero)
 {
     CM_ASSERT(legs <= CM_LEGS_MAX);
 
     cm_bcol x = {.rows = rows, .words = cm_words_of(rows), .planes = planes};
     CM_ASSERT(planes == 0 || x.words <= SIZE_MAX / planes);
     for (unsigned k = 0; k < legs; k++) {
-        x.leg[k] = CM_NEW(arena, cm_b64, planes * x.words);
+        x.leg[k] = zero ? CM_NEW(arena, cm_b64, planes * x.words)
+                        : CM_NEW_RAW(arena, cm_b64, planes * x.words);
     }
     return x;
+}
+
+cm_bcol cm_bcol_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows)
+{
+    return new_bits(arena, legs, planes, rows, true);
+}
+
+cm_bcol cm_bcol_new_raw(cm_arena *arena, unsigned legs, unsigned planes, size_t rows)
+{
+    return new_bits(arena, legs, planes, rows, false);
 }
 
 cm_bcol cm_bcol_planes(cm_bcol x, unsigned first, unsigned planes)

@@ -52,6 +52,8 @@ static inline size_t cm_words_of(size_t rows)
 /* Zeroed columns (a sharing of 0) with so many legs, from the arena. */
 cm_acol cm_acol_new(cm_arena *arena, unsigned legs, size_t rows);
 cm_bcol cm_bcol_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows);
+/* The same, not zeroed: for what is written before it is read. */
+cm_bcol cm_bcol_new_raw(cm_arena *arena, unsigned legs, unsigned planes, size_t rows);
 /* Borrows planes first .. first + planes - 1. */
 cm_bcol cm_bcol_planes(cm_bcol x, unsigned first, unsigned planes);
 /* Borrows rows first .. first + rows - 1 of a ring column. */
