@@ -1,7 +1,8 @@
 /*
  * Whole queries inside one process: three owners with SQLite files and a coordinator without data,
  * each participant a thread.  Answers against the same SQL on the pooled rows; messages against
- * those of a run over other data of the same public sizes.
+ * those of a run over other data of the same public sizes.  With the argument "few": few queries
+ * over few rows, which still use every operator; for valgrind (tests/oblivious).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,13 +18,14 @@
 #include "exec/exec.h"
 #include "tests/support/parties.h"
 
-enum { OWNERS = 3, PARTICIPANTS = 4, BOUND = 60 };
+enum { OWNERS = 3, PARTICIPANTS = 4, BOUND = 60, FEW = 6 };
 
 static const char *const ORGS[PARTICIPANTS] = {"north", "south", "east", "research"};
 
 typedef struct world {
     cm_arena arena;
     char dir[64];
+    unsigned bound; /* of an owner's visits */
     const cm_schema *schema;
     sqlite3 *pooled;
 } world;
@@ -46,6 +48,11 @@ static void sql_run(sqlite3 *db, const char *sql)
     }
 }
 
+static unsigned people_of(const world *w)
+{
+    return w->bound < 40 ? w->bound : 40;
+}
+
 static void insert_rows(world *w, sqlite3 *db, cm_rng *rng, unsigned owner, size_t rows)
 {
     for (size_t r = 0; r < rows; r++) {
@@ -55,7 +62,7 @@ static void insert_rows(world *w, sqlite3 *db, cm_rng *rng, unsigned owner, size
             (void)snprintf(cost, sizeof cost, "%d", (int)cm_rng_below(rng, 2001) - 1000);
         }
         (void)snprintf(values, sizeof values, "%u, %u, %u, %s, '%c%c'",
-                       (unsigned)cm_rng_below(rng, 40), (unsigned)cm_rng_below(rng, 3),
+                       (unsigned)cm_rng_below(rng, people_of(w)), (unsigned)cm_rng_below(rng, 3),
                        2000 + (unsigned)cm_rng_below(rng, 31), cost,
                        (char)('a' + cm_rng_below(rng, 3)), (char)('a' + cm_rng_below(rng, 2)));
         char *sql = cm_arena_printf(&w->arena, "INSERT INTO visits VALUES (%s)", values);
@@ -67,7 +74,7 @@ static void insert_rows(world *w, sqlite3 *db, cm_rng *rng, unsigned owner, size
 
 static void insert_people(world *w, sqlite3 *db, cm_rng *rng)
 {
-    for (unsigned person = 0; person < 40; person += 1 + (unsigned)cm_rng_below(rng, 3)) {
+    for (unsigned person = 0; person < people_of(w); person += 1 + (unsigned)cm_rng_below(rng, 3)) {
         char *sql = cm_arena_printf(&w->arena, "INSERT INTO people VALUES (%u, %u)", person,
                                     (unsigned)cm_rng_below(rng, 4));
         sql_run(db, sql);
@@ -109,12 +116,12 @@ static void make_schema(world *w)
     }
     for (unsigned i = 0; i < OWNERS; i++) {
         tables[i] = (cm_org_table){.org = ORGS[i], .name = "visits", .cols = 5, .col = visits};
-        tables[i].rows = BOUND;
+        tables[i].rows = w->bound;
         tables[i].grants = 1;
         tables[i].granted_to = ALL;
     }
     tables[OWNERS] = (cm_org_table){.org = "south", .name = "people", .cols = 2, .col = people};
-    tables[OWNERS].rows = 44;
+    tables[OWNERS].rows = people_of(w) + 4;
     tables[OWNERS].grants = 1;
     tables[OWNERS].granted_to = ALL;
     assert_int_equal(cm_schema_build("test", "rep3", members, PARTICIPANTS, tables, OWNERS + 1,
@@ -122,10 +129,11 @@ static void make_schema(world *w)
                      CM_OK);
 }
 
-static void world_init(world *w, uint64_t seed)
+static void world_init(world *w, uint64_t seed, unsigned bound)
 {
     cm_rng rng = {seed};
     memset(w, 0, sizeof *w);
+    w->bound = bound;
     assert_int_equal(cm_arena_init(&w->arena, (size_t)1 << 32), CM_OK);
     (void)snprintf(w->dir, sizeof w->dir, "/tmp/comity-query-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
@@ -141,7 +149,7 @@ static void world_init(world *w, uint64_t seed)
         sql_run(db, "CREATE TABLE visits (person INT, region INT, year INT, cost INT, code TEXT);"
                     "CREATE TABLE people (person INT, stage INT); BEGIN");
         /* from an empty part to one that fills its bound */
-        insert_rows(w, db, &rng, i, i == 0 ? BOUND : cm_rng_below(&rng, BOUND));
+        insert_rows(w, db, &rng, i, i == 0 ? bound : cm_rng_below(&rng, bound));
         if (i == 1) {
             insert_people(w, db, &rng);
         }
@@ -325,37 +333,163 @@ static const char *const QUERIES[] = {
     "SELECT DISTINCT region, count(*) OVER (PARTITION BY region) AS n FROM visits",
     "SELECT region, person, row_number() OVER (PARTITION BY region ORDER BY person) AS k "
     "FROM visits GROUP BY region, person ORDER BY region, k, person LIMIT 9",
+    "SELECT v.person, count(*), count(v.cost) FROM visits v WHERE EXISTS (SELECT 1 FROM people p "
+    "WHERE p.person = v.person AND p.stage <> 1) GROUP BY v.person",
+    "SELECT v.person, v.year FROM visits v WHERE v.person NOT IN (SELECT person FROM people)",
+    "SELECT p.stage, p.person, v.cost, v.year, v.code FROM visits v FULL JOIN people p "
+    "ON v.person = p.person",
+    "SELECT p.person, count(v.cost), min(v.year) FROM people p LEFT JOIN visits v "
+    "ON v.person = p.person AND v.cost > 0 GROUP BY p.person",
+    "SELECT v.person, v.cost FROM visits v WHERE v.cost * 2 > (SELECT max(cost) FROM visits) OR "
+    "v.year = (SELECT min(i.year) FROM visits i WHERE i.person = v.person)",
+    "SELECT v.year, count(*) FROM visits v WHERE EXISTS (SELECT 1 FROM visits i "
+    "WHERE i.person = v.person AND i.year < v.year) GROUP BY v.year",
+    "SELECT region, count(DISTINCT person), sum(cost) FILTER (WHERE year > "
+    "2010), max(code) FROM visits GROUP BY region",
     "SELECT tile, count(*) FROM (SELECT ntile(40) OVER (PARTITION BY region ORDER BY year, cost "
     "NULLS LAST, "
     "person, code, org) AS tile FROM visits) x GROUP BY tile",
 };
 
+/* Under valgrind every row counts: these use everything that QUERIES use (test_few_covers). */
+static const char *const FEW_QUERIES[] = {
+    "SELECT count(*), sum(cost), min(cost), max(cost) FROM visits",
+    "SELECT org, region, count(*), sum(cost), max(year) FROM visits WHERE code LIKE 'a%' "
+    "GROUP BY org, region",
+    "SELECT code, count(DISTINCT person), min(cost), sum(cost) FROM visits GROUP BY code "
+    "HAVING count(*) > 1",
+    "SELECT p.stage, count(*), sum(CASE WHEN v.cost > 0 THEN p.stage ELSE -1 END), max(v.cost) "
+    "FROM visits v JOIN people p ON v.person = p.person WHERE v.cost / (p.stage + 1) > 10 "
+    "GROUP BY p.stage",
+    "SELECT v.person, v.cost, p.stage FROM visits v LEFT JOIN people p ON v.person = p.person "
+    "ORDER BY v.cost DESC NULLS LAST, v.person, v.year, v.region, v.code LIMIT 3 OFFSET 1",
+    "SELECT count(*), min(v.cost) FROM visits v WHERE v.cost > (SELECT min(cost) FROM visits) "
+    "AND NOT EXISTS (SELECT 1 FROM people p WHERE p.person = v.person)",
+    "SELECT v.code, v.year FROM visits v WHERE v.person IN (SELECT person FROM people)",
+    "SELECT p.stage, v.cost, v.year FROM visits v FULL JOIN people p ON v.person = p.person",
+    "SELECT region, count(cost) OVER w, sum(cost) OVER w, min(cost) OVER w, max(cost) OVER w, "
+    "count(*) OVER (PARTITION BY region), rank() OVER w, dense_rank() OVER w, lag(year) OVER w, "
+    "lead(year) OVER w, first_value(year) OVER w, last_value(year) OVER w, "
+    "row_number() OVER w FROM visits "
+    "WINDOW w AS (PARTITION BY region ORDER BY year, cost NULLS LAST, person, code)",
+};
+
+static void check_answer(world *w, const char *sql)
+{
+    run_state s;
+    size_t rows = 0;
+    size_t expected = 0;
+    run_query(w, sql, &s, NULL);
+    for (size_t p = 0; p < s.plan->participants; p++) {
+        if (s.status[p] != CM_OK) {
+            fail_msg("%s: %s: %s", sql, s.plan->participant[p], s.diag[p].message);
+        }
+    }
+    const char **got = own_rows(w, &s, &rows);
+    const char **want = pooled_rows(w, sql, &expected);
+    qsort(got, rows, sizeof *got, compare_texts);
+    qsort(want, expected, sizeof *want, compare_texts);
+    for (size_t r = 0; r < rows && r < expected; r++) {
+        if (strcmp(got[r], want[r]) != 0) {
+            fail_msg("%s: got %s, want %s", sql, got[r], want[r]);
+        }
+    }
+    assert_int_equal(rows, expected);
+    cm_arena_fini(&s.result_arena);
+}
+
 static void test_answers(void **state)
 {
     world w;
     (void)state;
-    world_init(&w, 1);
+    world_init(&w, 1, BOUND);
     for (size_t i = 0; i < CM_COUNT(QUERIES); i++) {
-        run_state s;
-        size_t rows = 0;
-        size_t expected = 0;
-        run_query(&w, QUERIES[i], &s, NULL);
-        for (size_t p = 0; p < s.plan->participants; p++) {
-            if (s.status[p] != CM_OK) {
-                fail_msg("%s: %s: %s", QUERIES[i], s.plan->participant[p], s.diag[p].message);
+        check_answer(&w, QUERIES[i]);
+    }
+    world_fini(&w);
+}
+
+static void test_few_answers(void **state)
+{
+    world w;
+    (void)state;
+    world_init(&w, 1, FEW);
+    for (size_t i = 0; i < CM_COUNT(FEW_QUERIES); i++) {
+        check_answer(&w, FEW_QUERIES[i]);
+    }
+    world_fini(&w);
+}
+
+/* ---- what a list of queries uses ---------------------------------------------------------- */
+
+enum { FEATURE_KINDS = 8, FEATURE_VALUES = 32 };
+static const char *const FEATURE[FEATURE_KINDS] = {
+    "operator",        "join of kind", "join without keys", "aggregate", "distinct or any",
+    "window function", "frame",        "combination"};
+typedef struct features {
+    bool used[FEATURE_KINDS][FEATURE_VALUES];
+} features;
+
+static void use(features *f, unsigned kind, unsigned value)
+{
+    assert_true(kind < FEATURE_KINDS && value < FEATURE_VALUES);
+    f->used[kind][value] = true;
+}
+
+static void node_features(const cm_plan_node *node, features *f)
+{
+    use(f, 0, node->op);
+    if (node->op == CM_PLAN_JOIN) {
+        use(f, node->join.keys == 0 ? 2 : 1, node->join.kind);
+    }
+    for (size_t i = 0; i < node->aggs; i++) {
+        use(f, 3, node->agg[i].aggregate);
+        use(f, 4, (node->agg[i].distinct ? 1U : 0U) + (node->agg[i].any ? 2U : 0U));
+    }
+    for (size_t i = 0; i < node->windows; i++) {
+        use(f, 5, node->window[i].function);
+        use(f, 6, node->window[i].frame);
+    }
+    for (size_t c = 0; node->op == CM_PLAN_COMBINE && c < node->cols; c++) {
+        use(f, 7, node->combine[c]);
+    }
+}
+
+static void query_features(world *w, const char *sql, features *f)
+{
+    const cm_query *query = NULL;
+    const cm_plan *plan = NULL;
+    cm_diag diag = {0};
+    cm_plan_settings settings = cm_plan_settings_default();
+    if (cm_sql_prepare(sql, w->schema, "research", NULL, 0, &settings, &w->arena, &query, &plan,
+                       &diag) != CM_OK) {
+        fail_msg("%s: %s %s", sql, diag.message, diag.detail);
+    }
+    for (size_t n = 0; n < plan->nodes; n++) {
+        node_features(plan->node[n], f);
+    }
+}
+
+/* A query that is added to QUERIES for something new needs one among FEW_QUERIES too. */
+static void test_few_covers(void **state)
+{
+    world w;
+    features few = {0};
+    (void)state;
+    world_init(&w, 1, FEW);
+    for (size_t i = 0; i < CM_COUNT(FEW_QUERIES); i++) {
+        query_features(&w, FEW_QUERIES[i], &few);
+    }
+    for (size_t i = 0; i < CM_COUNT(QUERIES); i++) {
+        features one = {0};
+        query_features(&w, QUERIES[i], &one);
+        for (unsigned k = 0; k < FEATURE_KINDS * FEATURE_VALUES; k++) {
+            unsigned kind = k / FEATURE_VALUES;
+            unsigned value = k % FEATURE_VALUES;
+            if (one.used[kind][value] && !few.used[kind][value]) {
+                fail_msg("no short query has %s %u: %s", FEATURE[kind], value, QUERIES[i]);
             }
         }
-        const char **got = own_rows(&w, &s, &rows);
-        const char **want = pooled_rows(&w, QUERIES[i], &expected);
-        qsort(got, rows, sizeof *got, compare_texts);
-        qsort(want, expected, sizeof *want, compare_texts);
-        for (size_t r = 0; r < rows && r < expected; r++) {
-            if (strcmp(got[r], want[r]) != 0) {
-                fail_msg("%s: got %s, want %s", QUERIES[i], got[r], want[r]);
-            }
-        }
-        assert_int_equal(rows, expected);
-        cm_arena_fini(&s.result_arena);
     }
     world_fini(&w);
 }
@@ -366,8 +500,8 @@ static void test_traces(void **state)
     world a;
     world b;
     (void)state;
-    world_init(&a, 2);
-    world_init(&b, 3);
+    world_init(&a, 2, BOUND);
+    world_init(&b, 3, BOUND);
     for (size_t i = 0; i < CM_COUNT(QUERIES); i++) {
         cm_trace *trace[2][PARTICIPANTS];
         run_state s;
@@ -399,7 +533,7 @@ static void test_errors(void **state)
     world w;
     run_state s;
     (void)state;
-    world_init(&w, 4);
+    world_init(&w, 4, FEW);
     run_query(&w, SQL, &s, NULL);
     assert_int_equal(s.result.rows, 0);
     assert_string_equal(s.diag[s.plan->coordinator].sqlstate, CM_SQL_DIVISION_BY_ZERO);
@@ -413,7 +547,7 @@ static void test_bad_row(void **state)
     world w;
     sqlite3 *db = NULL;
     (void)state;
-    world_init(&w, 5);
+    world_init(&w, 5, BOUND);
     assert_int_equal(sqlite3_open(cm_arena_printf(&w.arena, "%s/north.db", w.dir), &db), SQLITE_OK);
     sql_run(db, "UPDATE visits SET year = 1815 WHERE rowid = 17");
     (void)sqlite3_close(db);
@@ -437,13 +571,19 @@ static void test_bad_row(void **state)
     world_fini(&w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_traces),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_bad_row),
+        cmocka_unit_test(test_answers),    cmocka_unit_test(test_few_answers),
+        cmocka_unit_test(test_few_covers), cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_errors),     cmocka_unit_test(test_bad_row),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest few[] = {
+        cmocka_unit_test(test_few_answers),
+        cmocka_unit_test(test_errors),
+    };
+    if (argc > 1 && strcmp(argv[1], "few") == 0) {
+        return cmocka_run_group_tests_name("few", few, NULL, NULL);
+    }
+    return cmocka_run_group_tests_name("query", tests, NULL, NULL);
 }
