@@ -1,9 +1,11 @@
 /* comity bench: the command.  Cases one after the other; results as they come. */
 #include "cli/bench.h"
 #include "cli/cli.h"
+#include "cli/tpch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int run(int argc, char **argv);
 
@@ -11,7 +13,9 @@ const cm_command CM_COMMAND_BENCH = {
     .name = "bench",
     .summary = "measures operations with three parties on this machine",
     .usage =
-        "usage: comity bench [OPTION ...] [OP ...]\n\n"
+        "usage: comity bench [OPTION ...] [OP ...]\n"
+        "       comity bench tpch [OPTION ...]      TPC-H's queries: see comity bench tpch "
+        "--help\n\n"
         "Starts three party processes linked by TLS over loopback and measures each operation:\n"
         "median seconds; processor seconds of all parties together; rows and AND gates a second;\n"
         "bytes sent by the party that sends most; rounds; peak memory of a process; and the\n"
@@ -34,7 +38,7 @@ const cm_command CM_COMMAND_BENCH = {
         "                      run over those; up to four times\n"
         "  --plot FILE         SVG of seconds over rows, for the operations named\n"
         "  --from N, --to N    its sizes (2^12 to 2^22, in steps of 4)\n"
-        "  --list              the operations and their sizes\n",
+        "  --list              the operations and their sizes\n\n" CM_TPCH_USAGE,
     .run = run,
 };
 
@@ -106,6 +110,9 @@ static int run_bench(const cm_bench_options *options, cm_bench_olds *olds, cm_be
 
 static int run(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "tpch") == 0) {
+        return cm_tpch(argc - 1, argv + 1);
+    }
     cm_bench_options *options = calloc(1, sizeof *options);
     cm_bench_olds *olds = calloc(CM_BENCH_AGAINST_MAX, sizeof *olds);
     cm_bench_result *results = calloc(CM_BENCH_CASES_MAX, sizeof *results);

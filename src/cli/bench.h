@@ -180,6 +180,8 @@ CM_NORETURN void cm_bench_be_party(const cm_bench_options *options, const cm_ben
  */
 bool cm_bench_barrier(cm_mpc *mpc, bool go_on);
 CM_NORETURN void cm_bench_party_failed(const cm_mpc *mpc, const char *what);
+/* The highest resident size of this process so far. */
+uint64_t cm_bench_peak_bytes(void);
 /* All lanes of all parties measure at once, in step. */
 cm_bench_machine cm_bench_probe(cm_bench_party *party);
 

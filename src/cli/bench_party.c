@@ -159,7 +159,7 @@ static void run_all(lane *l)
 }
 
 /* The highest resident size so far, from the kernel's books: "VmHWM:   12345 kB". */
-static uint64_t peak_bytes(void)
+uint64_t cm_bench_peak_bytes(void)
 {
     char line[128];
     unsigned long long kib = 0;
@@ -235,7 +235,7 @@ static void *be_lane(void *arg)
     run_all(l);
     cm_bench_record last = {.last = true};
     if (l->number == 0) {
-        last.peak_bytes = peak_bytes(); /* before the probes take memory of their own */
+        last.peak_bytes = cm_bench_peak_bytes(); /* before the probes take memory of their own */
     }
     wait_for_lanes(t);
     t->machine[l->number] = cm_bench_probe(&l->party);

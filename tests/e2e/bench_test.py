@@ -1,5 +1,6 @@
 """comity bench: every operation runs, and what it prints can be read.  No test depends on a time."""
 import csv
+import gzip
 import io
 import json
 import os
@@ -134,6 +135,51 @@ class Bench(unittest.TestCase):
             self.assertLessEqual(figure["link_bytes_per_second"], 12e6)
             # 800 kB at 10 MB/s, and half a round trip.
             self.assertGreater(figure["seconds"], 0.080)
+
+    def test_tpch(self):
+        got = json.loads(bench("tpch", "--scale", "0.001", "--queries", "1,q06,22", "--json").stdout)
+        self.assertEqual([("q01", True), ("q06", True), ("q22", True), ("q01", False), ("q06", False), ("q22", False)],
+                         [(figure["query"], figure["pushdown"]) for figure in got])
+        for figure in got:
+            for name in ("seconds", "bytes_sent", "rounds", "peak_bytes", "predicted_seconds", "predicted_bytes"):
+                self.assertGreater(figure[name], 0, name)
+            self.assertGreater(figure["answer_rows"], 0)
+        # what owners add up alone is not shared row by row
+        self.assertGreater(got[3]["bytes_sent"], 10 * got[0]["bytes_sent"])
+        self.assertGreater(got[4]["bytes_sent"], 10 * got[1]["bytes_sent"])
+
+    def test_tpch_from_files(self):
+        tables = {
+            "region": "r_regionkey,r_name,r_comment\n0,AFRICA,\n",
+            "nation": 'n_nationkey,n_name,n_regionkey,n_comment\n0,KENYA,0,"a, b\nand c"\n',
+            "supplier": "s_suppkey,s_name,s_address,s_nationkey,s_phone,s_acctbal,s_comment\n1,s,a,0,10,0.00,c\n",
+            "part": "p_partkey,p_name,p_mfgr,p_brand,p_type,p_size,p_container,p_retailprice,p_comment\n"
+                    "1,p,Manufacturer#1,Brand#11,STANDARD ANODIZED TIN,1,SM CASE,900.00,c\n",
+            "partsupp": "ps_partkey,ps_suppkey,ps_availqty,ps_supplycost,ps_comment\n",
+            "customer": "c_custkey,c_name,c_address,c_nationkey,c_phone,c_acctbal,c_mktsegment,c_comment\n"
+                        "1,c,a,0,10,0.00,BUILDING,c\n",
+            "orders": "o_orderkey,o_custkey,o_orderstatus,o_totalprice,o_orderdate,o_orderpriority,o_clerk,"
+                      "o_shippriority,o_comment\n1,1,F,100.00,1994-02-01,5-LOW,c,0,c\n"}
+        lines = ("l_orderkey,l_partkey,l_suppkey,l_linenumber,l_quantity,l_extendedprice,l_discount,l_tax,"
+                 "l_returnflag,l_linestatus,l_shipdate,l_commitdate,l_receiptdate,l_shipinstruct,l_shipmode,l_comment\n"
+                 "1,1,1,1,10,100.00,0.06,0.01,N,O,1994-03-01,1994-03-01,1994-03-05,NONE,AIR,x\n")
+        with tempfile.TemporaryDirectory() as work:
+            for name, text in tables.items():
+                with open(os.path.join(work, name + ".csv"), "w", encoding="utf-8") as file:
+                    file.write(text)
+            missing = bench("tpch", "--data", work, check=False)
+            self.assertEqual(1, missing.returncode)
+            self.assertIn("lineitem.csv", missing.stderr)
+            with gzip.open(os.path.join(work, "lineitem.csv.gz"), "wt", encoding="utf-8") as file:
+                file.write(lines)
+            got = json.loads(bench("tpch", "--data", work, "--queries", "6", "--json").stdout)
+        self.assertEqual([1, 1], [figure["answer_rows"] for figure in got])
+
+    def test_tpch_wrong_usage(self):
+        for arguments in (["--queries", "23"], ["--queries", "1,,2"], ["--pushdown", "perhaps"], ["--scale", "0"],
+                          ["--nothing"], ["more"]):
+            with self.subTest(arguments):
+                self.assertEqual(2, bench("tpch", *arguments, check=False).returncode)
 
     def test_nothing_survives_the_parent(self):
         with subprocess.Popen([COMITY, "bench", "--runs", "100", "sort"], stdout=subprocess.DEVNULL,

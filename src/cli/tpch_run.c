@@ -1,0 +1,357 @@
+/*
+ * One query between three processes: each is an owner and a computing party, the first asks.  Fresh
+ * processes for every query, so that the peak of memory is the query's own.  The clock runs from
+ * when all links are up until the last party is done: reading owners' data, sharing it, computing,
+ * opening.  Planning, which takes milliseconds, and TLS handshakes are before it.
+ */
+#include "cli/tpch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "exec/exec.h"
+
+enum { HANDSHAKE_MS = 30000, IDLE_MS = 600000 };
+static const size_t ARENA_BYTES = (size_t)1 << 38; /* of address space */
+
+/* ---- between a party and the parent ------------------------------------------------------- */
+
+/* Followed by the measured figures of each node of the plan; one program, one machine. */
+typedef struct party_report {
+    bool good;
+    cm_diag why;
+    int64_t start_ns, end_ns;
+    uint64_t bytes, rounds, peak_bytes, rows;
+    size_t nodes;
+    cm_bench_machine machine; /* of the crew that looks at the links */
+} party_report;
+
+static bool put_all(int fd, const void *data, size_t bytes)
+{
+    for (size_t sent = 0; sent < bytes;) {
+        ssize_t got = write(fd, (const uint8_t *)data + sent, bytes - sent);
+        if (got < 0 && errno != EINTR) {
+            return false;
+        }
+        sent += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
+static bool get_all(int fd, void *data, size_t bytes)
+{
+    for (size_t have = 0; have < bytes;) {
+        ssize_t got = read(fd, (uint8_t *)data + have, bytes - have);
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return false;
+        }
+        have += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
+/* ---- a party ------------------------------------------------------------------------------ */
+
+typedef struct party {
+    const cm_tpch_run *run;
+    const cm_plan *plan; /* NULL: look at the links */
+    unsigned me;
+    int *fds;
+    cm_source *source;
+    cm_source_table table; /* the one that was found last */
+    cm_mesh *mesh;
+    cm_mpc *mpc;
+    cm_arena arena, result_arena;
+    cm_measured *measured;
+    party_report report;
+} party;
+
+static cm_status find_source(void *arg, const cm_org_table *table, cm_source **ret_source,
+                             const cm_source_table **ret_table, cm_diag *diag)
+{
+    party *p = arg;
+    for (unsigned t = 0; t < CM_TPCH_TABLES; t++) {
+        if (strcmp(CM_TPCH_TABLE_NAMES[t], table->name) == 0) {
+            p->table = p->run->schema->table[t];
+            p->table.table = table;
+            *ret_source = p->source;
+            *ret_table = &p->table;
+            return CM_OK;
+        }
+    }
+    return cm_fail(diag, CM_ENOTFOUND, CM_SQL_UNDEFINED_TABLE, "no table %s", table->name);
+}
+
+CM_MUST static cm_status open_links(party *p, cm_diag *diag)
+{
+    cm_cert certs[CM_BENCH_PARTIES];
+    for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
+        certs[i] = *cm_identity_cert(p->run->identity[i]);
+    }
+    const cm_mesh_tls links = {.me = p->me,
+                               .participants = CM_BENCH_PARTIES,
+                               .fds = p->fds,
+                               .identity = p->run->identity[p->me],
+                               .certs = certs,
+                               .names = CM_TPCH_ORGS,
+                               .timeout_ms = HANDSHAKE_MS,
+                               .idle_timeout_ms = IDLE_MS};
+    cm_status st = cm_mesh_new_tls(&links, &p->mesh, diag);
+    return st == CM_OK
+               ? cm_mpc_new(CM_PROTOCOL_REP3, p->mesh, CM_BENCH_PARTIES, NULL, &p->mpc, diag)
+               : st;
+}
+
+CM_MUST static cm_status prepare(party *p, cm_diag *diag)
+{
+    cm_status st = cm_arena_init_secret(&p->arena, ARENA_BYTES);
+    if (st == CM_OK) {
+        st = cm_arena_init(&p->result_arena, ARENA_BYTES);
+    }
+    if (st == CM_OK) {
+        p->measured =
+            CM_NEW_SMALL(&p->result_arena, cm_measured, p->plan != NULL ? p->plan->nodes + 1 : 1);
+        st = cm_tpch_open(p->run->data, p->me, &p->source, diag);
+    }
+    return st == CM_OK ? open_links(p, diag) : st;
+}
+
+CM_MUST static cm_status compute(party *p, cm_diag *diag)
+{
+    party_report *report = &p->report;
+    cm_exec_result result = {0};
+    const cm_exec_options options = {.plan = p->plan,
+                                     .mpc = p->mpc,
+                                     .me = p->me,
+                                     .sources = {p, find_source},
+                                     .measured = p->measured,
+                                     .input_timeout_ms = CM_TPCH_SOURCE_MS};
+    (void)cm_bench_barrier(p->mpc, true);
+    cm_mesh_stats before = cm_mesh_statistics(p->mesh);
+    report->start_ns = cm_clock_ns();
+    cm_status st = cm_exec_run(&options, &p->arena, &p->result_arena, &result, diag);
+    report->end_ns = cm_clock_ns();
+    cm_mesh_stats after = cm_mesh_statistics(p->mesh);
+    report->bytes = after.bytes_sent - before.bytes_sent;
+    report->rounds = after.rounds - before.rounds;
+    report->rows = result.rows;
+    report->nodes = p->plan->nodes;
+    report->peak_bytes = cm_bench_peak_bytes();
+    if (st == CM_OK) { /* nobody ends while others still compute */
+        (void)cm_bench_barrier(p->mpc, true);
+    }
+    return st;
+}
+
+CM_NORETURN static void be_party(party *p, int out)
+{
+    party_report *report = &p->report;
+    cm_status st = prepare(p, &report->why);
+    if (st == CM_OK && p->plan != NULL) {
+        st = compute(p, &report->why);
+    } else if (st == CM_OK) {
+        cm_bench_party probe = {.mpc = p->mpc, .arena = &p->result_arena, .scratch = p->arena};
+        report->machine = cm_bench_probe(&probe);
+    }
+    if (st != CM_OK && report->why.status == CM_OK) {
+        st = cm_fail(&report->why, st, CM_SQL_INTERNAL, "%s", cm_status_text(st));
+    }
+    report->good = st == CM_OK;
+    bool said = put_all(out, report, sizeof *report) &&
+                put_all(out, p->measured, report->nodes * sizeof *p->measured);
+    cm_mpc_free(p->mpc);
+    cm_mesh_free(p->mesh);
+    cm_source_free(p->source);
+    _exit(said ? 0 : 1);
+}
+
+/* ---- the crew ----------------------------------------------------------------------------- */
+
+typedef struct crew {
+    pid_t pid[CM_BENCH_PARTIES];
+    int in[CM_BENCH_PARTIES];
+} crew;
+
+CM_MUST static cm_status start(const cm_tpch_run *run, const cm_plan *plan, crew *c, cm_diag *diag)
+{
+    int fds[CM_BENCH_PARTIES * CM_BENCH_PARTIES];
+    cm_status st = cm_loopback_links(CM_BENCH_PARTIES, NULL, fds, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    for (unsigned i = 0; st == CM_OK && i < CM_BENCH_PARTIES; i++) {
+        int ends[2];
+        if (pipe(ends) != 0) {
+            st = cm_fail(diag, CM_EIO, CM_SQL_IO, "cannot make a pipe");
+            break;
+        }
+        c->in[i] = ends[0];
+        c->pid[i] = fork();
+        if (c->pid[i] == 0) {
+            party p = {
+                .run = run, .plan = plan, .me = i, .fds = fds + (size_t)i * CM_BENCH_PARTIES};
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+            for (unsigned j = 0; j <= i; j++) {
+                (void)close(c->in[j]);
+            }
+            cm_loopback_keep(fds, CM_BENCH_PARTIES, i);
+            be_party(&p, ends[1]);
+        }
+        (void)close(ends[1]);
+        if (c->pid[i] < 0) {
+            st = cm_fail(diag, CM_EIO, CM_SQL_IO, "cannot start a process");
+        }
+    }
+    cm_loopback_keep(fds, CM_BENCH_PARTIES, CM_BENCH_PARTIES);
+    return st;
+}
+
+static void dismiss(crew *c, bool good)
+{
+    for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
+        if (!good && c->pid[i] > 0) {
+            (void)kill(c->pid[i], SIGKILL);
+        }
+        if (c->in[i] >= 0) {
+            (void)close(c->in[i]);
+        }
+        while (c->pid[i] > 0 && waitpid(c->pid[i], NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+/* That a peer is gone is not why: the peer knows better. */
+static bool is_cause(const cm_diag *diag)
+{
+    return diag->status != CM_OK && strncmp(diag->sqlstate, "08", 2) != 0;
+}
+
+/* report: one per party; measured: nodes entries, the most of what any party measured. */
+CM_MUST static cm_status collect(const crew *c, size_t nodes, party_report *report,
+                                 cm_measured *measured, cm_diag *diag)
+{
+    bool good = true;
+    for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
+        if (!get_all(c->in[i], &report[i], sizeof report[i])) {
+            return cm_fail(diag, CM_EIO, CM_SQL_INTERNAL, "the process of %s failed",
+                           CM_TPCH_ORGS[i]);
+        }
+        good = good && report[i].good;
+        if (!report[i].good && (diag->status == CM_OK || is_cause(&report[i].why))) {
+            *diag = report[i].why;
+        }
+        for (size_t n = 0; n < report[i].nodes && n < nodes; n++) {
+            cm_measured m;
+            if (!get_all(c->in[i], &m, sizeof m)) {
+                return cm_fail(diag, CM_EIO, CM_SQL_INTERNAL, "a party failed");
+            }
+            measured[n].bytes = m.bytes > measured[n].bytes ? m.bytes : measured[n].bytes;
+            measured[n].rounds = m.rounds > measured[n].rounds ? m.rounds : measured[n].rounds;
+            measured[n].seconds = m.seconds > measured[n].seconds ? m.seconds : measured[n].seconds;
+        }
+    }
+    return good ? CM_OK : diag->status;
+}
+
+CM_MUST static cm_status run_crew(const cm_tpch_run *run, const cm_plan *plan, party_report *report,
+                                  cm_measured *measured, cm_diag *diag)
+{
+    crew c = {.pid = {-1, -1, -1}, .in = {-1, -1, -1}};
+    cm_status st = start(run, plan, &c, diag);
+    if (st == CM_OK) {
+        st = collect(&c, plan != NULL ? plan->nodes : 0, report, measured, diag);
+    }
+    dismiss(&c, st == CM_OK);
+    return st;
+}
+
+/* ---- the run ------------------------------------------------------------------------------ */
+
+cm_status cm_tpch_run_init(const cm_tpch_data *data, const cm_tpch_schema *schema, cm_tpch_run *ret,
+                           cm_diag *diag)
+{
+    party_report report[CM_BENCH_PARTIES] = {0};
+    cm_status st = CM_OK;
+    *ret = (cm_tpch_run){.data = data, .schema = schema, .settings = cm_plan_settings_default()};
+    for (unsigned i = 0; st == CM_OK && i < CM_BENCH_PARTIES; i++) {
+        st = cm_identity_generate("bench", 1, &ret->identity[i], diag);
+    }
+    if (st == CM_OK) {
+        st = run_crew(ret, NULL, report, NULL, diag);
+    }
+    if (st == CM_OK) {
+        ret->settings.rtt_seconds = report[0].machine.round;
+        ret->settings.bytes_per_second = report[0].machine.rotate;
+    } else {
+        cm_tpch_run_fini(ret);
+    }
+    return st;
+}
+
+void cm_tpch_run_fini(cm_tpch_run *run)
+{
+    for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
+        cm_identity_free(run->identity[i]);
+        run->identity[i] = NULL;
+    }
+}
+
+/* Q11 takes a part of the value that the definition makes smaller as the data grows. */
+static const char *query_text(const cm_tpch_run *run, unsigned query, cm_arena *arena)
+{
+    const char *text = CM_TPCH_QUERY_TEXTS[query];
+    const char *fraction = query == 10 ? strstr(text, "0.0001") : NULL;
+    if (fraction == NULL) {
+        return text;
+    }
+    double scale = (double)run->data->rows[CM_TPCH_SUPPLIER] / 10000;
+    return cm_arena_printf(arena, "%.*s%.10f%s", (int)(fraction - text), text, 0.0001 / scale,
+                           fraction + strlen("0.0001"));
+}
+
+static void take_reports(const party_report *report, cm_tpch_result *ret)
+{
+    int64_t start_ns = INT64_MAX;
+    int64_t end_ns = INT64_MIN;
+    for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
+        const party_report *r = &report[i];
+        start_ns = r->start_ns < start_ns ? r->start_ns : start_ns;
+        end_ns = r->end_ns > end_ns ? r->end_ns : end_ns;
+        ret->bytes_sent = r->bytes > ret->bytes_sent ? r->bytes : ret->bytes_sent;
+        ret->rounds = r->rounds > ret->rounds ? r->rounds : ret->rounds;
+        ret->peak_bytes = r->peak_bytes > ret->peak_bytes ? r->peak_bytes : ret->peak_bytes;
+        ret->rows += r->rows;
+    }
+    ret->seconds = (double)(end_ns - start_ns) * 1e-9;
+}
+
+void cm_tpch_run_query(const cm_tpch_run *run, unsigned query, bool pushdown, cm_arena *arena,
+                       cm_tpch_result *ret)
+{
+    party_report report[CM_BENCH_PARTIES] = {0};
+    cm_plan_settings settings = run->settings;
+    const cm_query *bound = NULL;
+    settings.pushdown = pushdown;
+    *ret = (cm_tpch_result){.query = query, .pushdown = pushdown};
+    cm_status st =
+        cm_sql_prepare(query_text(run, query, arena), run->schema->schema, CM_TPCH_ORGS[0], NULL, 0,
+                       &settings, arena, &bound, &ret->plan, &ret->why);
+    if (st == CM_OK) {
+        cm_measured *measured = CM_NEW_SMALL(arena, cm_measured, ret->plan->nodes + 1);
+        ret->measured = measured;
+        ret->predicted_seconds = ret->plan->total.seconds;
+        ret->predicted_bytes = ret->plan->total.bytes;
+        st = run_crew(run, ret->plan, report, measured, &ret->why);
+    }
+    ret->good = st == CM_OK;
+    if (ret->good) {
+        take_reports(report, ret);
+    }
+}
