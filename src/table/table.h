@@ -139,6 +139,75 @@ CM_MUST cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const 
                                       cm_arena scratch);
 
 /*
+ * Which points lie in each interval.  A row of `points` has keys and, where a bound is given, a
+ * value `order`; a row of `intervals` has keys and a lower and an upper bound, either of which may
+ * be absent.  A point matches an interval of equal keys between whose bounds it lies.  Without
+ * bounds that is equality; without keys all points are looked at.  Either side may repeat anything.
+ * Values are unsigned; keys agree in planes pairwise, bounds with `order`.  NULL matches nothing.
+ *
+ * One sort of points and intervals, the latter twice where both bounds are given; nothing is moved
+ * but what is summed up.
+ */
+typedef struct cm_bound {
+    bool given;
+    bool open;    /* equality does not match */
+    unsigned col; /* of intervals */
+} cm_bound;
+typedef struct cm_range_spec {
+    size_t keys;
+    const unsigned *point_key; /* keys entries: columns of `points` */
+    const unsigned *interval_key;
+    cm_bound lower, upper;
+    unsigned order; /* column of points, read where a bound is given */
+    size_t aggs;
+    const cm_agg *agg; /* COUNT_ROWS, COUNT and SUM over columns of points: of the points matched */
+} cm_range_spec;
+/*
+ * Live points, that may match, have ranks 0, 1, ... by keys, order, and position.  Those that match
+ * an interval have ranks first .. first + count - 1.
+ */
+typedef struct cm_ranges {
+    cm_bcol first, count; /* per interval, in place; count is 0 where nothing matches */
+    cm_scol *agg;         /* per interval: aggs columns, 0 where nothing was added */
+    cm_bcol rank;         /* per point, in place; arbitrary where it is not live */
+    cm_bcol live;
+} cm_ranges;
+CM_MUST cm_status cm_table_ranges(cm_mpc *mpc, const cm_table *points, const cm_table *intervals,
+                                  const cm_range_spec *spec, cm_arena *arena, cm_ranges *ret,
+                                  cm_arena scratch);
+
+/*
+ * Each valid row of the table count times, in the table's order, in a result of `rows` rows, public
+ * and at least the sum of counts: else *ret_overflow, a secret bit, is 1 and the result is without
+ * meaning; the caller opens it as an error, with the answer.  With `outer` a valid row comes once
+ * even if its count is 0.  Columns: the table's, then the number of the copy, from 0 (planes of
+ * cm_expand_planes).  No comparisons: linear but for a network that moves one bit a row.
+ * Krastnikov, Kerschbaum, Stebila, VLDB 2020.
+ */
+CM_MUST cm_status cm_table_expand(cm_mpc *mpc, const cm_table *table, cm_bcol count, bool outer,
+                                  size_t rows, cm_arena *arena, cm_table *ret,
+                                  cm_bcol *ret_overflow, cm_arena scratch);
+unsigned cm_expand_planes(size_t rows);
+
+/*
+ * Join where both sides may repeat keys, by equality or by equality and a range: each interval with
+ * each of its points, in a result of `rows` rows, or with too small a bound the secret bit
+ * *ret_overflow, as above.  Columns: the intervals', then points' payload columns; LEFT keeps
+ * valid intervals without points, with NULLs.  SEMI and ANTI have a row per interval, in place,
+ * need no bound, and leave *ret_overflow 0.  range.aggs is 0.
+ */
+typedef struct cm_join_many_spec {
+    cm_join_kind kind;
+    cm_range_spec range;
+    size_t payload_cols;
+    const unsigned *payload; /* columns of `points` */
+    size_t rows;
+} cm_join_many_spec;
+CM_MUST cm_status cm_table_join_many(cm_mpc *mpc, const cm_table *points, const cm_table *intervals,
+                                     const cm_join_many_spec *spec, cm_arena *arena, cm_table *ret,
+                                     cm_bcol *ret_overflow, cm_arena scratch);
+
+/*
  * Window functions over partitions of equal `part` columns (NULLs are equal), in the order of
  * `order`.  Result: the valid rows first, by partition and order, in the child's order where both
  * tie; the child's columns, then one per function.  One sort for all functions.

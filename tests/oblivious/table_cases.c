@@ -61,6 +61,68 @@ static void run_join(oblivious_party *p)
     }
 }
 
+/* Both bounds and none; one column serves as both bounds. */
+static void run_ranges(oblivious_party *p)
+{
+    static const unsigned key[] = {0}, planes[] = {3, 9, 9, 0};
+    static const cm_agg aggs[] = {{CM_AGG_SUM, 1, 20}, {CM_AGG_COUNT, 1, 8}};
+    cm_table points = secret_table(p, ROWS, planes), intervals = secret_table(p, 20, planes);
+
+    for (unsigned given = 0; given < 4; given++) {
+        cm_range_spec spec = {.keys = 1,
+                              .point_key = key,
+                              .interval_key = key,
+                              .lower = {.given = given % 2 != 0, .col = 1},
+                              .upper = {.given = given / 2 != 0, .open = true, .col = 2},
+                              .order = 1,
+                              .aggs = CM_COUNT(aggs),
+                              .agg = aggs};
+        cm_ranges ranges;
+        check(cm_table_ranges(p->mpc, &points, &intervals, &spec, p->arena, &ranges, p->scratch));
+        check_bits(ranges.first);
+        check_bits(ranges.count);
+        check_bits(ranges.rank);
+        check_bits(ranges.live);
+        check_bits(ranges.agg[0].data);
+        check_bits(ranges.agg[1].data);
+    }
+}
+
+/* Of these random counts, some overflow. */
+static void run_expand(oblivious_party *p)
+{
+    cm_table t = secret_table(p, ROWS, KEY_VALUE), copies;
+
+    for (size_t rows = 10; rows < 200; rows += 90) {
+        cm_bcol overflow;
+        check(cm_table_expand(p->mpc, &t, secret_bits(p, 2, ROWS), rows == 100, rows, p->arena,
+                              &copies, &overflow, p->scratch));
+        check_table(&copies);
+        check_bits(copies.valid);
+        check_bits(overflow);
+    }
+}
+
+static void run_join_many(oblivious_party *p)
+{
+    static const unsigned key[] = {0}, payload[] = {1};
+    cm_table points = secret_table(p, 20, KEY_VALUE), intervals = secret_table(p, 30, KEY_VALUE);
+
+    for (cm_join_kind kind = CM_JOIN_INNER; kind <= CM_JOIN_ANTI; kind++) {
+        cm_join_many_spec spec = {.kind = kind,
+                                  .range = {.keys = 1, .point_key = key, .interval_key = key},
+                                  .payload_cols = 1,
+                                  .payload = payload,
+                                  .rows = 40};
+        cm_table joined;
+        cm_bcol overflow;
+        check(cm_table_join_many(p->mpc, &points, &intervals, &spec, p->arena, &joined, &overflow,
+                                 p->scratch));
+        check_table(&joined);
+        check_bits(joined.valid);
+    }
+}
+
 static const cm_agg AGGREGATES[] = {
     {CM_AGG_COUNT_ROWS, 0, 8}, {CM_AGG_COUNT, 1, 8}, {CM_AGG_SUM, 1, 20},
     {CM_AGG_MIN, 1, 12},       {CM_AGG_MAX, 0, 7},
@@ -114,6 +176,9 @@ const oblivious_case table_cases[] = {
     {"table: partition", run_partition},
     {"table: filter, shuffle, head", run_rows},
     {"table: join", run_join},
+    {"table: ranges", run_ranges},
+    {"table: expand", run_expand},
+    {"table: join of many to many", run_join_many},
     {"table: aggregate", run_aggregate},
     {"table: group by domain", run_group_domain},
     {"table: group by sort", run_group_sort},

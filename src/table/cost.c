@@ -1,0 +1,159 @@
+/* What operators cost: sums over their steps, in the order of docs/design/table.md. */
+#include "table/cost.h"
+
+#include "table/table_int.h"
+
+static void add_cost(cm_sort_cost *cost, cm_sort_cost more)
+{
+    cost->ands += more.ands;
+    cost->bytes += more.bytes;
+    cost->rounds += more.rounds;
+}
+
+static void add_gates(cm_sort_cost *cost, double rows, double ands, double rounds)
+{
+    cost->ands += rows * ands;
+    cost->bytes += rows * ands / 8;
+    cost->rounds += rounds;
+}
+
+static void add_bytes(cm_sort_cost *cost, double bytes, double rounds)
+{
+    cost->bytes += bytes;
+    cost->rounds += rounds;
+}
+
+/* Four bits a plane and row over all three parties. */
+static void add_shuffle(cm_sort_cost *cost, double rows, double planes)
+{
+    add_bytes(cost, rows * planes / 6, 2);
+}
+
+/* Shuffled with the places, which are opened. */
+static void add_place(cm_sort_cost *cost, double rows, double planes)
+{
+    double place = cm_bits_for((size_t)rows);
+
+    add_shuffle(cost, rows, planes + place);
+    add_bytes(cost, rows * place / 8, 1);
+}
+
+/* A bit into the ring, a product, a shuffle with the destination, its opening. */
+static void add_partition(cm_sort_cost *cost, double rows, double planes)
+{
+    add_shuffle(cost, rows, planes + 64);
+    add_bytes(cost, rows * (8 + 8 + 8), 4);
+}
+
+/* proto.h: some rounds, and 24 to 34 bytes a row from 8 to 64 planes. */
+static void add_bits_to_ring(cm_sort_cost *cost, double rows, unsigned planes)
+{
+    bool few = planes <= 5;
+
+    add_bytes(cost, rows * (few ? (8.0 * planes + 16) / 3 : 22.5 + 0.18 * planes), few ? 2 : 10);
+}
+
+static void add_ring_to_bits(cm_sort_cost *cost, double rows, unsigned planes)
+{
+    add_bytes(cost, rows * 0.4 * planes, 9);
+}
+
+cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes)
+{
+    unsigned key = key_planes + cm_bits_for(rows);
+    cm_sort_cost ret = {0};
+
+    if (rows > 1) {
+        ret = cm_table_sort_cost(rows, key);
+        add_shuffle(&ret, (double)rows, key + payload_planes);
+    }
+    return ret;
+}
+
+cm_sort_cost cm_table_join_unique_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
+                                       unsigned payload_planes)
+{
+    double rows = (double)(unique_rows + other_rows), carried = 1 + key_planes + payload_planes;
+    cm_sort_cost ret =
+        cm_table_sort_rows_cost(unique_rows + other_rows, 1 + key_planes, payload_planes + 1);
+
+    add_partition(&ret, rows, carried + cm_bits_for((size_t)rows));
+    add_place(&ret, rows, carried);
+    add_gates(&ret, rows, key_planes, cm_bits_for(1 + key_planes));
+    add_place(&ret, rows, 1 + payload_planes);
+    add_gates(&ret, (double)other_rows, 1, 1);
+    return ret;
+}
+
+/* Absent bounds: marks, and a scan of about two selects a row. */
+static void add_edges(cm_sort_cost *cost, const cm_ranges_size *size, size_t rows, double totals)
+{
+    add_gates(cost, (double)rows, size->key_planes, cm_bits_for(size->key_planes));
+    add_gates(cost, (double)rows, 2 * (totals + 1), 2 * cm_bits_for(rows));
+}
+
+cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size)
+{
+    size_t rows = size->points + (size->bounds > 1 ? 2 : 1) * size->intervals;
+    unsigned rank = cm_bits_for(size->points + 1);
+    double totals = rank + size->sum_planes + size->aggs * rank;
+    cm_sort_cost ret = {0};
+
+    if (size->points == 0 || rows < 2) {
+        return ret;
+    }
+    add_gates(&ret, (double)size->points, 1 + size->sum_planes, 3);
+    if (size->key_planes + size->order_planes > 0) {
+        unsigned key = size->key_planes + (size->bounds > 0 ? size->order_planes : 0);
+        add_cost(&ret, cm_table_sort_rows_cost(rows, key, 1 + size->sum_planes));
+    }
+    add_bytes(&ret, 8 * (double)rows, 2);
+    add_ring_to_bits(&ret, (double)rows, rank);
+    for (unsigned i = 0; i < size->aggs; i++) {
+        unsigned planes = size->sum_planes / size->aggs;
+        add_bits_to_ring(&ret, (double)rows, planes);
+        add_ring_to_bits(&ret, (double)rows, planes + rank);
+    }
+    if (size->bounds < 2) {
+        add_edges(&ret, size, rows, totals);
+    }
+    add_place(&ret, (double)rows, size->bounds < 2 ? 2 * totals : totals);
+    add_gates(&ret, (double)size->intervals, 4 * totals, cm_bits_for((size_t)totals) + 2);
+    return ret;
+}
+
+cm_sort_cost cm_table_expand_cost(size_t table_rows, size_t rows, unsigned planes,
+                                  unsigned count_planes)
+{
+    double from = (double)table_rows, to = (double)rows, front = from < to ? from : to;
+    unsigned place = cm_bits_for(rows);
+    cm_sort_cost ret = {0};
+
+    if (table_rows == 0) {
+        return ret;
+    }
+    add_gates(&ret, from, 2 * count_planes, cm_bits_for(count_planes) + 1);
+    add_bits_to_ring(&ret, from, count_planes);
+    add_ring_to_bits(&ret, from, place);
+    add_bytes(&ret, 0, 9 + 7); /* the sum of counts */
+    add_partition(&ret, from, planes + place + 1);
+    add_gates(&ret, front, 3 * place, cm_bits_for(place) + 2);
+    add_gates(&ret, to, place * (place + 1) / 2.0, place);
+    add_partition(&ret, to, place);
+    add_gates(&ret, front, planes + place, 1);
+    add_place(&ret, to, planes + place);
+    add_gates(&ret, to, 5 * place, cm_bits_for(place) + 2);
+    return ret;
+}
+
+cm_sort_cost cm_table_join_many_cost(const cm_ranges_size *size, size_t rows,
+                                     unsigned interval_planes, unsigned payload_planes)
+{
+    unsigned rank = cm_bits_for(size->points + 1);
+    cm_sort_cost ret = cm_table_ranges_cost(size);
+
+    add_cost(&ret, cm_table_expand_cost(size->intervals, rows, interval_planes + rank + 1, rank));
+    add_gates(&ret, (double)rows, 2 * rank, cm_bits_for(rank) + 1);
+    add_cost(&ret, cm_table_join_unique_cost(size->points, rows, rank, payload_planes));
+    return ret;
+}

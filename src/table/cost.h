@@ -1,0 +1,29 @@
+/*
+ * table/cost.h - what operators cost one computing party under rep3, from public sizes alone: for
+ * planners.  Bytes include a bit for each AND.  Good to some ten percent; docs/design/table.md.
+ */
+#ifndef CM_TABLE_COST_H
+#define CM_TABLE_COST_H
+
+#include "table/table.h"
+
+/* Comparing keys and moving rows of key_planes (without tag) and payload_planes. */
+cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes);
+/* cm_table_join_unique with keys. */
+cm_sort_cost cm_table_join_unique_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
+                                       unsigned payload_planes);
+
+/* bounds: how many are given; sum_planes: of the columns of all SUMs, and one for each COUNT. */
+typedef struct cm_ranges_size {
+    size_t points, intervals;
+    unsigned key_planes, order_planes, bounds, aggs, sum_planes;
+} cm_ranges_size;
+cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size);
+/* To rows copies of the table's rows, which have so many planes. */
+cm_sort_cost cm_table_expand_cost(size_t table_rows, size_t rows, unsigned planes,
+                                  unsigned count_planes);
+/* INNER and LEFT; SEMI and ANTI cost what their ranges do. */
+cm_sort_cost cm_table_join_many_cost(const cm_ranges_size *size, size_t rows,
+                                     unsigned interval_planes, unsigned payload_planes);
+
+#endif
