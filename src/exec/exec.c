@@ -138,6 +138,9 @@ static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     switch (node->op) {
     case CM_PLAN_INPUT:
         return cm_exec_share_input(x, node, &x->input[node->number], ret);
+    case CM_PLAN_VALUES:
+        cm_exec_values(x, node, ret);
+        return CM_OK;
     case CM_PLAN_CONCAT:
         return run_concat(x, node, ret);
     case CM_PLAN_COMBINE:

@@ -70,6 +70,9 @@ CM_MUST cm_status cm_exec_project(cm_exec *x, const cm_plan_node *node, cm_table
 void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned *key_cols,
                             cm_scol *ret, cm_arena scratch);
 
+/* VALUES: public constants. */
+void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+
 /* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT. */
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 

@@ -118,6 +118,44 @@ void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned
     }
 }
 
+static cm_bcol public_planes(cm_exec *x, const uint64_t *words, size_t width, size_t rows,
+                             unsigned planes, cm_arena scratch)
+{
+    uint64_t *packed = CM_NEW(&scratch, uint64_t, planes * cm_words_of(rows) + 1);
+    cm_bcol ret = cm_bcol_new(x->arena, x->legs, planes, rows);
+
+    cm_planes_pack(words, width, rows, planes, packed);
+    cm_mpc_public_bits(x->mpc, packed, ret);
+    return ret;
+}
+
+void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    cm_arena scratch = x->scratch;
+    size_t rows = (size_t)node->rows;
+    cm_table made = cm_table_new(x->arena, x->legs, rows, 0, NULL, NULL);
+    made.cols = (unsigned)node->cols;
+    made.col = CM_NEW(x->arena, cm_scol, node->cols + 1);
+    cm_mpc_set_public(x->mpc, made.valid, 0, true);
+    for (size_t i = 0; i < node->cols; i++) {
+        const cm_encoding *enc = &node->col[i].enc;
+        size_t width = cm_encode_words(enc);
+        uint64_t *words = CM_NEW(&scratch, uint64_t, rows * width);
+        uint64_t *nulls = CM_NEW(&scratch, uint64_t, rows);
+        for (size_t r = 0; r < rows; r++) {
+            const cm_value *value = &node->value[r * node->cols + i];
+            nulls[r] = value->null;
+            if (!value->null) {
+                cm_status st = cm_encode_value(enc, value, words + r * width);
+                CM_ASSERT(st == CM_OK); /* the planner took the hull */
+            }
+        }
+        made.col[i].data = public_planes(x, words, width, rows, enc->planes, scratch);
+        made.col[i].null = public_planes(x, nulls, 1, rows, enc->nullable ? 1 : 0, scratch);
+    }
+    *ret = made;
+}
+
 /* The combination of column `col` of all children, child by child. */
 static cm_cval combine_column(cm_rowwise *r, const cm_plan_node *node, size_t col, size_t child_col)
 {

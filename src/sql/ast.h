@@ -145,7 +145,26 @@ typedef struct cm_ast_with {
     int position;
 } cm_ast_with;
 
+typedef enum cm_ast_set {
+    CM_AST_NO_SET,
+    CM_AST_UNION,
+    CM_AST_INTERSECT,
+    CM_AST_EXCEPT,
+} cm_ast_set;
+
+typedef struct cm_ast_row { /* of VALUES */
+    size_t cols;
+    const cm_ast *const *col;
+} cm_ast_row;
+
+/* A set operation has its two sides, WITH, ORDER BY and LIMIT; VALUES has rows in place of FROM. */
 struct cm_ast_select {
+    int position; /* of the first thing that it shows */
+    cm_ast_set set;
+    bool all;
+    const cm_ast_select *left, *right;
+    size_t rows;
+    const cm_ast_row *row;
     const char *unsupported; /* the first clause that the binder has to refuse, or NULL */
     int unsupported_position;
     size_t withs;

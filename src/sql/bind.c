@@ -71,7 +71,11 @@ static const char *name_of(const cm_ast *ast)
         return NULL;
     case CM_AST_SCALAR: {
         const cm_ast_select *s = ast->select;
-        return s->targets != 1             ? NULL
+        while (s->set != CM_AST_NO_SET) {
+            s = s->left;
+        }
+        return s->rows > 0                 ? "column1"
+               : s->targets != 1           ? NULL
                : s->target[0].name != NULL ? s->target[0].name
                                            : name_of(s->target[0].expr);
     }
@@ -89,7 +93,10 @@ cm_status cm_bind_add_target(cm_select_state *q, const char *name, const cm_expr
         return cm_fail(b->diag, CM_EINVAL, CM_SQL_TOO_MANY_COLUMNS,
                        "target lists can have at most %d entries", CM_BIND_MAX_TARGETS);
     }
-    cm_status st = cm_bind_coerce_unknown(b, expr, cm_bind_text(0), &expr);
+    cm_status st = CM_OK;
+    if (!q->unknowns) {
+        st = cm_bind_coerce_unknown(b, expr, cm_bind_text(0), &expr);
+    }
     if (st == CM_OK && expr->type.kind == CM_TYPE_INTERVAL) {
         return cm_bind_refuse(b, expr->position, "an interval in the result");
     }
@@ -243,7 +250,7 @@ static cm_status bind_count(cm_select_state *q, const cm_ast *ast, const char *c
     return CM_OK;
 }
 
-static cm_status bind_limit(cm_select_state *q)
+cm_status cm_bind_limit(cm_select_state *q)
 {
     bool given;
 
@@ -313,7 +320,7 @@ static cm_status bind_clauses(cm_select_state *q)
         st = cm_bind_check_grouping(q);
     }
     if (st == CM_OK) {
-        st = bind_limit(q);
+        st = cm_bind_limit(q);
     }
     if (st == CM_OK) {
         st = cm_bind_group_by_correlation(q);
@@ -337,6 +344,14 @@ cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_que
 cm_status cm_bind_subselect(cm_binder *b, const cm_ast_select *select, const cm_place *outer,
                             cm_select_state **ret_state, uint64_t *ret_rows)
 {
+    return select->set != CM_AST_NO_SET || select->rows > 0
+               ? cm_bind_set(b, select, ret_state, ret_rows)
+               : cm_bind_simple(b, select, outer, false, ret_state, ret_rows);
+}
+
+cm_status cm_bind_simple(cm_binder *b, const cm_ast_select *select, const cm_place *outer,
+                         bool unknowns, cm_select_state **ret_state, uint64_t *ret_rows)
+{
     const cm_with_query *outer_withs = b->withs;
 
     if (select->unsupported != NULL) {
@@ -352,6 +367,7 @@ cm_status cm_bind_subselect(cm_binder *b, const cm_ast_select *select, const cm_
     cm_select_state *q = CM_NEW_SMALL(b->arena, cm_select_state, 1);
     *q = (cm_select_state){.s = CM_NEW_SMALL(b->arena, cm_scope, 1),
                            .select = select,
+                           .unknowns = unknowns,
                            .query = CM_NEW_SMALL(b->arena, cm_query, 1)};
     q->s->b = b;
     q->s->outer = outer;
@@ -388,6 +404,9 @@ bool cm_query_origin(const cm_query *query, const cm_expr *expr, const cm_relati
         }
         if (expr->index >= relation->cols - relation->windows) {
             return false;
+        }
+        if (relation->derived->arms > 0) {
+            return false; /* of several origins */
         }
         /* Column i of a derived relation is its i-th shown target. */
         size_t shown = 0, i = 0;

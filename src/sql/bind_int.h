@@ -262,8 +262,9 @@ typedef struct cm_select_state {
     const cm_ast_select *select;
     cm_query *query;
     cm_target *target;
-    size_t shown; /* targets of the select list, before hidden ones */
-    size_t keys;  /* a correlated subquery's equalities: own side and the outer one's */
+    bool unknowns; /* literals that are shown wait for the type of a set operation's column */
+    size_t shown;  /* targets of the select list, before hidden ones */
+    size_t keys;   /* a correlated subquery's equalities: own side and the outer one's */
     const cm_expr *key[CM_BIND_MAX_OUTERS], *outer_key[CM_BIND_MAX_OUTERS];
     const cm_expr **group;
     cm_bound_windows windows;
@@ -275,6 +276,15 @@ CM_MUST cm_status cm_bind_add_target(cm_select_state *q, const char *name, const
 /* *ret_rows: a bound of the rows it gives. */
 CM_MUST cm_status cm_bind_select(cm_binder *b, const cm_ast_select *select, const cm_query **ret,
                                  uint64_t *ret_rows);
+
+CM_MUST cm_status cm_bind_limit(cm_select_state *q);
+/* One SELECT without set operation; with `unknowns` as above. */
+CM_MUST cm_status cm_bind_simple(cm_binder *b, const cm_ast_select *select, const cm_place *outer,
+                                 bool unknowns, cm_select_state **ret_state, uint64_t *ret_rows);
+
+/* bind_set.c: UNION, INTERSECT, EXCEPT and VALUES. */
+CM_MUST cm_status cm_bind_set(cm_binder *b, const cm_ast_select *select,
+                              cm_select_state **ret_state, uint64_t *ret_rows);
 
 /* bind_window_split.c: moves everything below the window functions, if there are any, into a
  * derived relation of a new query; after the clauses, and before DISTINCT is settled. */

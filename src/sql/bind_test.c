@@ -299,6 +299,39 @@ static void test_quotient_scales(void **state)
     }
 }
 
+/* A set operation is a query over the UNION ALL of its arms. */
+static void test_set_operations(void **state)
+{
+    fixture *f = *state;
+    const cm_query *query = bound(f, "SELECT year, NULL AS x FROM north.visits UNION ALL "
+                                     "SELECT 7, '2020-01-01'::date UNION SELECT 2.5, NULL "
+                                     "ORDER BY x LIMIT 3");
+
+    assert_true(query->grouped && query->merges);
+    assert_int_equal(query->groups, 2);
+    assert_int_equal(query->limit, 3);
+    assert_string_equal(query->target[0].name, "year");
+    assert_int_equal(query->target[0].expr->type.kind, CM_TYPE_NUMERIC);
+    assert_int_equal(query->target[0].expr->type.scale, 1);
+    assert_int_equal(query->target[1].expr->type.kind, CM_TYPE_DATE);
+    const cm_query *all = query->relation[0].derived;
+    assert_int_equal(all->arms, 3); /* one relation for both operations */
+    assert_int_equal(all->arm[0]->relations, 1);
+    assert_null(all->arm[1]->from);
+
+    query = bound(f, "SELECT year FROM visits UNION SELECT 1 UNION ALL SELECT 1");
+    assert_false(query->grouped);
+    assert_int_equal(query->relation[0].derived->arms, 2); /* the UNION stands by itself */
+    assert_true(query->relation[0].derived->arm[0]->merges);
+
+    query = bound(f, "SELECT note FROM visits EXCEPT (SELECT person FROM visits LIMIT 2)");
+    assert_non_null(query->having);
+    assert_int_equal(query->relation[0].cols, 2); /* and the side */
+    query = bound(f, "SELECT year FROM visits INTERSECT ALL SELECT stage FROM tumours");
+    assert_int_equal(query->relation[0].windows, 2);
+    assert_non_null(query->where);
+}
+
 static void test_unions(void **state)
 {
     fixture *f = *state;
@@ -574,7 +607,20 @@ static void test_errors(void **state)
         {"SELECT rank() OVER w FROM visits", "42704", "window \"w\" does not exist", 20},
         {"SELECT ntile(0) OVER () FROM visits", "22014",
          "argument of ntile must be greater than zero", 8},
-        {"SELECT 1 FROM visits UNION SELECT 2", "0A000", "UNION is not supported", 22},
+        {"SELECT year FROM visits UNION SELECT year, note FROM visits", "42601",
+         "each UNION query must have the same number of columns", 38},
+        {"SELECT year FROM visits EXCEPT ALL SELECT note FROM visits", "42804",
+         "EXCEPT types integer and text cannot be matched", 43},
+        {"SELECT year FROM visits INTERSECT SELECT 'x'", "22P02",
+         "invalid input syntax for type integer: \"x\"", 42},
+        {"SELECT year AS y FROM visits UNION SELECT 1 ORDER BY year", "42703",
+         "column \"year\" does not exist", 54},
+        {"SELECT year FROM visits UNION SELECT 1 ORDER BY year + 1", "0A000",
+         "invalid UNION/INTERSECT/EXCEPT ORDER BY clause", 54},
+        {"SELECT 1 FROM visits, (VALUES (1, 2), (3)) x", "42601",
+         "VALUES lists must all be the same length", 40},
+        {"SELECT 1 FROM visits, (VALUES (1), ('a')) x", "22P02",
+         "invalid input syntax for type integer: \"a\"", 37},
         {"SELECT sum((SELECT max(year) FROM visits)) FROM visits", "0A000",
          "a subquery as a value in this place is not supported", 12},
         {"SELECT (SELECT a, b FROM odd2) FROM visits", "42601",
@@ -779,9 +825,10 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_where),  CASE(test_targets),    CASE(test_quotient_scales), CASE(test_unions),
-        CASE(test_joins),  CASE(test_subqueries), CASE(test_grouping),        CASE(test_params),
-        CASE(test_errors), CASE(test_limits),     CASE(test_random),
+        CASE(test_where),      CASE(test_targets),        CASE(test_quotient_scales),
+        CASE(test_unions),     CASE(test_set_operations), CASE(test_joins),
+        CASE(test_subqueries), CASE(test_grouping),       CASE(test_params),
+        CASE(test_errors),     CASE(test_limits),         CASE(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,8 @@ const char *cm_explain_title(const cm_plan_node *node)
     switch (node->op) {
     case CM_PLAN_INPUT:
         return node->fragment->aggregated ? "Input aggregates" : "Input rows";
+    case CM_PLAN_VALUES:
+        return "Values";
     case CM_PLAN_CONCAT:
         return "Append";
     case CM_PLAN_COMBINE:
@@ -318,6 +320,7 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
                       (unsigned long long)node->offset);
         return;
     case CM_PLAN_INPUT:
+    case CM_PLAN_VALUES:
     case CM_PLAN_CONCAT:
         break;
     }

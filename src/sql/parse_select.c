@@ -273,11 +273,6 @@ static void mark_clauses(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_sele
         int token;
         const char *what;
     } clauses[] = {
-        {s->op == PG_QUERY__SET_OPERATION__SETOP_UNION, PG_QUERY__TOKEN__UNION, "UNION"},
-        {s->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT, PG_QUERY__TOKEN__INTERSECT,
-         "INTERSECT"},
-        {s->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT, PG_QUERY__TOKEN__EXCEPT, "EXCEPT"},
-        {s->n_values_lists > 0, PG_QUERY__TOKEN__VALUES, "VALUES"},
         {s->into_clause != NULL, PG_QUERY__TOKEN__INTO, "SELECT INTO"},
         {distinct_on, PG_QUERY__TOKEN__DISTINCT, "DISTINCT ON"},
         {s->group_distinct, PG_QUERY__TOKEN__GROUP_P, "GROUP BY DISTINCT"},
@@ -293,19 +288,47 @@ static void mark_clauses(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_sele
     select->distinct = s->n_distinct_clause > 0;
 }
 
-/* Both sides of a set operation are read for the tables they name. */
-static cm_status parse_sides(cm_parser *p, const PgQuery__SelectStmt *s)
+static cm_status parse_sides(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_select *select)
 {
-    const cm_ast_select *side;
-    cm_status st = CM_OK;
+    select->set = s->op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? CM_AST_UNION
+                  : s->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? CM_AST_INTERSECT
+                  : s->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT    ? CM_AST_EXCEPT
+                                                                      : CM_AST_NO_SET;
+    select->all = s->all;
+    if (select->set == CM_AST_NO_SET) {
+        return CM_OK;
+    }
+    cm_status st = cm_parse_select(p, s->larg, &select->left);
+    return st == CM_OK ? cm_parse_select(p, s->rarg, &select->right) : st;
+}
 
-    if (s->larg != NULL) {
-        st = cm_parse_select(p, s->larg, &side);
+static cm_status parse_values(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_select *select)
+{
+    cm_ast_row *rows = CM_NEW_SMALL(p->arena, cm_ast_row, s->n_values_lists + 1);
+
+    for (size_t i = 0; i < s->n_values_lists; i++) {
+        const PgQuery__List *list = s->values_lists[i]->list;
+        rows[i].cols = list->n_items;
+        cm_status st = cm_parse_exprs(p, list->items, list->n_items, &rows[i].col);
+        if (st != CM_OK) {
+            return st;
+        }
     }
-    if (st == CM_OK && s->rarg != NULL) {
-        st = cm_parse_select(p, s->rarg, &side);
+    select->rows = s->n_values_lists;
+    select->row = rows;
+    return CM_OK;
+}
+
+/* Where errors about its columns point. */
+static int position_of(const cm_ast_select *select)
+{
+    if (select->set != CM_AST_NO_SET) {
+        return select->left->position;
     }
-    return st;
+    if (select->rows > 0) {
+        return select->row[0].cols > 0 ? select->row[0].col[0]->position : 0;
+    }
+    return select->targets > 0 ? select->target[0].position : 0;
 }
 
 static cm_status parse_clauses(cm_parser *p, const PgQuery__SelectStmt *s, cm_ast_select *select)
@@ -352,10 +375,16 @@ cm_status cm_parse_select(cm_parser *p, const PgQuery__SelectStmt *s, const cm_a
         st = parse_withs(p, s->with_clause, select);
     }
     if (st == CM_OK) {
-        st = parse_sides(p, s);
+        st = parse_sides(p, s, select);
+    }
+    if (st == CM_OK) {
+        st = parse_values(p, s, select);
     }
     if (st == CM_OK) {
         st = parse_clauses(p, s, select);
+    }
+    if (st == CM_OK) {
+        select->position = position_of(select);
     }
     p->select = outer;
     p->depth--;

@@ -26,7 +26,8 @@ static cm_status block_init(cm_planner *pl, const cm_query *query, bool visible,
     b->derived = CM_NEW_SMALL(pl->arena, cm_planned, relations + 1);
     b->derived_need = CM_NEW_SMALL(pl->arena, cm_need *, relations + 1);
     b->derived_needs = CM_NEW_SMALL(pl->arena, size_t, relations + 1);
-    return cm_block_prepare_from(b);
+    st = cm_block_prepare_from(b);
+    return st == CM_OK ? cm_block_sink_conditions(b, (cm_query *)(uintptr_t)b->query) : st;
 }
 
 /* A row is known by columns; which targets are they? */
@@ -244,6 +245,9 @@ static cm_need *all_needs(cm_planner *pl, const cm_query *query, bool sorted, co
 cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, bool root,
                         const cm_need *need, size_t needs, cm_planned *ret)
 {
+    if (query->arms > 0) {
+        return cm_plan_union(pl, query, visible, need, needs, ret);
+    }
     bool sorted = is_limited(query) || (root && orders_by_hidden(query));
     size_t all;
     const cm_need *list = all_needs(pl, query, sorted, need, needs, &all);

@@ -36,6 +36,7 @@ typedef struct cm_plan_col {
 typedef enum cm_plan_op {
     CM_PLAN_INPUT,        /* owner's fragment -> rows (padded with invalid ones to the bound); one
                              column per output; of an aggregated fragment all rows are valid */
+    CM_PLAN_VALUES,       /* public constants, each row valid */
     CM_PLAN_CONCAT,       /* rows of all children, equal columns */
     CM_PLAN_COMBINE,      /* dense partial aggregates of all children (one or more), row by row;
                              columns: keys, then the children's; every row is valid */
@@ -119,6 +120,7 @@ struct cm_plan_node {
     const cm_plan_node *parent; /* the first that reads it; a node may be read by several */
     cm_plan_cost cost;
     const cm_fragment *fragment;    /* INPUT */
+    const cm_value *value;          /* VALUES: rows * cols, row by row */
     const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */
     const cm_expr *condition;       /* FILTER */
     const cm_expr *const *expr;     /* PROJECT: cols entries, over the child's columns */

@@ -321,6 +321,7 @@ static sizes sizes_of(const cm_plan_node *node)
         s.bytes = rows * planes / 8;
         s.rounds = 1;
         break;
+    case CM_PLAN_VALUES:
     case CM_PLAN_CONCAT:
     case CM_PLAN_LIMIT:
         break;

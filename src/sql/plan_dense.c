@@ -56,10 +56,13 @@ static uint64_t domain_groups(const cm_grouping *g)
 bool cm_group_is_dense(const cm_grouping *g)
 {
     const cm_part *from = g->b->from;
-    const cm_relation *relation = &g->q->relation[from->rel];
 
-    if (!g->pl->settings.pushdown || from->kind != CM_FROM_RELATION || relation->derived != NULL ||
-        !cm_block_filters_pushed(g->b, from->rel) || domain_groups(g) == 0) {
+    if (!g->pl->settings.pushdown || from == NULL || from->kind != CM_FROM_RELATION) {
+        return false;
+    }
+    const cm_relation *relation = &g->q->relation[from->rel];
+    if (relation->derived != NULL || !cm_block_filters_pushed(g->b, from->rel) ||
+        domain_groups(g) == 0) {
         return false;
     }
     for (size_t i = 0; i < g->keys; i++) {

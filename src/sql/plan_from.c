@@ -172,8 +172,8 @@ cm_status cm_block_prepare_from(cm_block *b)
 {
     cm_exprs where = {0};
 
-    if (b->query->from == NULL) {
-        return cm_plan_unsupported(b->pl, 0, "SELECT without FROM inside a query", NULL);
+    if (b->query->from == NULL) { /* one row, of constants */
+        return CM_OK;
     }
     cm_status st = prepare(b, b->query->from, &b->from);
     if (st == CM_OK) {
@@ -281,7 +281,7 @@ static cm_status use_part(cm_block *b, cm_part *part)
 
 cm_status cm_block_use_from(cm_block *b)
 {
-    return use_part(b, b->from);
+    return b->from == NULL ? CM_OK : use_part(b, b->from);
 }
 
 /* Both sides of every key get one range; ranges spread along chains of equalities. */
@@ -338,7 +338,7 @@ static cm_status plan_derived(cm_block *b, const cm_part *part)
         st = plan_derived(b, part->part[i]);
     }
     if (part->kind == CM_FROM_RELATION && b->query->relation[part->rel].derived != NULL) {
-        bool visible = b->visible && !b->query->grouped;
+        bool visible = b->visible && (!b->query->grouped || b->query->merges);
         list_needs(b, part->rel);
         st = cm_plan_block(b->pl, b->query->relation[part->rel].derived, visible, false,
                            b->derived_need[part->rel], b->derived_needs[part->rel],
@@ -353,8 +353,23 @@ static cm_status plan_derived(cm_block *b, const cm_part *part)
     return st;
 }
 
+static void build_one_row(cm_block *b, cm_flow *ret)
+{
+    *ret = (cm_flow){.node = cm_plan_one_row(b->pl), .uniques = 1};
+    ret->item = CM_NEW_SMALL(b->pl->arena, int, 1);
+    ret->item[0] = -1;
+    ret->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, 1);
+    if (b->query->where != NULL) {
+        ret->node = cm_node_filter(b->pl, ret->node, b->query->where);
+    }
+}
+
 cm_status cm_block_build_from(cm_block *b, cm_flow *ret)
 {
+    if (b->from == NULL) {
+        build_one_row(b, ret);
+        return CM_OK;
+    }
     cm_status st = plan_derived(b, b->from);
 
     if (st != CM_OK) {

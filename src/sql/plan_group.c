@@ -200,7 +200,7 @@ static cm_status collect_all(cm_grouping *g)
 /* K, groups without rows, and HAVING. */
 static cm_status filter_groups(cm_grouping *g)
 {
-    uint64_t least = g->b->visible ? g->pl->min_rows : 0;
+    uint64_t least = g->b->visible && !g->q->merges ? g->pl->min_rows : 0;
     cm_exprs conditions = {0};
     const cm_expr *expr;
     cm_status st = CM_OK;

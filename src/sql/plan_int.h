@@ -209,6 +209,14 @@ CM_MUST cm_status cm_block_group(cm_block *b, const cm_need *need, size_t needs,
 CM_MUST cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, bool root,
                                 const cm_need *need, size_t needs, cm_planned *ret);
 
+/* plan_union.c: the rows of all arms; and conditions on derived relations, moved into their
+ * queries: query is the block's own copy. */
+CM_MUST cm_status cm_plan_union(cm_planner *pl, const cm_query *query, bool visible,
+                                const cm_need *need, size_t needs, cm_planned *ret);
+CM_MUST cm_status cm_block_sink_conditions(cm_block *b, cm_query *query);
+/* One valid row of nothing: FROM where there is none. */
+cm_plan_node *cm_plan_one_row(cm_planner *pl);
+
 /* plan_cost.c */
 void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings);
 /* Estimated seconds of grouping the child's rows by domain or by sort. */

@@ -137,6 +137,55 @@ static void test_without_pushdown(void **state)
                "c1, \"cost\" AS c2 FROM \"visits\"\n");
 }
 
+static size_t count_nodes(const cm_plan *plan, cm_plan_op op)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->nodes; i++) {
+        count += plan->node[i]->op == op;
+    }
+    return count;
+}
+
+static void test_set_operations(void **state)
+{
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    /* Conditions go to the owners of each arm; encodings are the hull, without a program. */
+    const cm_plan *plan =
+        plan_of(&f, "SELECT count(*), max(x) FROM (SELECT note AS n, year AS x FROM visits UNION "
+                    "ALL SELECT name, age FROM doctors) s WHERE x > 50 AND n LIKE 'a%'");
+    assert_int_equal(count_nodes(plan, CM_PLAN_INPUT), 3);
+    assert_int_equal(count_nodes(plan, CM_PLAN_CONCAT), 1);
+    assert_int_equal(count_nodes(plan, CM_PLAN_PROJECT), 1); /* of the one row */
+    assert_int_equal(plan->node[0]->col[0].range.lo, 20);
+    assert_int_equal(plan->node[0]->col[0].range.hi, 2030);
+    for (size_t i = 0; i < 3; i++) {
+        assert_non_null(plan->node[i]->fragment->filter);
+        assert_int_equal(plan->node[i]->cols, 1);
+    }
+    /* Also below what finds equal rows, where they are of keys. */
+    plan =
+        plan_of(&f, "SELECT x FROM (SELECT year AS x FROM visits EXCEPT SELECT age FROM doctors) "
+                    "s WHERE x > 50");
+    assert_non_null(plan->node[0]->fragment->filter);
+    /* Constants are one node. */
+    plan = plan_of(&f, "SELECT year FROM visits UNION ALL SELECT 1 UNION ALL VALUES (2), (NULL)");
+    assert_int_equal(count_nodes(plan, CM_PLAN_VALUES), 1);
+    assert_int_equal(plan->root->rows, 3072 + 3);
+    cm_plan_fixture_fini(&f);
+
+    /* K is asked of each arm's groups, and not of what merges them. */
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_GROUP, 10});
+    plan = plan_of(&f, "SELECT year FROM visits UNION SELECT age FROM doctors");
+    assert_int_equal(plan->min_rows, 10);
+    assert_int_equal(count_nodes(plan, CM_PLAN_FILTER), 2);
+    assert_int_not_equal(plan->root->op, CM_PLAN_FILTER);
+    cm_plan_fixture_fini(&f);
+}
+
 static void test_order(void **state)
 {
     cm_plan_fixture f;
@@ -594,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_without_pushdown),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_set_operations),
         cmocka_unit_test(test_min_rows),
         cmocka_unit_test(test_wide_sum),
         cmocka_unit_test(test_windows),

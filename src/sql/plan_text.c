@@ -222,6 +222,24 @@ static void put_order(const cm_order *order, size_t count, cm_buf *out)
     }
 }
 
+static void put_values(const cm_plan_node *node, cm_buf *out)
+{
+    for (size_t i = 0; node->value != NULL && i < node->rows * node->cols; i++) {
+        const cm_value *value = &node->value[i];
+        cm_buf_printf(out, "%s", i % node->cols == 0 ? "  row" : "");
+        if (value->null) {
+            cm_buf_printf(out, " null");
+        } else if (node->col[i % node->cols].type.kind == CM_TYPE_TEXT) {
+            cm_buf_printf(out, " ");
+            put_quoted(value->text, out);
+        } else {
+            cm_buf_printf(out, " ");
+            put_number(value->number, out);
+        }
+        cm_buf_printf(out, "%s", i % node->cols + 1 == node->cols ? "\n" : "");
+    }
+}
+
 static void put_columns(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const kinds[] = {"number", "text", "digest"};
@@ -250,9 +268,9 @@ static void put_columns(const cm_plan_node *node, cm_buf *out)
 
 static void put_node(const cm_plan_node *node, cm_buf *out)
 {
-    static const char *const ops[] = {"input",      "concat", "combine",   "filter",
-                                      "project",    "join",   "aggregate", "group_domain",
-                                      "group_sort", "window", "sort",      "limit"};
+    static const char *const ops[] = {
+        "input",     "values",       "concat",     "combine", "filter", "project", "join",
+        "aggregate", "group_domain", "group_sort", "window",  "sort",   "limit"};
     static const char *const windows[] = {"row_number", "rank",  "dense_rank", "lag",
                                           "lead",       "first", "last",       "count",
                                           "sum",        "min",   "max"};
@@ -297,6 +315,7 @@ static void put_node(const cm_plan_node *node, cm_buf *out)
     if (node->fragment != NULL) {
         put_fragment(node->fragment, out);
     }
+    put_values(node, out);
     put_columns(node, out);
 }
 

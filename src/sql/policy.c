@@ -7,7 +7,8 @@
  * shown, so whatever decided about a row shows with it: conditions and join columns need 'reveal'
  * like the targets.  Below a grouping, conditions need 'filter', equalities of two columns 'join',
  * and what is aggregated 'aggregate'.  Keys of a visible grouping need 'group'.  A column of a
- * subquery stands for the expression behind it, with the use that is made of it outside.
+ * subquery stands for the expression behind it, with the use that is made of it outside.  What
+ * merges equal rows of several queries shows their rows: they are as visible as it is.
  */
 #include "sql/policy.h"
 
@@ -308,6 +309,12 @@ static void use_target(checker *c, const cm_query *query, unsigned target, cm_la
 {
     const cm_expr *expr = query->target[target].expr;
 
+    for (size_t i = 0; i < query->arms; i++) {
+        use_target(c, query->arm[i], target_of(query->arm[i], target), need);
+    }
+    if (query->arms > 0) {
+        return;
+    }
     if (query->grouped) {
         use_group(c, query, expr, need);
     } else {
@@ -345,8 +352,11 @@ static void check_from(checker *c, const cm_query *query, const cm_from *from, b
 /* What a block does with columns whoever reads its targets. */
 static void check_block(checker *c, const cm_query *query, bool visible)
 {
-    bool shown = visible && !query->grouped;
+    bool shown = visible && (!query->grouped || query->merges);
 
+    for (size_t i = 0; i < query->arms; i++) {
+        check_block(c, query->arm[i], visible);
+    }
     for (size_t i = 0; i < query->relations; i++) {
         if (query->relation[i].derived != NULL) {
             check_block(c, query->relation[i].derived, shown);
@@ -358,7 +368,9 @@ static void check_block(checker *c, const cm_query *query, bool visible)
     use_condition(c, query, query->where, shown);
     for (size_t i = 0; i < query->groups; i++) {
         use_row(c, query, query->group[i],
-                visible ? CM_LABEL_GROUP : need_equality(query->group[i]));
+                shown     ? CM_LABEL_REVEAL
+                : visible ? CM_LABEL_GROUP
+                          : need_equality(query->group[i]));
     }
     if (query->having != NULL) {
         use_group(c, query, query->having, CM_LABEL_FILTER);

@@ -58,6 +58,24 @@ static const use uses[] = {
     {CM_LABEL_GROUP, DOCTOR,
      "SELECT doctor, n FROM (SELECT doctor, count(*) AS n FROM visits GROUP BY doctor) s "
      "WHERE n > 5"},
+    /* set operations: what an arm shows is shown, unless it is grouped by it */
+    {CM_LABEL_JOIN, YEAR,
+     "SELECT count(*) FROM (SELECT year FROM visits EXCEPT SELECT age FROM doctors) x"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT year FROM visits UNION ALL SELECT age FROM doctors) x "
+     "WHERE year > 5"},
+    {CM_LABEL_AGGREGATE, COST,
+     "SELECT max(x) FROM (SELECT size AS x FROM tumours UNION ALL SELECT cost FROM visits) s"},
+    {CM_LABEL_AGGREGATE, COST,
+     "SELECT region, sum(cost) FROM visits GROUP BY region UNION SELECT 'east', 1"},
+    {CM_LABEL_GROUP, YEAR, "SELECT age FROM doctors UNION SELECT year FROM visits"},
+    {CM_LABEL_GROUP, YEAR, "SELECT age FROM doctors EXCEPT SELECT year FROM visits"},
+    {CM_LABEL_GROUP, YEAR,
+     "SELECT x, count(*) FROM (SELECT year AS x FROM visits UNION ALL SELECT age FROM doctors) s "
+     "GROUP BY x"},
+    {CM_LABEL_REVEAL, YEAR, "SELECT age FROM doctors UNION ALL SELECT year FROM visits"},
+    {CM_LABEL_REVEAL, YEAR, "SELECT age FROM doctors EXCEPT ALL SELECT year FROM visits"},
+    {CM_LABEL_REVEAL, DAY, "SELECT year FROM visits WHERE day > '1999-01-01' UNION SELECT 1"},
     /* window functions */
     {CM_LABEL_JOIN, PERSON,
      "SELECT count(*) FROM (SELECT row_number() OVER (PARTITION BY person ORDER BY day) AS k "

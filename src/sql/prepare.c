@@ -34,6 +34,18 @@ static const cm_expr *target_of(const cm_query *query, unsigned column)
     return NULL;
 }
 
+static void measure_expr(extent *x, const cm_query *query, const cm_expr *expr, unsigned depth);
+
+static void measure_column(extent *x, const cm_query *inner, unsigned column, unsigned depth)
+{
+    if (inner->arms == 0) {
+        measure_expr(x, inner, target_of(inner, column), depth);
+    }
+    for (size_t i = 0; i < inner->arms; i++) {
+        measure_expr(x, inner->arm[i], target_of(inner->arm[i], column), depth);
+    }
+}
+
 static void measure_expr(extent *x, const cm_query *query, const cm_expr *expr, unsigned depth)
 {
     if (expr == NULL || !step(x, depth)) {
@@ -42,7 +54,7 @@ static void measure_expr(extent *x, const cm_query *query, const cm_expr *expr, 
     if (expr->op == CM_X_COLUMN) {
         const cm_query *inner = query->relation[expr->rel].derived;
         if (inner != NULL) {
-            measure_expr(x, inner, target_of(inner, expr->index), depth + 1);
+            measure_column(x, inner, expr->index, depth + 1);
         }
         return;
     }
@@ -64,6 +76,12 @@ static void measure_from(extent *x, const cm_query *query, const cm_from *from, 
 static void measure_query(extent *x, const cm_query *query, unsigned depth)
 {
     if (!step(x, depth)) {
+        return;
+    }
+    for (size_t i = 0; i < query->arms; i++) {
+        measure_query(x, query->arm[i], depth + 1);
+    }
+    if (query->arms > 0) {
         return;
     }
     for (size_t i = 0; i < query->relations; i++) {

@@ -67,12 +67,21 @@ typedef struct cm_order {
     bool nulls_first;
 } cm_order;
 
+/*
+ * A query with arms is the UNION ALL of them and nothing else: its i-th target, never hidden,
+ * stands for the i-th shown target of each arm, whose rows are its rows.  It is always derived.
+ */
 struct cm_query {
+    size_t arms;
+    const cm_query *const *arm;
     size_t relations;
     const cm_relation *relation;
     const cm_from *from; /* NULL: no FROM */
     const cm_expr *where;
     bool grouped; /* GROUP BY or an aggregate */
+    bool merges;  /* grouped by all it shows, to find equal rows of several queries (UNION,
+                     INTERSECT,  EXCEPT): rows of a visible one are those of the queries below, which
+                     answer for  their labels and K */
     size_t groups;
     const cm_expr *const *group;
     const cm_expr *having;
