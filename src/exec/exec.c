@@ -259,11 +259,15 @@ static cm_status run_nodes(cm_exec *x)
         }
         cm_mesh_stats before = cm_mesh_statistics(cm_mpc_mesh(x->mpc));
         int64_t start_ns = cm_clock_ns();
-        cm_status st = run_node(x, node, &x->table[node->number]);
+        cm_status st = cm_exec_shelf_begin(x, node);
+        if (st == CM_OK) {
+            st = run_node(x, node, &x->table[node->number]);
+        }
         if (st != CM_OK) {
             return st;
         }
         CM_ASSERT(x->legs == 0 || x->table[node->number].rows == node->rows);
+        cm_exec_shelf_end(x, node);
         measure(x, i, before, start_ns);
     }
     return CM_OK;
@@ -284,6 +288,7 @@ cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena 
     x.scratch = scratch;
     x.input = options->input;
     x.table = CM_NEW(arena, cm_table, options->plan->nodes + 1);
+    cm_exec_shelf_init(&x, arena);
     x.error = (cm_bcol){.rows = 1};
     if (x.legs > 0) {
         x.error = cm_bcol_new(arena, x.legs, CM_ROW_ERRORS, 1);
@@ -295,12 +300,14 @@ cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena 
     if (st == CM_OK) {
         st = run_nodes(&x);
     }
+    x.arena = arena;
     if (st == CM_OK) {
         st = cm_exec_answer(&x, result_arena, ret);
     }
     if (st == CM_OK) { /* what is queued for slower participants still has to leave */
         st = cm_exec_mpc_failed(&x, cm_mesh_flush(cm_mpc_mesh(options->mpc)));
     }
+    cm_exec_shelf_fini(&x);
     cm_arena_fini(&scratch);
     return st;
 }

@@ -19,10 +19,12 @@ typedef struct cm_exec {
     const cm_plan *plan;
     cm_mpc *mpc;
     unsigned legs;
-    cm_arena *arena; /* shares: one secret arena for the job */
+    cm_arena *arena; /* shares of the node that runs: its own of the shelf */
     cm_arena scratch;
     cm_exec_input *input; /* plan->nodes entries; INPUT nodes only */
     cm_table *table;      /* plan->nodes entries: results, at computing parties */
+    cm_arena *shelf;      /* plan->nodes entries: what each result is made of */
+    unsigned *last_read;  /* plan->nodes entries: the last node that needs it */
     cm_bcol error;        /* CM_ROW_ERRORS planes, one row: flags raised so far */
     bool may_fail;        /* some program of the plan can raise: public */
     cm_diag *diag;
@@ -82,6 +84,15 @@ CM_MUST cm_status cm_exec_window(cm_exec *x, const cm_plan_node *node, cm_table 
 /* The listed columns in a secret random order, as copies; the others are left empty. */
 CM_MUST cm_status cm_exec_shuffled(cm_exec *x, const cm_table *from, const unsigned *cols,
                                    size_t count, cm_arena *arena, cm_table *ret, cm_arena scratch);
+
+/*
+ * shelf.c: the arenas of results.  begin before a node runs, end after it, which frees what nobody
+ * reads any more; fini frees the rest.  Legal without init when there is nothing to free.
+ */
+void cm_exec_shelf_init(cm_exec *x, cm_arena *arena);
+CM_MUST cm_status cm_exec_shelf_begin(cm_exec *x, const cm_plan_node *node);
+void cm_exec_shelf_end(cm_exec *x, const cm_plan_node *node);
+void cm_exec_shelf_fini(cm_exec *x);
 
 /* answer.c: phase 4. */
 CM_MUST cm_status cm_exec_answer(cm_exec *x, cm_arena *result_arena, cm_exec_result *ret);
