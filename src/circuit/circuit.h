@@ -95,6 +95,12 @@ cm_num cm_num_popcount(cm_circuit *c, const cm_wire *wires, size_t count);
  */
 void cm_num_divmod(cm_circuit *c, cm_num x, cm_num y, cm_num *ret_quotient, cm_num *ret_remainder);
 
+/*
+ * The square root, rounded down, of ceil(x.bits / 2) bits k.  About k^2 ANDs in k log2 k levels
+ * with few rounds, k^2 / 2 ANDs and levels with few bits.
+ */
+cm_num cm_num_sqrt(cm_circuit *c, cm_num x);
+
 /* What a finished program costs, for cost models and tests. */
 typedef struct cm_circuit_cost {
     size_t ands;    /* per row */
