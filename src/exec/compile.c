@@ -2,6 +2,7 @@
 #include "exec/compile_int.h"
 
 #include "exec/encode.h"
+#include "sql/stat.h"
 
 enum { CM_EXPR_ARGS_MAX = 4096 };
 
@@ -323,6 +324,21 @@ static cm_status compile_unary(cm_compiler *c, const cm_expr *expr, cm_wire acti
     }
 }
 
+static cm_status compile_stat(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
+{
+    cm_cval arg[CM_STAT_ARGS] = {0};
+    cm_status st = CM_OK;
+
+    CM_ASSERT(expr->args == CM_STAT_ARGS);
+    for (size_t i = 0; st == CM_OK && i < CM_STAT_ARGS; i++) {
+        st = compile(c, expr->arg[i], active, &arg[i]);
+    }
+    if (st == CM_OK) {
+        *ret = cm_compile_stat(c, expr, arg);
+    }
+    return st;
+}
+
 static cm_status compile_binary(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
 {
     cm_cval a = {0};
@@ -385,6 +401,8 @@ static cm_status compile(cm_compiler *c, const cm_expr *expr, cm_wire active, cm
     case CM_X_GREATEST:
     case CM_X_LEAST:
         return compile_extreme(c, expr, active, ret);
+    case CM_X_STAT:
+        return compile_stat(c, expr, active, ret);
     default:
         if (expr->args != 1) {
             return cm_fail(c->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,

@@ -37,6 +37,9 @@ cm_signed cm_compile_sign_magnitude(cm_compiler *c, const cm_cval *x);
 /* The other way: value +-magnitude, re-based to range. */
 cm_cval cm_compile_of_signed(cm_compiler *c, cm_signed x, cm_wire null, cm_range range);
 
+/* compile_stat.c: STAT of the values of its arguments. */
+cm_cval cm_compile_stat(cm_compiler *c, const cm_expr *expr, const cm_cval *args);
+
 /* compile_compare.c */
 cm_wire cm_compile_equal(cm_compiler *c, const cm_cval *a, const cm_cval *b);
 cm_wire cm_compile_less(cm_compiler *c, const cm_cval *a, const cm_cval *b);

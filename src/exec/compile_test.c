@@ -2,6 +2,7 @@
  * Random expressions over random rows: the compiled gate program against evaluation in the clear,
  * values, NULLs and errors alike.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "exec/compile.h"
 #include "exec/encode.h"
+#include "sql/stat.h"
 #include "tests/support/parties.h"
 
 enum { COLUMNS = 6, ROWS = 67, TREES = 600, DEPTH = 4 };
@@ -289,6 +291,165 @@ static void test_random_expressions(void **state)
     assert_true(checked > TREES / 3);
 }
 
+/* Sums over a few points a row, x and y in -reach .. reach; what has no points is NULL. */
+static void make_sums(world *w, cm_i128 reach, double point[ROWS][2][8], unsigned count[ROWS])
+{
+    const cm_i128 most[COLUMNS] = {
+        8, 8 * reach, 8 * reach, 8 * reach * reach, 8 * reach * reach, 8 * reach * reach};
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        bool is_signed = i == 1 || i == 2 || i == 5;
+        w->col[i] = (cm_plan_col){.name = "s", .range = {is_signed ? -most[i] : 0, most[i]}};
+        w->col[i].type.kind = CM_TYPE_NUMERIC;
+        w->col[i].enc = (cm_encoding){.kind = CM_ENC_NUMBER,
+                                      .lo = w->col[i].range.lo,
+                                      .planes = cm_range_planes(w->col[i].range),
+                                      .nullable = i > 0};
+    }
+    for (unsigned r = 0; r < ROWS; r++) {
+        cm_i128 sum[COLUMNS] = {(cm_i128)cm_rng_below(&w->rng, 9)};
+        count[r] = (unsigned)sum[0];
+        for (unsigned k = 0; k < count[r]; k++) {
+            cm_i128 x = pick(w, (cm_range){-reach, reach}), y = pick(w, (cm_range){-reach, reach});
+            switch (r % 5) {
+            case 0: /* on a line, level or vertical ones, any */
+                y = -x;
+                break;
+            case 1:
+                y = reach;
+                break;
+            case 2:
+                x = -reach;
+                break;
+            default:
+                break;
+            }
+            point[r][0][k] = (double)x;
+            point[r][1][k] = (double)y;
+            const cm_i128 add[COLUMNS] = {0, x, y, x * x, y * y, x * y};
+            for (unsigned i = 1; i < COLUMNS; i++) {
+                sum[i] += add[i];
+            }
+        }
+        for (unsigned i = 0; i < COLUMNS; i++) {
+            w->value[r][i] = (cm_value){.number = sum[i], .null = i > 0 && count[r] == 0};
+        }
+    }
+}
+
+static const cm_expr *statistic(world *w, cm_stat stat, cm_i128 most, int scale, int shift,
+                                cm_i128 middle_x, cm_i128 middle_y)
+{
+    static const unsigned from[CM_STAT_ARGS] = {0, 0, 1, 2, 3, 4, 5, 0, 0};
+    const cm_expr *args[CM_STAT_ARGS];
+    cm_type type = numeric(scale);
+
+    for (unsigned i = 0; i < CM_STAT_ARGS; i++) {
+        const cm_plan_col *col = &w->col[from[i]];
+        args[i] =
+            cm_expr_column(&w->arena, 0, from[i], col->type, col->enc.nullable, col->range, 1);
+    }
+    args[CM_STAT_MOST] = cm_expr_const(&w->arena, numeric(0), (cm_value){.number = most}, 1);
+    args[CM_STAT_MIDDLE_X] =
+        cm_expr_const(&w->arena, numeric(0), (cm_value){.number = middle_x}, 1);
+    args[CM_STAT_MIDDLE_Y] =
+        cm_expr_const(&w->arena, numeric(0), (cm_value){.number = middle_y}, 1);
+    type.quotient = true;
+    return op(w, CM_X_STAT, type, stat, shift, CM_STAT_ARGS, args);
+}
+
+/* The statistic of the points as a float; false when it has none. */
+static bool float_of(cm_stat stat, const double *x, const double *y, unsigned count, double *ret)
+{
+    double n = count, mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0;
+
+    for (unsigned k = 0; k < count; k++) {
+        mean_x += x[k] / n;
+        mean_y += y[k] / n;
+    }
+    for (unsigned k = 0; k < count; k++) {
+        xx += (x[k] - mean_x) * (x[k] - mean_x);
+        yy += (y[k] - mean_y) * (y[k] - mean_y);
+        xy += (x[k] - mean_x) * (y[k] - mean_y);
+    }
+    bool level = yy < 1e-9, vertical = xx < 1e-9;
+    const double values[CM_STATS] = {xx / n,
+                                     xx / (n - 1),
+                                     sqrt(xx / n),
+                                     sqrt(xx / (n - 1)),
+                                     xy / n,
+                                     xy / (n - 1),
+                                     xy / sqrt(xx * yy),
+                                     xy / xx,
+                                     mean_y - xy / xx * mean_x,
+                                     level ? 1 : xy * xy / (xx * yy),
+                                     xx,
+                                     yy,
+                                     xy};
+    *ret = values[stat];
+    return count > (unsigned)cm_stat_is_sample(stat) &&
+           !(vertical && stat >= CM_STAT_CORR && stat <= CM_STAT_R2) &&
+           !(level && stat == CM_STAT_CORR);
+}
+
+static void test_statistics(void **state)
+{
+    static const cm_i128 reaches[] = {1, 5, 1000, 2000000};
+    world w = {.rng = {8}};
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(reaches); i++) {
+        for (cm_stat stat = CM_STAT_VAR_POP; stat < CM_STATS; stat++) {
+            double point[ROWS][2][8];
+            unsigned count[ROWS];
+            const cm_i128 r = reaches[i];
+            const cm_i128 most = stat == CM_STAT_CORR || stat == CM_STAT_R2 ? 1 : 64 * r * r;
+            const int scale = 9;
+            assert_int_equal(cm_arena_init(&w.arena, (size_t)1 << 24), CM_OK);
+            make_sums(&w, r, point, count);
+            const cm_expr *expr = statistic(&w, stat, most * 1000000000, scale,
+                                            cm_stat_is_root(stat) ? 2 * scale : scale, 0, 0);
+            check(&w, expr);
+            for (unsigned row = 0; row < ROWS; row++) {
+                cm_value got;
+                double want;
+                assert_int_equal(cm_expr_eval(expr, w.value[row], &w.arena, &got, NULL), CM_OK);
+                bool some = float_of(stat, point[row][0], point[row][1], count[row], &want);
+                assert_int_equal(!some, got.null);
+                if (some) {
+                    double difference = fabs((double)got.number / 1e9 - want);
+                    assert_true(difference <= 2e-9 + 1e-9 * fabs(want));
+                }
+            }
+            cm_arena_fini(&w.arena);
+        }
+    }
+}
+
+/* Moving both axes moves the line along. */
+static void test_moved_intercept(void **state)
+{
+    world w = {.rng = {9}};
+    double point[ROWS][2][8];
+    unsigned count[ROWS];
+    (void)state;
+    assert_int_equal(cm_arena_init(&w.arena, (size_t)1 << 24), CM_OK);
+    make_sums(&w, 40, point, count);
+    const cm_expr *expr = statistic(&w, CM_STAT_INTERCEPT, (cm_i128)1 << 80, 9, 9, 2000, -77);
+    check(&w, expr);
+    for (unsigned row = 0; row < ROWS; row++) {
+        cm_value got;
+        double want;
+        for (unsigned k = 0; k < count[row]; k++) {
+            point[row][0][k] += 2000;
+            point[row][1][k] -= 77;
+        }
+        assert_int_equal(cm_expr_eval(expr, w.value[row], &w.arena, &got, NULL), CM_OK);
+        bool some = float_of(CM_STAT_INTERCEPT, point[row][0], point[row][1], count[row], &want);
+        assert_int_equal(!some, got.null);
+        assert_true(!some || fabs((double)got.number / 1e9 - want) < 1e-6 + 1e-6 * fabs(want));
+    }
+    cm_arena_fini(&w.arena);
+}
+
 static void test_text(void **state)
 {
     const cm_encoding enc = {.kind = CM_ENC_TEXT, .planes = 40};
@@ -313,6 +474,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_expressions),
+        cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_moved_intercept),
         cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,16 @@
 
 #include <string.h>
 
-typedef enum agg_name { AGG_COUNT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX, AGG_AND, AGG_OR } agg_name;
+typedef enum agg_name {
+    AGG_COUNT,
+    AGG_SUM,
+    AGG_AVG,
+    AGG_MIN,
+    AGG_MAX,
+    AGG_AND,
+    AGG_OR,
+    AGG_STAT,
+} agg_name;
 
 static const struct {
     const char *text;
@@ -14,11 +23,9 @@ static const struct {
 };
 
 static const char *const elsewhere[] = {
-    "stddev",          "stddev_pop",      "stddev_samp",    "variance",  "var_pop",
-    "var_samp",        "string_agg",      "array_agg",      "json_agg",  "jsonb_agg",
-    "bit_and",         "bit_or",          "bit_xor",        "corr",      "covar_pop",
-    "covar_samp",      "regr_slope",      "regr_intercept", "regr_r2",   "mode",
-    "percentile_cont", "percentile_disc", "xmlagg",         "range_agg", "any_value",
+    "string_agg", "array_agg", "json_agg",  "jsonb_agg",       "bit_and",
+    "bit_or",     "bit_xor",   "mode",      "percentile_cont", "percentile_disc",
+    "xmlagg",     "range_agg", "any_value",
 };
 
 bool cm_bind_is_aggregate(const char *name)
@@ -33,34 +40,32 @@ bool cm_bind_is_aggregate(const char *name)
             return true;
         }
     }
-    return false;
+    return cm_bind_stat_args(name) > 0;
 }
 
-typedef struct agg_call {
-    cm_binder *b;
-    const cm_ast *ast;
-    const cm_expr *arg; /* NULL: count(*) */
-    const cm_expr *filter;
-    uint64_t rows;
-} agg_call;
-
-static cm_status new_agg(const agg_call *c, cm_aggregate aggregate, cm_type type,
-                         const cm_expr **ret)
+cm_status cm_bind_new_agg(const cm_agg_call *c, cm_aggregate aggregate, cm_type type,
+                          const cm_expr *arg, const cm_expr **ret)
 {
     /* DISTINCT makes no difference to an extreme. */
     bool distinct =
         c->ast->distinct && aggregate != CM_AGGREGATE_MIN && aggregate != CM_AGGREGATE_MAX;
 
-    return cm_expr_agg_new(c->b->arena, aggregate, type, c->arg, distinct, c->filter, c->rows,
+    return cm_expr_agg_new(c->b->arena, aggregate, type, arg, distinct, c->filter, c->rows,
                            c->ast->position, ret, c->b->diag);
 }
 
-static cm_status no_such(const agg_call *c)
+static cm_status new_agg(const cm_agg_call *c, cm_aggregate aggregate, cm_type type,
+                         const cm_expr **ret)
+{
+    return cm_bind_new_agg(c, aggregate, type, c->arg, ret);
+}
+
+static cm_status no_such(const cm_agg_call *c)
 {
     return cm_bind_no_function(c->b, c->ast, &c->arg, c->arg == NULL ? 0 : 1);
 }
 
-static cm_status bind_sum(const agg_call *c, const cm_expr **ret)
+static cm_status bind_sum(const cm_agg_call *c, const cm_expr **ret)
 {
     const cm_type *arg = &c->arg->type;
     cm_type type = cm_bind_plain(CM_TYPE_INT8);
@@ -93,7 +98,7 @@ static bool sum_fits(cm_range range, uint64_t rows, int digits)
 }
 
 /* The sum is scaled before it is divided, so the digits are what the sum leaves room for. */
-static cm_status bind_avg(const agg_call *c, const cm_expr **ret)
+static cm_status bind_avg(const cm_agg_call *c, const cm_expr **ret)
 {
     const cm_type *arg = &c->arg->type;
     const int own = arg->kind == CM_TYPE_NUMERIC ? arg->scale : 0;
@@ -110,7 +115,15 @@ static cm_status bind_avg(const agg_call *c, const cm_expr **ret)
                    cm_bind_numeric(scale, true, arg->quotient ? arg->precision : own), ret);
 }
 
-static cm_status bind_extreme(const agg_call *c, cm_aggregate aggregate, const cm_expr **ret)
+cm_status cm_bind_avg_of(const cm_agg_call *c, const cm_expr *arg, const cm_expr **ret)
+{
+    cm_agg_call of = *c;
+
+    of.arg = arg;
+    return bind_avg(&of, ret);
+}
+
+static cm_status bind_extreme(const cm_agg_call *c, cm_aggregate aggregate, const cm_expr **ret)
 {
     if (c->arg->type.kind == CM_TYPE_BOOL || c->arg->type.kind == CM_TYPE_INTERVAL) {
         return no_such(c);
@@ -123,11 +136,11 @@ static cm_status bind_extreme(const agg_call *c, cm_aggregate aggregate, const c
 }
 
 /* bool_and is the least, bool_or the greatest of 0 and 1. */
-static cm_status bind_truth(const agg_call *c, cm_aggregate aggregate, const cm_expr **ret)
+static cm_status bind_truth(const cm_agg_call *c, cm_aggregate aggregate, const cm_expr **ret)
 {
     const cm_type int4 = cm_bind_plain(CM_TYPE_INT4), boolean = cm_bind_plain(CM_TYPE_BOOL);
     const int position = c->ast->position;
-    agg_call number = *c;
+    cm_agg_call number = *c;
 
     if (c->arg->type.kind != CM_TYPE_BOOL) {
         return no_such(c);
@@ -141,7 +154,7 @@ static cm_status bind_truth(const agg_call *c, cm_aggregate aggregate, const cm_
                        : st;
 }
 
-static cm_status dispatch(const agg_call *c, agg_name name, const cm_expr **ret)
+static cm_status dispatch(const cm_agg_call *c, agg_name name, const cm_expr **ret)
 {
     switch (name) {
     case AGG_COUNT:
@@ -158,6 +171,8 @@ static cm_status dispatch(const agg_call *c, agg_name name, const cm_expr **ret)
         return bind_truth(c, CM_AGGREGATE_MIN, ret);
     case AGG_OR:
         return bind_truth(c, CM_AGGREGATE_MAX, ret);
+    case AGG_STAT:
+        return cm_bind_stat(c, ret);
     }
     CM_ASSERT(0 && "aggregate");
 }
@@ -166,6 +181,7 @@ static cm_status dispatch(const agg_call *c, agg_name name, const cm_expr **ret)
 static cm_status check_call(const cm_place *at, const cm_ast *ast, agg_name name)
 {
     cm_binder *b = at->s->b;
+    const size_t takes = name == AGG_STAT ? cm_bind_stat_args(ast->text) : 1;
 
     cm_bind_at(b, ast->position);
     if (at->in_aggregate) {
@@ -176,7 +192,7 @@ static cm_status check_call(const cm_place *at, const cm_ast *ast, agg_name name
         return cm_fail(b->diag, CM_EINVAL, CM_SQL_GROUPING,
                        "aggregate functions are not allowed in %s", at->clause);
     }
-    if (ast->star ? name != AGG_COUNT : ast->args != 1) {
+    if (ast->star ? name != AGG_COUNT : ast->args != takes) {
         if (!ast->star && ast->args == 0 && name == AGG_COUNT) {
             return cm_fail(b->diag, CM_EINVAL, "42809",
                            "count(*) must be used to call a parameterless aggregate function");
@@ -194,13 +210,34 @@ static cm_status check_call(const cm_place *at, const cm_ast *ast, agg_name name
     return CM_OK;
 }
 
+static bool find(const char *text, agg_name *ret)
+{
+    for (size_t i = 0; i < CM_COUNT(names); i++) {
+        if (strcmp(text, names[i].text) == 0) {
+            *ret = names[i].name;
+            return true;
+        }
+    }
+    *ret = AGG_STAT;
+    return cm_bind_stat_args(text) > 0;
+}
+
+static cm_status bind_arg(const cm_place *inside, const cm_ast *ast, agg_name name,
+                          const cm_expr **ret)
+{
+    cm_status st = cm_bind_expr(inside, ast, ret);
+    cm_type type = name == AGG_STAT ? cm_bind_numeric(0, false, 0) : cm_bind_text(0);
+
+    return st != CM_OK ? st : cm_bind_coerce_unknown(inside->s->b, *ret, type, ret);
+}
+
 cm_status cm_bind_aggregate(const cm_place *at, const cm_ast *ast, const cm_expr **ret,
                             bool *ret_known)
 {
     cm_binder *b = at->s->b;
     cm_place inside = *at;
-    agg_call c = {.b = b, .ast = ast, .rows = cm_bind_rows(at->s)};
-    size_t i = 0;
+    cm_agg_call c = {.b = b, .ast = ast, .rows = cm_bind_rows(at->s)};
+    agg_name name;
 
     *ret_known = true;
     for (size_t e = 0; e < CM_COUNT(elsewhere); e++) {
@@ -208,21 +245,18 @@ cm_status cm_bind_aggregate(const cm_place *at, const cm_ast *ast, const cm_expr
             return cm_bind_refuse(b, ast->position, "aggregate %s", ast->text);
         }
     }
-    while (i < CM_COUNT(names) && strcmp(ast->text, names[i].text) != 0) {
-        i++;
-    }
-    if (i == CM_COUNT(names)) {
+    if (!find(ast->text, &name)) {
         *ret_known = false;
         return CM_OK;
     }
-    cm_status st = check_call(at, ast, names[i].name);
+    cm_status st = check_call(at, ast, name);
     inside.windows = NULL;
     inside.in_window = false;
     if (st == CM_OK && !ast->star) {
         inside.in_aggregate = !at->in_window; /* an aggregate over a window takes aggregates */
-        st = cm_bind_expr(&inside, ast->arg[0], &c.arg);
-        if (st == CM_OK) {
-            st = cm_bind_coerce_unknown(b, c.arg, cm_bind_text(0), &c.arg);
+        st = bind_arg(&inside, ast->arg[0], name, &c.arg);
+        if (st == CM_OK && ast->args > 1) {
+            st = bind_arg(&inside, ast->arg[1], name, &c.second);
         }
     }
     if (st == CM_OK && ast->filter != NULL) {
@@ -230,5 +264,5 @@ cm_status cm_bind_aggregate(const cm_place *at, const cm_ast *ast, const cm_expr
         inside.clause = "FILTER";
         st = cm_bind_condition(&inside, "FILTER", ast->filter, &c.filter);
     }
-    return st == CM_OK ? dispatch(&c, names[i].name, ret) : st;
+    return st == CM_OK ? dispatch(&c, name, ret) : st;
 }

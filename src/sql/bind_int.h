@@ -119,6 +119,15 @@ typedef struct cm_place {
     bool late;                 /* or in the end */
 } cm_place;
 
+/* An aggregate whose arguments are bound. */
+typedef struct cm_agg_call {
+    cm_binder *b;
+    const cm_ast *ast;
+    const cm_expr *arg, *second; /* NULL: count(*), no second one */
+    const cm_expr *filter;
+    uint64_t rows; /* public bound of those it sees */
+} cm_agg_call;
+
 /* bind_type.c: errors */
 /* Sets the position of the failure that follows. */
 void cm_bind_at(cm_binder *b, int position);
@@ -244,6 +253,14 @@ CM_MUST cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const c
                                cm_names *ret_names);
 const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left,
                             const cm_from *right, const cm_expr *on, int position);
+
+/* bind_agg.c: an aggregate of the call's rows, DISTINCT and FILTER over another argument. */
+CM_MUST cm_status cm_bind_new_agg(const cm_agg_call *c, cm_aggregate aggregate, cm_type type,
+                                  const cm_expr *arg, const cm_expr **ret);
+CM_MUST cm_status cm_bind_avg_of(const cm_agg_call *c, const cm_expr *arg, const cm_expr **ret);
+/* bind_stat.c: number of arguments, 0 when the name is not one of a statistic. */
+size_t cm_bind_stat_args(const char *name);
+CM_MUST cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret);
 
 /* bind_where.c */
 /* WHERE: subqueries at its top become semi and anti joins of *from. */

@@ -268,6 +268,9 @@ static cm_status eval_strict(const cm_expr *x, const cm_value *args, cm_arena *a
     case CM_X_DATE_TRUNC:
     case CM_X_ADD_MONTHS:
         return cm_eval_date(x, args, ret, diag);
+    case CM_X_STAT:
+        cm_eval_stat(x, args, ret);
+        return CM_OK;
     case CM_X_LIKE:
     case CM_X_LOWER:
     case CM_X_UPPER:

@@ -1,5 +1,6 @@
 /* Plans in words. */
 #include "sql/explain_int.h"
+#include "sql/stat.h"
 
 #include <string.h>
 
@@ -151,6 +152,10 @@ void cm_explain_expr(const cm_expr *expr, const cm_plan_node *over, cm_buf *out)
         cm_buf_printf(out, " IN (");
         put_list(expr, 1, ", ", over, out);
         cm_buf_printf(out, "))");
+    } else if (expr->op == CM_X_STAT) {
+        cm_buf_printf(out, "%s(", cm_stat_name((cm_stat)expr->index));
+        put_list(expr, 1, ", ", over, out);
+        cm_buf_printf(out, ")");
     } else {
         const char *between = infix(expr->op);
         cm_buf_printf(out, "%s(", between == NULL ? function(expr->op) : "");

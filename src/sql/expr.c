@@ -21,6 +21,7 @@ static bool nullable_of(const cm_expr *x)
     switch (x->op) {
     case CM_X_PARAM:
     case CM_X_NULLIF:
+    case CM_X_STAT:
         return true;
     case CM_X_IS_NULL:
     case CM_X_IS_TRUE:

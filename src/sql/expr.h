@@ -63,7 +63,8 @@ typedef enum cm_expr_op {
     CM_X_LENGTH, /* characters */
     CM_X_SUBSTRING,
     CM_X_CONCAT,
-    CM_X_AGG, /* aggregate `agg` over args (none: count(*)), `distinct`, `filter` */
+    CM_X_STAT, /* statistic `index` (cm_stat) of sums: sql/stat.h */
+    CM_X_AGG,  /* aggregate `agg` over args (none: count(*)), `distinct`, `filter` */
 } cm_expr_op;
 
 typedef enum cm_field {

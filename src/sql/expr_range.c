@@ -5,6 +5,8 @@
  */
 #include "sql/expr_int.h"
 
+#include "sql/stat.h"
+
 bool cm_range_fits(cm_i128 value)
 {
     const cm_i128 bound = (cm_i128)1 << 126;
@@ -367,6 +369,9 @@ bool cm_expr_range_of(const cm_expr *x, cm_range *ret)
             return false;
         }
         *ret = (cm_range){a.lo + (b.lo < 0 ? b.lo : 0), a.hi + (b.hi > 0 ? b.hi : 0)};
+        return true;
+    case CM_X_STAT:
+        *ret = (cm_range){cm_stat_is_signed((cm_stat)x->index) ? -a.hi : 0, a.hi};
         return true;
     case CM_X_LENGTH:
         *ret = (cm_range){0, x->arg[0]->type.max_bytes};

@@ -475,6 +475,7 @@ void cm_fragment_put_value(cm_fragment_writer *w, const cm_expr *x)
         put_concat(w, x);
         return;
     case CM_X_PARAM:
+    case CM_X_STAT:
     case CM_X_AGG:
         CM_ASSERT(false && "not pushable");
     default:

@@ -51,6 +51,7 @@ static bool is_pushable_node(const cm_expr *x, void *arg)
     }
     switch (x->op) {
     case CM_X_PARAM:
+    case CM_X_STAT:
     case CM_X_AGG:
         return false;
     case CM_X_IDIV:

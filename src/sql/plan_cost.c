@@ -7,6 +7,7 @@
  * algorithms, and to tell a user seconds from hours.
  */
 #include "sql/plan_int.h"
+#include "sql/stat.h"
 
 #include "table/table.h"
 
@@ -133,6 +134,9 @@ static gates gates_of(const cm_expr *x)
     case CM_X_QUOT:
         w = width_of(x->arg[0]) + 3.33 * x->shift;
         return (gates){13 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2) / 4};
+    case CM_X_STAT: /* a division of the shifted product of two sums, and perhaps a root */
+        w = 2 * width_of(x->arg[CM_STAT_N]) + width_of(x) * (cm_stat_is_root(x->index) ? 2 : 1);
+        return (gates){2.5 * w * width_of(x->arg[CM_STAT_N]) * 2 + w * w, 2 * w + 3 * width_of(x)};
     case CM_X_RESCALE:
     case CM_X_TRUNC:
     case CM_X_FLOOR:

@@ -69,6 +69,7 @@ static bool is_strict(const cm_expr *expr)
     case CM_X_NULLIF:
     case CM_X_GREATEST:
     case CM_X_LEAST:
+    case CM_X_STAT:
     case CM_X_AGG:
         break;
     }

@@ -103,6 +103,7 @@ static const char *op_name(cm_expr_op op)
         [CM_X_LENGTH] = "length",
         [CM_X_SUBSTRING] = "substring",
         [CM_X_CONCAT] = "concat",
+        [CM_X_STAT] = "statistic",
         [CM_X_AGG] = "aggregate",
     };
 

@@ -118,6 +118,8 @@ def pooled_sql(tables, owners, types=True):
 def same(got, want):
     if got == want or got is None or want is None:
         return got == want
+    if isinstance(got, decimal.Decimal) and isinstance(want, float):
+        return abs(float(got) - want) <= 1e-9 * max(abs(want), 1)
     if isinstance(got, decimal.Decimal) and isinstance(want, decimal.Decimal):
         if got == want:
             return True

@@ -7,6 +7,9 @@ from tests.sql.windows import window_query
 
 TYPES = ["smallint", "int", "bigint", "numeric", "date", "bool", "enum", "varchar", "text", "small"]
 WINDOWS = float(os.environ.get("COMITY_WINDOWS", "0.15"))  # of the queries
+OF_ONE = ["variance", "var_pop", "stddev", "stddev_pop"]
+OF_TWO = ["covar_pop", "covar_samp", "corr", "regr_slope", "regr_intercept", "regr_r2", "regr_count", "regr_avgx",
+          "regr_avgy", "regr_sxx", "regr_syy", "regr_sxy"]
 WORDS = ["", "a", "b", "ab", "abc", "Z", "zz top", "naïve", "x,y", 'quo"te', "it's", "100%", "a_b"]
 
 
@@ -163,9 +166,21 @@ class Schema:
             forms += [f"min({column.name})", f"max({column.name})"]
         number = self.number(columns, 1)
         forms += [f"sum({number})", f"avg({number})", f"min({number})"]
+        if rng.random() < 0.1:
+            return self.statistic(columns) or "count(*)"
         if rng.random() < 0.15:
             return f"count(*) FILTER (WHERE {self.condition(columns, 0)})"
         return rng.choice(forms)
+
+    def statistic(self, columns):
+        """Of integers that are small enough for PostgreSQL's floats; None without any."""
+        rng = self.rng
+        exact = [c.name for c in columns if c.kind in ("smallint", "int", "numeric", "small")]
+        small = [c.name for c in columns if c.kind in ("smallint", "small")]
+        condition = f" FILTER (WHERE {self.condition(columns, 0)})" if rng.random() < 0.3 else ""
+        if small and rng.random() < 0.5:
+            return f"{rng.choice(OF_TWO)}({rng.choice(small)}, {rng.choice(small)}){condition}"
+        return f"{rng.choice(OF_ONE)}({rng.choice(exact)}){condition}" if exact else None
 
     # -- queries ----------------------------------------------------------------------------
 

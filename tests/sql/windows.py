@@ -48,8 +48,10 @@ def by_rows(schema, columns):
     return f"{form} OVER ({window}{rows})"
 
 
-def function(schema, columns):
-    return schema.rng.choice([by_peers, by_rows])(schema, columns)
+def functions(schema, columns, count):
+    """Not two that depend on the order of rows that are equal in all that is seen: PostgreSQL may order them twice."""
+    first = schema.rng.choice([by_peers, by_rows])
+    return [(first if i == 0 else by_peers)(schema, columns) for i in range(count)]
 
 
 def over_groups(schema, columns, source, where):
@@ -74,7 +76,7 @@ def window_query(schema):
         return over_groups(schema, columns, source, where)
     shown = rng.sample(columns, min(len(columns), rng.choice([1, 2])))
     names = [c.name for c in shown]
-    items = names + [f"{function(schema, columns)} AS w{i}" for i in range(rng.randint(1, 3))]
+    items = names + [f"{text} AS w{i}" for i, text in enumerate(functions(schema, columns, rng.randint(1, 3)))]
     rows = f"SELECT {', '.join(items)} FROM {source}{where}"
     if form < 0.6:
         return rows
