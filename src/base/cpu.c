@@ -38,6 +38,13 @@ cm_cpu cm_cpu_detect(void)
     cpu.gfni = (ecx & bit_GFNI) != 0;
     return cpu;
 }
+#elif defined(__aarch64__)
+#include <sys/auxv.h> /* HWCAP_AES, too */
+
+cm_cpu cm_cpu_detect(void)
+{
+    return (cm_cpu){.aes = (getauxval(AT_HWCAP) & HWCAP_AES) != 0};
+}
 #else
 cm_cpu cm_cpu_detect(void)
 {

@@ -15,6 +15,9 @@ static cm_prg_blocks_fn *choose(const cm_cpu *cpu)
     if (fn == NULL) {
         fn = cm_prg_aesni_get(cpu);
     }
+    if (fn == NULL) {
+        fn = cm_prg_armv8_get(cpu);
+    }
     return fn != NULL ? fn : cm_prg_blocks_portable;
 }
 

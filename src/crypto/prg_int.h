@@ -12,6 +12,7 @@ void cm_prg_blocks_portable(const uint8_t round_keys[11][16], uint64_t stream, u
                             uint8_t *data, size_t blocks);
 cm_prg_blocks_fn *cm_prg_aesni_get(const cm_cpu *cpu);
 cm_prg_blocks_fn *cm_prg_vaes_get(const cm_cpu *cpu);
+cm_prg_blocks_fn *cm_prg_armv8_get(const cm_cpu *cpu);
 
 /* FIPS 197 key expansion, constant time. */
 void cm_aes128_expand(const cm_key *key, uint8_t ret_round_keys[11][16]);

@@ -14,8 +14,8 @@
 static const cm_cpu PORTABLE = {0};
 
 typedef struct kernels {
-    const char *name[3];
-    cm_prg_blocks_fn *fn[3];
+    const char *name[4];
+    cm_prg_blocks_fn *fn[4];
     size_t count;
 } kernels;
 
@@ -31,6 +31,10 @@ static kernels usable(void)
     if (cm_prg_vaes_get(&cpu) != NULL) {
         k.name[k.count] = "vaes";
         k.fn[k.count++] = cm_prg_vaes_get(&cpu);
+    }
+    if (cm_prg_armv8_get(&cpu) != NULL) {
+        k.name[k.count] = "armv8";
+        k.fn[k.count++] = cm_prg_armv8_get(&cpu);
     }
     return k;
 }

@@ -1,6 +1,7 @@
 /* Kernels for AVX2: four words to the register.  Compiled with -mavx2. */
 #include "share/kern_int.h"
 
+#if defined(__AVX2__)
 #include "share/kern_loops.h"
 
 #include <immintrin.h>
@@ -98,3 +99,10 @@ const cm_kernels *cm_kernels_avx2(const cm_cpu *cpu)
     };
     return cpu->avx2 ? &avx2 : NULL;
 }
+#else
+const cm_kernels *cm_kernels_avx2(const cm_cpu *cpu)
+{
+    (void)cpu;
+    return NULL;
+}
+#endif

@@ -5,6 +5,7 @@
  */
 #include "share/kern_int.h"
 
+#if defined(__AVX512BW__)
 #include "share/kern_loops.h"
 
 const cm_kernels *cm_kernels_avx512(const cm_cpu *cpu)
@@ -17,3 +18,10 @@ const cm_kernels *cm_kernels_avx512(const cm_cpu *cpu)
     };
     return cpu->avx512 && cpu->avx2 ? &avx512 : NULL;
 }
+#else
+const cm_kernels *cm_kernels_avx512(const cm_cpu *cpu)
+{
+    (void)cpu;
+    return NULL;
+}
+#endif

@@ -41,6 +41,9 @@ static const cm_kernels *choose(void)
     if (!found) {
         found = cm_kernels_avx2(&cpu);
     }
+    if (!found) {
+        found = cm_kernels_neon();
+    }
     return found ? found : cm_kernels_portable();
 }
 
