@@ -3,8 +3,6 @@
 The data is not part of the project: COMITY_TPCH names a folder with schema.sql, queries/, answers/sf0.001/ and
 sf0.001/ (CSV, gzip, header row); without it the test is skipped.  COMITY_TPCH_QUERIES chooses some of the queries.
 """
-import csv
-import decimal
 import gzip
 import os
 import pathlib
@@ -14,12 +12,14 @@ import unittest
 
 import psycopg2
 
-from tools.consortium import Consortium
+from tests.support.answers import Tolerance, difference, read_csv
+from tools.consortium import ROOT, Consortium
 
-DATA = pathlib.Path(os.environ.get("COMITY_TPCH", "/work/shared/tpch"))
+DATA = pathlib.Path(os.environ.get("COMITY_TPCH", ROOT.parent / "shared" / "tpch"))
 SCALE = os.environ.get("COMITY_TPCH_SCALE", "sf0.001")
 OWNERS = ["north", "south", "east"]
 ASKER = "research"
+TOLERANCE = Tolerance("0.005", "1e-9")
 # where each table is; lineitem's rows are spread over all three owners
 PLACES = {"region": ["north"], "nation": ["north"], "customer": ["north"], "part": ["south"], "supplier": ["south"],
           "partsupp": ["east"], "orders": ["east"], "lineitem": OWNERS}
@@ -82,31 +82,6 @@ def queries():
         yield name, path.read_text().rstrip().rstrip(";")
 
 
-def cell_equal(got, want):
-    if got is None or want == "":
-        return (got is None or got == "") == (want == "")
-    if isinstance(got, (int, decimal.Decimal)):
-        got, want = decimal.Decimal(got), decimal.Decimal(want)
-        return abs(got - want) <= max(decimal.Decimal("0.005"), abs(want) * decimal.Decimal("1e-9"))
-    return str(got).rstrip() == want.rstrip()
-
-
-def same(got, want):
-    key = lambda row: [str(v).rstrip() for v in row]
-    got = sorted(([v for v in row] for row in got), key=lambda row: key([str(v) for v in row]))
-    if len(got) != len(want):
-        return False
-    left = list(want)
-    for row in got:  # numbers differ in their last digits: find a partner for each row
-        for i, other in enumerate(left):
-            if all(cell_equal(a, b) for a, b in zip(row, other)):
-                del left[i]
-                break
-        else:
-            return False
-    return True
-
-
 @unittest.skipUnless((DATA / "schema.sql").exists(), "TPC-H data is not here")
 class Tpch(unittest.TestCase):
     def publish(self, consortium):
@@ -148,12 +123,12 @@ class Tpch(unittest.TestCase):
             print(f"{name} refused {error.pgcode} {str(error).splitlines()[0]}", flush=True)
             return "refused"
         rows = cursor.fetchall()
-        with open(DATA / "answers" / SCALE / f"{name}.csv", newline="", encoding="utf-8") as file:
-            want = list(csv.reader(file))[1:]
-        verdict = "right" if same(rows, want) else "WRONG"
+        want = read_csv(DATA / "answers" / SCALE / f"{name}.csv")[1]
+        wrong = difference(rows, want, False, TOLERANCE)
+        verdict = "right" if wrong is None else "WRONG"
         print(f"{name} {verdict} {len(rows)} rows {time.monotonic() - start:.2f} s", flush=True)
         if verdict == "WRONG" and os.environ.get("COMITY_VERBOSE"):
-            print("got ", rows[:4], "\nwant", want[:4])
+            print(wrong)
         return verdict
 
 
