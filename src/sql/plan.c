@@ -511,9 +511,11 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
     if (st != CM_OK) {
         return st;
     }
-    cm_node_number(pl, planned.node, plan);
-    set_outputs(pl, query, &planned, need, needs, plan);
-    st = check_programs(pl, plan);
+    st = cm_node_number(pl, planned.node, plan);
+    if (st == CM_OK) {
+        set_outputs(pl, query, &planned, need, needs, plan);
+        st = check_programs(pl, plan);
+    }
     if (st == CM_OK) {
         st = set_participants(pl, plan);
     }

@@ -58,8 +58,8 @@ CM_MUST cm_status cm_col_of_expr(cm_planner *pl, const char *name, const cm_expr
 /* Number of values of a column, UINT64_MAX when unbounded. */
 uint64_t cm_col_values(const cm_plan_col *col);
 uint64_t cm_range_values(cm_range range, bool nullable);
-/* children first */
-void cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan);
+/* plan_number.c: numbers, children first; nodes that compute the same become one. */
+CM_MUST cm_status cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan);
 
 /* Expressions the planner makes. */
 CM_MUST cm_status cm_plan_op_new(cm_planner *pl, cm_expr_op op, cm_type type, const cm_expr *a,
@@ -225,6 +225,7 @@ double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *sett
 /* plan_text.c: the canonical text. */
 void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_settings *settings,
                    cm_buf *out);
+void cm_plan_print_node(const cm_plan_node *node, cm_buf *out);
 void cm_expr_print(const cm_expr *expr, cm_buf *out);
 
 #endif

@@ -221,45 +221,6 @@ uint64_t cm_col_values(const cm_plan_col *col)
                                           : UINT64_MAX;
 }
 
-typedef struct numbering {
-    cm_planner *pl;
-    const cm_plan_node **list;
-    size_t count, room;
-} numbering;
-
-/* Children first; a node that several read has its number from the first. */
-static void number(numbering *n, cm_plan_node *node)
-{
-    for (size_t i = 0; i < node->children; i++) {
-        cm_plan_node *child = (cm_plan_node *)(uintptr_t)node->child[i];
-        if (child->parent == NULL) {
-            child->parent = node;
-            number(n, child);
-        }
-    }
-    if (n->count == n->room) {
-        size_t room = n->room == 0 ? 64 : 2 * n->room;
-        const cm_plan_node **list = CM_NEW_SMALL(n->pl->arena, const cm_plan_node *, room);
-        for (size_t i = 0; i < n->count; i++) {
-            list[i] = n->list[i];
-        }
-        n->list = list;
-        n->room = room;
-    }
-    node->number = (unsigned)n->count;
-    n->list[n->count++] = node;
-}
-
-void cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan)
-{
-    numbering n = {.pl = pl};
-
-    number(&n, root);
-    plan->root = root;
-    plan->nodes = n.count;
-    plan->node = n.list;
-}
-
 bool cm_expr_is_text(const cm_expr *expr)
 {
     return expr->type.kind == CM_TYPE_TEXT || expr->type.kind == CM_TYPE_UNKNOWN;

@@ -566,6 +566,48 @@ static void test_shared(void **state)
 
 /* A key of several columns makes a side unique when the join is on all of them, and only then; over
  * several owners also with org. */
+/* What is written twice is computed once, and what only looks alike is not. */
+static void test_same_subplans(void **state)
+{
+    static const struct {
+        const char *sql;
+        size_t groupings, inputs;
+    } cases[] = {
+        {"WITH d AS (SELECT doctor, sum(cost) AS s FROM visits GROUP BY doctor) "
+         "SELECT a.doctor FROM d a JOIN d b ON a.doctor = b.doctor WHERE a.s > b.s",
+         1, 2},
+        {"SELECT a.doctor FROM (SELECT doctor, sum(cost) AS s FROM visits GROUP BY doctor) a "
+         "JOIN (SELECT doctor, sum(cost) AS s FROM visits GROUP BY doctor) b "
+         "ON a.doctor = b.doctor WHERE a.s > b.s",
+         1, 2},
+        {"SELECT a.doctor FROM (SELECT doctor, sum(cost) AS s FROM visits GROUP BY doctor) a "
+         "JOIN (SELECT doctor, sum(cost) AS s FROM visits WHERE year > 2001 GROUP BY doctor) b "
+         "ON a.doctor = b.doctor WHERE a.s > b.s",
+         2, 4},
+    };
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        const cm_plan *plan = plan_of(&f, cases[i].sql);
+        size_t groupings = 0, inputs = 0;
+        for (size_t n = 0; n < plan->nodes; n++) {
+            groupings += plan->node[n]->op == CM_PLAN_GROUP_SORT;
+            inputs += plan->node[n]->op == CM_PLAN_INPUT;
+            assert_int_equal(plan->node[n]->number, n);
+            for (size_t c = 0; c < plan->node[n]->children; c++) {
+                unsigned child = plan->node[n]->child[c]->number;
+                assert_true(child < n);
+                assert_ptr_equal(plan->node[child], plan->node[n]->child[c]);
+            }
+        }
+        assert_int_equal(groupings, cases[i].groupings);
+        assert_int_equal(inputs, cases[i].inputs);
+    }
+    cm_plan_fixture_fini(&f);
+}
+
 static void test_composite_key(void **state)
 {
     static const unsigned of_tumours[] = {2, 0}, of_visits[] = {6, 0};
@@ -654,6 +696,7 @@ int main(void)
         cmocka_unit_test(test_unsupported),
         cmocka_unit_test(test_composite_key),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_same_subplans),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,7 +267,7 @@ static void put_columns(const cm_plan_node *node, cm_buf *out)
     }
 }
 
-static void put_node(const cm_plan_node *node, cm_buf *out)
+void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const ops[] = {
         "input",     "values",       "concat",     "combine", "filter", "project", "join",
@@ -336,7 +336,7 @@ void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_s
         cm_buf_printf(out, "%s\n", i == plan->coordinator ? " coordinator" : "");
     }
     for (size_t i = 0; i < plan->nodes; i++) {
-        put_node(plan->node[i], out);
+        cm_plan_print_node(plan->node[i], out);
     }
     cm_buf_printf(out, "answer node %u%s min_rows %u", plan->root->number,
                   plan->shuffle_output ? " shuffled" : "", plan->min_rows);
