@@ -31,16 +31,19 @@ cm_status cm_aggregate_check(const cm_table *table, const cm_agg *aggs, size_t c
         if (counts && (aggs[i].planes == 0 || aggs[i].planes > PLANES_MAX)) {
             return CM_EUNSUPPORTED;
         }
-        if (kind == CM_AGG_COUNT_DISTINCT && !distinct_allowed) {
+        if ((kind == CM_AGG_COUNT_DISTINCT || cm_agg_is_ordered(kind)) && !distinct_allowed) {
             return CM_EUNSUPPORTED;
         }
+        CM_ASSERT(!cm_agg_is_ordered(kind) || kind == CM_AGG_MODE ||
+                  (aggs[i].num <= aggs[i].den && aggs[i].den > 0 && aggs[i].den >> 32 == 0));
         if (kind == CM_AGG_COUNT_ROWS) {
             continue;
         }
         CM_ASSERT(aggs[i].col < table->cols);
-        /* A candidate for MIN and MAX carries two flags more (extreme.c). */
+        /* A candidate for MIN and MAX carries two flags more (extreme.c), one for MODE a length. */
         unsigned most = kind == CM_AGG_SUM        ? PLANES_MAX
                         : cm_agg_is_extreme(kind) ? CM_NUM_MAX - 2
+                        : cm_agg_is_ordered(kind) ? CM_NUM_MAX - 2 - 32
                                                   : UINT_MAX;
         if (table->col[aggs[i].col].data.planes > most) {
             return CM_EUNSUPPORTED;

@@ -16,10 +16,17 @@ static const plain_spec specs[] = {
 
 /* SUM of 120 planes needs limbs; results wider and narrower than what is added up. */
 static const cm_agg aggs[] = {
-    {CM_AGG_COUNT_ROWS, 0, 20}, {CM_AGG_SUM, NARROW, 64}, {CM_AGG_SUM, WIDE, 128},
-    {CM_AGG_COUNT, NARROW, 10}, {CM_AGG_COUNT, FLAG, 64}, {CM_AGG_MIN, NARROW, 17},
-    {CM_AGG_MAX, WIDE, 128},    {CM_AGG_SUM, NARROW, 30}, {CM_AGG_MIN, FLAG, 8},
-    {CM_AGG_SUM, NOTHING, 5},   {CM_AGG_MAX, NOTHING, 3},
+    {.kind = CM_AGG_COUNT_ROWS, .col = 0, .planes = 20},
+    {.kind = CM_AGG_SUM, .col = NARROW, .planes = 64},
+    {.kind = CM_AGG_SUM, .col = WIDE, .planes = 128},
+    {.kind = CM_AGG_COUNT, .col = NARROW, .planes = 10},
+    {.kind = CM_AGG_COUNT, .col = FLAG, .planes = 64},
+    {.kind = CM_AGG_MIN, .col = NARROW, .planes = 17},
+    {.kind = CM_AGG_MAX, .col = WIDE, .planes = 128},
+    {.kind = CM_AGG_SUM, .col = NARROW, .planes = 30},
+    {.kind = CM_AGG_MIN, .col = FLAG, .planes = 8},
+    {.kind = CM_AGG_SUM, .col = NOTHING, .planes = 5},
+    {.kind = CM_AGG_MAX, .col = NOTHING, .planes = 3},
 };
 
 static void fill_row(plain *ret, size_t row, const plain *p, const bool *member, const cm_agg *list,
@@ -176,7 +183,8 @@ static cm_status op_domain_counts(cm_mpc *mpc, cm_table *in, const void *arg, cm
                                   cm_arena scratch, cm_table *ret)
 {
     static const cm_u128 domain[] = {0, 1, 2, 3, 4, 5, 6, 7};
-    static const cm_agg list[] = {{CM_AGG_COUNT_ROWS, 0, 20}, {CM_AGG_MAX, NARROW, 17}};
+    static const cm_agg list[] = {{.kind = CM_AGG_COUNT_ROWS, .col = 0, .planes = 20},
+                                  {.kind = CM_AGG_MAX, .col = NARROW, .planes = 17}};
 
     (void)arg;
     return cm_table_group_domain(mpc, &in[0], keys, 1, domain, CM_COUNT(domain), list,
@@ -229,12 +237,12 @@ static void ask_too_much(cm_mpc *mpc, cm_arena *arena, void *arg)
 static void test_refusals(void **state)
 {
     static const refusal cases[] = {
-        {{CM_AGG_SUM, 0, 129}, 8, CM_EUNSUPPORTED},
-        {{CM_AGG_SUM, 0, 0}, 8, CM_EUNSUPPORTED},
-        {{CM_AGG_MIN, 0, 128}, 129, CM_OK},
-        {{CM_AGG_MIN, 0, 639}, 639, CM_EUNSUPPORTED},
-        {{CM_AGG_COUNT_DISTINCT, 0, 8}, 8, CM_EUNSUPPORTED},
-        {{CM_AGG_COUNT, 0, 8}, 300, CM_OK},
+        {{.kind = CM_AGG_SUM, .col = 0, .planes = 129}, 8, CM_EUNSUPPORTED},
+        {{.kind = CM_AGG_SUM, .col = 0, .planes = 0}, 8, CM_EUNSUPPORTED},
+        {{.kind = CM_AGG_MIN, .col = 0, .planes = 128}, 129, CM_OK},
+        {{.kind = CM_AGG_MIN, .col = 0, .planes = 639}, 639, CM_EUNSUPPORTED},
+        {{.kind = CM_AGG_COUNT_DISTINCT, .col = 0, .planes = 8}, 8, CM_EUNSUPPORTED},
+        {{.kind = CM_AGG_COUNT, .col = 0, .planes = 8}, 300, CM_OK},
     };
 
     (void)state;

@@ -3,7 +3,8 @@
  *
  *   1. Sort by (valid first, keys, distinct value), carrying what the aggregates read.
  *   2. Neighbours that differ end a group, or a run of one distinct value.
- *   3. Prefix sums over all rows (local); a segmented scan for MIN and MAX.
+ *   3. Prefix sums over all rows (local); a segmented scan for MIN and MAX; percentiles and modes
+ *      (group_order.c).
  *   4. Partition: group ends first.  Differences of prefix sums of consecutive ends are the groups'
  *      totals (local), which come back to bits.
  */
@@ -19,7 +20,7 @@ typedef struct grouping {
     size_t out_rows;
 
     bool has_distinct;
-    cm_sort_key *sort_keys; /* keys, then the distinct column */
+    cm_sort_key *sort_keys; /* keys, then the column whose order or distinct values are wanted */
     size_t sort_key_count;
     unsigned distinct_planes; /* of the sort key, its lowest; NULL plane on top of them */
     unsigned group_planes;    /* of the sort key, above; the invalid flag is the top one */
@@ -29,22 +30,33 @@ typedef struct grouping {
     cm_bcol sort_key;  /* sorted */
     cm_bcol end;       /* last row of its group */
     cm_bcol distinct;  /* last row of its distinct value, not NULL */
-    cm_bcol *extreme;  /* per MIN and MAX: greatest candidate of the group so far */
+    cm_bcol *extreme;  /* per MIN and MAX: greatest candidate so far; per percentile and mode */
     cm_sums sums;
 } grouping;
 
 /* ---- 1. sort ------------------------------------------------------------------------------- */
+
+static bool wants_order(cm_agg_kind kind)
+{
+    return kind == CM_AGG_COUNT_DISTINCT || cm_agg_is_ordered(kind);
+}
+
+/* Whether it travels as a value with a flag. */
+static bool is_flagged(cm_agg_kind kind)
+{
+    return cm_agg_is_extreme(kind) || cm_agg_is_ordered(kind);
+}
 
 static cm_status choose_keys(grouping *g, cm_arena *arena)
 {
     size_t distinct = SIZE_MAX;
 
     for (size_t i = 0; i < g->count; i++) {
-        if (g->aggs[i].kind != CM_AGG_COUNT_DISTINCT) {
+        if (!wants_order(g->aggs[i].kind)) {
             continue;
         }
         if (distinct != SIZE_MAX && g->aggs[distinct].col != g->aggs[i].col) {
-            return CM_EUNSUPPORTED; /* each distinct column wants an order of its own */
+            return CM_EUNSUPPORTED; /* each such column wants an order of its own */
         }
         distinct = i;
     }
@@ -69,7 +81,8 @@ static bool reads_column(const grouping *g, const cm_agg *agg)
     if (agg->kind == CM_AGG_COUNT) {
         return g->table->col[agg->col].null.planes > 0;
     }
-    return agg->kind == CM_AGG_SUM || !cm_agg_is_sum(agg->kind);
+    /* What is in order is in the sort key. */
+    return agg->kind == CM_AGG_SUM || cm_agg_is_extreme(agg->kind) || agg->kind == CM_AGG_ANY;
 }
 
 /* One inner column for each column that some aggregate reads; inner.valid is set by the sort. */
@@ -212,6 +225,27 @@ static cm_status scan_extreme(grouping *g, const cm_agg *agg, cm_bcol start, cm_
     return st == CM_OK ? cm_extreme_scan(g->mpc, start, x, ret, scratch) : st;
 }
 
+/* The ordered column, out of the sort key. */
+static cm_status run_ordered(grouping *g, cm_arena scratch)
+{
+    bool wanted = false;
+
+    for (size_t i = 0; i < g->count; i++) {
+        wanted = wanted || cm_agg_is_ordered(g->aggs[i].kind);
+    }
+    if (!wanted) {
+        return CM_OK;
+    }
+    unsigned null = g->table->col[g->sort_keys[g->key_count].col].null.planes;
+    unsigned value = g->distinct_planes - null;
+    cm_group_order order = {.valid = g->inner.valid,
+                            .end = g->end,
+                            .run_end = g->distinct,
+                            .value = cm_bcol_planes(g->sort_key, 0, value),
+                            .null = cm_bcol_planes(g->sort_key, value, null)};
+    return cm_group_order_run(g->mpc, &order, g->inner_agg, g->count, g->extreme, scratch);
+}
+
 static cm_status scan_extremes(grouping *g, cm_arena *keep)
 {
     unsigned legs = cm_mpc_legs(g->mpc);
@@ -221,6 +255,10 @@ static cm_status scan_extremes(grouping *g, cm_arena *keep)
         const cm_agg *agg = &g->inner_agg[i];
         if (cm_agg_is_extreme(agg->kind)) {
             unsigned planes = g->inner.col[agg->col].data.planes + 1;
+            g->extreme[i] = cm_bcol_new(keep, legs, planes, g->inner.rows);
+        } else if (cm_agg_is_ordered(agg->kind)) {
+            unsigned value = g->table->col[agg->col].data.planes;
+            unsigned planes = cm_group_order_planes(agg, value);
             g->extreme[i] = cm_bcol_new(keep, legs, planes, g->inner.rows);
         }
     }
@@ -234,7 +272,7 @@ static cm_status scan_extremes(grouping *g, cm_arena *keep)
             st = scan_extreme(g, &g->inner_agg[i], start, g->extreme[i], scratch);
         }
     }
-    return st;
+    return st == CM_OK ? run_ordered(g, scratch) : st;
 }
 
 static cm_status run_sums(grouping *g, cm_arena *keep)
@@ -259,7 +297,7 @@ static unsigned travelling(const grouping *g, cm_bcol *ret)
 
     ret[columns++] = cm_bcol_planes(g->sort_key, g->distinct_planes, g->group_planes - 1);
     for (size_t i = 0; i < g->count; i++) {
-        if (cm_agg_is_extreme(g->inner_agg[i].kind)) {
+        if (is_flagged(g->inner_agg[i].kind)) {
             ret[columns++] = g->extreme[i];
         } else if (g->inner_agg[i].kind == CM_AGG_ANY) {
             ret[columns++] = g->inner.col[g->inner_agg[i].col].data;
@@ -339,6 +377,17 @@ static void take_keys(const grouping *g, cm_bcol bits, unsigned *at, cm_scol *re
     }
 }
 
+/* What runs on from group to group becomes the group's own. */
+static cm_bcol take_flagged(const grouping *g, size_t i, cm_bcol x, cm_arena *keep)
+{
+    if (!cm_group_order_is_running(g->inner_agg[i].kind)) {
+        return x;
+    }
+    cm_bcol own = cm_bcol_new(keep, cm_mpc_legs(g->mpc), x.planes, x.rows);
+    cm_bcol_difference(x, own);
+    return own;
+}
+
 static cm_status collect(grouping *g, cm_arena *arena, cm_table *ret, cm_arena scratch)
 {
     unsigned legs = cm_mpc_legs(g->mpc), planes = 0, at = 0;
@@ -359,10 +408,11 @@ static cm_status collect(grouping *g, cm_arena *arena, cm_table *ret, cm_arena s
     result.col = CM_NEW(arena, cm_scol, result.cols);
     take_keys(g, bits, &at, result.col);
     for (size_t i = 0; i < g->count; i++) {
-        if (cm_agg_is_extreme(g->inner_agg[i].kind)) {
-            cm_bcol greatest = take_planes(bits, &at, g->extreme[i].planes);
+        if (is_flagged(g->inner_agg[i].kind)) {
+            cm_bcol value =
+                take_flagged(g, i, take_planes(bits, &at, g->extreme[i].planes), &scratch);
             result.col[g->key_count + i] =
-                cm_extreme_result(g->mpc, &g->inner_agg[i], greatest, arena);
+                cm_extreme_result(g->mpc, &g->inner_agg[i], value, arena);
         } else if (g->inner_agg[i].kind == CM_AGG_ANY) {
             cm_scol like = g->inner.col[g->inner_agg[i].col];
             cm_scol *col = &result.col[g->key_count + i];
@@ -393,8 +443,8 @@ static cm_table no_groups(const grouping *g, cm_arena *arena)
     for (size_t i = 0; i < g->count; i++) {
         bool any = g->aggs[i].kind == CM_AGG_ANY;
         planes[g->key_count + i] = g->aggs[i].planes;
-        nullable[g->key_count + i] = cm_agg_is_extreme(g->aggs[i].kind) ||
-                                     (any && g->table->col[g->aggs[i].col].null.planes > 0);
+        nullable[g->key_count + i] =
+            is_flagged(g->aggs[i].kind) || (any && g->table->col[g->aggs[i].col].null.planes > 0);
     }
     return cm_table_new(arena, cm_mpc_legs(g->mpc), 0, cols, planes, nullable);
 }

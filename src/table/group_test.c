@@ -17,14 +17,41 @@ enum { KEYS = 2 };
 static const unsigned keys[KEYS] = {SECOND, FIRST};
 
 static const cm_agg all_aggs[] = {
-    {CM_AGG_COUNT_ROWS, 0, 20}, {CM_AGG_SUM, NARROW, 40},          {CM_AGG_MIN, NARROW, 20},
-    {CM_AGG_SUM, WIDE, 128},    {CM_AGG_COUNT_DISTINCT, LABEL, 9}, {CM_AGG_MAX, WIDE, 110},
-    {CM_AGG_COUNT, NARROW, 30}, {CM_AGG_COUNT, SECOND, 11},        {CM_AGG_MIN, FIRST, 8},
+    {.kind = CM_AGG_COUNT_ROWS, .col = 0, .planes = 20},
+    {.kind = CM_AGG_SUM, .col = NARROW, .planes = 40},
+    {.kind = CM_AGG_MIN, .col = NARROW, .planes = 20},
+    {.kind = CM_AGG_SUM, .col = WIDE, .planes = 128},
+    {.kind = CM_AGG_COUNT_DISTINCT, .col = LABEL, .planes = 9},
+    {.kind = CM_AGG_MAX, .col = WIDE, .planes = 110},
+    {.kind = CM_AGG_COUNT, .col = NARROW, .planes = 30},
+    {.kind = CM_AGG_COUNT, .col = SECOND, .planes = 11},
+    {.kind = CM_AGG_MIN, .col = FIRST, .planes = 8},
 };
 /* Nothing that counts rows: then the constant factor does not travel. */
-static const cm_agg few_aggs[] = {{CM_AGG_MAX, LABEL, 5}, {CM_AGG_SUM, LABEL, 20}};
+static const cm_agg few_aggs[] = {{.kind = CM_AGG_MAX, .col = LABEL, .planes = 5},
+                                  {.kind = CM_AGG_SUM, .col = LABEL, .planes = 20}};
 /* Distinct values of a column that cannot be NULL, which is a key too. */
-static const cm_agg key_aggs[] = {{CM_AGG_COUNT_DISTINCT, SECOND, 12}};
+static const cm_agg key_aggs[] = {{.kind = CM_AGG_COUNT_DISTINCT, .col = SECOND, .planes = 12}};
+
+/* The nearest row below, above; with what is left; both ways round; ends, and long fractions. */
+static const cm_agg order_aggs[] = {
+    {CM_AGG_PERCENTILE_FLOOR, NARROW, 17, 1, 2, false},
+    {CM_AGG_PERCENTILE_CEIL, NARROW, 17, 1, 2, false},
+    {CM_AGG_PERCENTILE_REST, NARROW, 10, 1, 2, false},
+    {CM_AGG_PERCENTILE_DISC, NARROW, 17, 19, 20, true},
+    {CM_AGG_PERCENTILE_FLOOR, NARROW, 17, 333, 1000, true},
+    {CM_AGG_PERCENTILE_REST, NARROW, 12, 333, 1000, true},
+    {CM_AGG_MODE, NARROW, 17, 0, 0, false},
+    {CM_AGG_PERCENTILE_DISC, NARROW, 17, 0, 1, false},
+    {CM_AGG_PERCENTILE_DISC, NARROW, 17, 1, 1, false},
+    {CM_AGG_COUNT_DISTINCT, NARROW, 9, 0, 0, false},
+};
+static const cm_agg median_aggs[] = {
+    {CM_AGG_PERCENTILE_CEIL, SECOND, 70, 3, 4, true},
+    {CM_AGG_SUM, LABEL, 20, 0, 0, false},
+    {CM_AGG_MODE, SECOND, 70, 0, 0, false},
+    {CM_AGG_PERCENTILE_DISC, SECOND, 70, 1, 3, false},
+};
 
 typedef struct group_arg {
     size_t key_count, max_groups;
@@ -169,6 +196,25 @@ static void test_patterns(void **state)
     }
 }
 
+/* Values that repeat, in groups of all sizes from none on. */
+static void test_ordered(void **state)
+{
+    cm_rng rng = {4};
+
+    for (size_t i = 0; i < 3 * (fixture_rows_count - 1); i++) {
+        plain p = random_table(*state, &rng, fixture_rows[i / 3]);
+        for (size_t r = 0; r < p.rows; r++) {
+            p.col[NARROW].value[r] %= i % 3 == 0 ? 3 : i % 3 == 1 ? p.rows / 4 + 1 : 1 << 17;
+        }
+        for (size_t k = 0; k < CM_COUNT(protocols); k++) {
+            check_group(&p, &(group_arg){1 + i % 2, 0, order_aggs, CM_COUNT(order_aggs)},
+                        protocols[k], *state);
+            check_group(&p, &(group_arg){0, 1, median_aggs, CM_COUNT(median_aggs)}, protocols[k],
+                        *state);
+        }
+    }
+}
+
 /* Few rows are compared pairwise; more have pivots. */
 static void test_trace(void **state)
 {
@@ -178,6 +224,8 @@ static void test_trace(void **state)
     for (size_t i = 0; i < CM_COUNT(rows); i++) {
         plain like = plain_new(*state, rows[i], CM_COUNT(specs), specs);
         assert_true(fixture_same_traces(&like, 1, op_group, &arg, *state));
+        group_arg ordered = {1, 0, order_aggs, CM_COUNT(order_aggs)};
+        assert_true(fixture_same_traces(&like, 1, op_group, &ordered, *state));
     }
 }
 
@@ -188,7 +236,8 @@ typedef struct refusal {
 static void ask_two_distinct(cm_mpc *mpc, cm_arena *arena, void *arg)
 {
     static const unsigned planes[] = {4, 4, 4};
-    static const cm_agg two[] = {{CM_AGG_COUNT_DISTINCT, 1, 8}, {CM_AGG_COUNT_DISTINCT, 2, 8}};
+    static const cm_agg two[] = {{.kind = CM_AGG_COUNT_DISTINCT, .col = 1, .planes = 8},
+                                 {.kind = CM_AGG_COUNT_DISTINCT, .col = 2, .planes = 8}};
     static const unsigned key[] = {0};
     refusal *r = arg;
     cm_table table = cm_table_new(arena, cm_mpc_legs(mpc), 3, 3, planes, NULL), out;
@@ -228,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_ordered),
         cmocka_unit_test(test_trace),
         cmocka_unit_test(test_two_distinct_refused),
     };

@@ -16,8 +16,10 @@ static const plain_spec point_specs[] = {
 static const plain_spec interval_specs[] = {
     {DAY_PLANES, true, 0}, {3, false, 0}, {2, true, 0}, {DAY_PLANES, false, 0}};
 static const unsigned point_keys[] = {0, 3}, interval_keys[] = {1, 2};
-static const cm_agg aggs[] = {
-    {CM_AGG_SUM, 2, 90}, {CM_AGG_COUNT, 2, 7}, {CM_AGG_COUNT_ROWS, 0, 12}, {CM_AGG_SUM, 1, 20}};
+static const cm_agg aggs[] = {{.kind = CM_AGG_SUM, .col = 2, .planes = 90},
+                              {.kind = CM_AGG_COUNT, .col = 2, .planes = 7},
+                              {.kind = CM_AGG_COUNT_ROWS, .col = 0, .planes = 12},
+                              {.kind = CM_AGG_SUM, .col = 1, .planes = 20}};
 
 /* One of: neither bound, one, both; open or not. */
 enum { BOUNDS = 9 };

@@ -105,11 +105,23 @@ typedef enum cm_agg_kind {
     CM_AGG_MAX,
     CM_AGG_COUNT_DISTINCT, /* distinct non-NULL values; by-sort only */
     CM_AGG_ANY,            /* the value of some row of the group, as it is; by-sort only */
+    /*
+     * By-sort only, NULL when nothing was seen: of the n values that are not NULL in unsigned
+     * order, numbered from 0, with p = num / den.
+     */
+    CM_AGG_PERCENTILE_FLOOR, /* number floor(p (n - 1)) */
+    CM_AGG_PERCENTILE_CEIL,  /* number ceil(p (n - 1)) */
+    CM_AGG_PERCENTILE_REST,  /* num (n - 1) mod den: den-ths of the way from FLOOR to CEIL */
+    CM_AGG_PERCENTILE_DISC,  /* number ceil(p n) - 1, or 0 */
+    CM_AGG_MODE,             /* the most frequent one; of several the least */
 } cm_agg_kind;
 typedef struct cm_agg {
     cm_agg_kind kind;
     unsigned col;    /* ignored by COUNT_ROWS */
     unsigned planes; /* width of the result, at most 128, chosen by the planner so that it fits */
+    /* PERCENTILE: num <= den < 2^32, den > 0; and whether the greatest value is number 0. */
+    uint64_t num, den;
+    bool descending;
 } cm_agg;
 
 /*
@@ -131,7 +143,8 @@ CM_MUST cm_status cm_table_group_domain(cm_mpc *mpc, const cm_table *table, cons
 /*
  * Groups by sort: result has table->rows rows (or max_groups when smaller and not 0: the caller
  * knows a public bound), valid ones first, in key order with NULLs last.  Columns: the keys, then
- * one per agg.  NULL keys form one group.
+ * one per agg.  NULL keys form one group.  All COUNT_DISTINCT, PERCENTILE and MODE read one column,
+ * else CM_EUNSUPPORTED.
  */
 CM_MUST cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
                                       size_t key_count, size_t max_groups, const cm_agg *aggs,

@@ -77,6 +77,80 @@ static bool is_new(const plain_col *c, const bool *member, size_t row)
     return true;
 }
 
+/* How many members that are not NULL have a value below. */
+static size_t count_below(const plain_col *c, const bool *member, size_t rows, cm_u128 value)
+{
+    size_t below = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        below += member[r] && !c->null[r] && c->value[r] < value;
+    }
+    return below;
+}
+
+static size_t count_equal(const plain_col *c, const bool *member, size_t rows, cm_u128 value)
+{
+    size_t equal = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        equal += member[r] && !c->null[r] && c->value[r] == value;
+    }
+    return equal;
+}
+
+/* Number `number` of the values in order. */
+static cm_u128 value_at(const plain_col *c, const bool *member, size_t rows, size_t number)
+{
+    for (size_t r = 0; r < rows; r++) {
+        size_t below = count_below(c, member, rows, c->value[r]);
+        if (member[r] && !c->null[r] && below <= number &&
+            number < below + count_equal(c, member, rows, c->value[r])) {
+            return c->value[r];
+        }
+    }
+    CM_ASSERT(!"no such value");
+    return 0;
+}
+
+static cm_u128 mode_of(const plain_col *c, const bool *member, size_t rows)
+{
+    cm_u128 best = 0;
+    size_t most = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        size_t equal = count_equal(c, member, rows, c->value[r]);
+        if (member[r] && !c->null[r] && (equal > most || (equal == most && c->value[r] < best))) {
+            best = c->value[r];
+            most = equal;
+        }
+    }
+    return best;
+}
+
+/* A percentile or the mode of `seen` values. */
+static cm_u128 plain_ordered(const plain *p, const bool *member, const cm_agg *agg, size_t seen)
+{
+    const plain_col *c = &p->col[agg->col];
+    uint64_t scaled = agg->num * (seen - 1), number = 0;
+
+    switch ((int)agg->kind) {
+    case CM_AGG_MODE:
+        return mode_of(c, member, p->rows);
+    case CM_AGG_PERCENTILE_REST:
+        return scaled % agg->den;
+    case CM_AGG_PERCENTILE_FLOOR:
+        number = scaled / agg->den;
+        break;
+    case CM_AGG_PERCENTILE_CEIL:
+        number = (scaled + agg->den - 1) / agg->den;
+        break;
+    default:
+        number = (agg->num * seen + agg->den - 1) / agg->den;
+        number = number > 0 ? number - 1 : 0;
+    }
+    return value_at(c, member, p->rows, agg->descending ? seen - 1 - number : number);
+}
+
 cm_u128 plain_aggregate(const plain *p, const bool *member, const cm_agg *agg, bool *ret_null)
 {
     const plain_col *c = &p->col[agg->col];
@@ -98,7 +172,12 @@ cm_u128 plain_aggregate(const plain *p, const bool *member, const cm_agg *agg, b
             distinct += is_new(c, member, r);
         }
     }
-    *ret_null = (agg->kind == CM_AGG_MIN || agg->kind == CM_AGG_MAX) && seen == 0;
+    bool ordered = agg->kind >= CM_AGG_PERCENTILE_FLOOR && agg->kind <= CM_AGG_MODE;
+    *ret_null = (agg->kind == CM_AGG_MIN || agg->kind == CM_AGG_MAX || ordered) && seen == 0;
+    if (ordered) {
+        return seen == 0 ? 0
+                         : plain_ordered(p, member, agg, (size_t)seen) & plain_mask(agg->planes);
+    }
     const cm_u128 by_kind[] = {
         [CM_AGG_COUNT_ROWS] = rows, [CM_AGG_COUNT] = seen,   [CM_AGG_SUM] = sum,
         [CM_AGG_MIN] = least,       [CM_AGG_MAX] = greatest, [CM_AGG_COUNT_DISTINCT] = distinct,

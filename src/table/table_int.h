@@ -172,10 +172,15 @@ static inline bool cm_agg_is_extreme(cm_agg_kind kind)
 {
     return kind == CM_AGG_MIN || kind == CM_AGG_MAX;
 }
-/* Whether it is made of sums: neither an extreme nor a row's own value. */
+/* Whether it wants the group's values in order. */
+static inline bool cm_agg_is_ordered(cm_agg_kind kind)
+{
+    return kind >= CM_AGG_PERCENTILE_FLOOR && kind <= CM_AGG_MODE;
+}
+/* Whether it is made of sums: neither an extreme nor some row's own value. */
 static inline bool cm_agg_is_sum(cm_agg_kind kind)
 {
-    return !cm_agg_is_extreme(kind) && kind != CM_AGG_ANY;
+    return !cm_agg_is_extreme(kind) && !cm_agg_is_ordered(kind) && kind != CM_AGG_ANY;
 }
 /* Candidates of group 0, then of group 1, ...: plane g of member says which rows are in group g. */
 CM_MUST cm_status cm_extreme_candidates(cm_mpc *mpc, const cm_table *table, const cm_agg *agg,
@@ -189,6 +194,24 @@ CM_MUST cm_status cm_extreme_scan(cm_mpc *mpc, cm_bcol start, cm_bcol x, cm_bcol
                                   cm_arena scratch);
 /* The candidate as a result column. */
 cm_scol cm_extreme_result(cm_mpc *mpc, const cm_agg *agg, cm_bcol x, cm_arena *arena);
+
+/* ---- group_order.c: percentiles and modes --------------------------------------------------- */
+
+/* Rows sorted by group and value, valid ones first, NULLs last in their group. */
+typedef struct cm_group_order {
+    cm_bcol valid, end; /* end: the last row of its group, valid */
+    cm_bcol run_end;    /* the last row of its value in the group, valid and not NULL */
+    cm_bcol value, null;
+} cm_group_order;
+/* Planes of the result below: like a candidate, a value with a flag above it. */
+unsigned cm_group_order_planes(const cm_agg *agg, unsigned value_planes);
+/*
+ * ret[i] of an ordered aggregate i receives its value at each group's end.  Where the kind is
+ * running, that is the XOR difference to the group above.
+ */
+CM_MUST cm_status cm_group_order_run(cm_mpc *mpc, const cm_group_order *group, const cm_agg *aggs,
+                                     size_t count, const cm_bcol *ret, cm_arena scratch);
+bool cm_group_order_is_running(cm_agg_kind kind);
 
 /* ---- sums.c: COUNT and SUM ----------------------------------------------------------------- */
 

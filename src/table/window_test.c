@@ -139,7 +139,9 @@ static void evaluate(const place *w, const cm_window_func *f, plain_col *to, cm_
                  : f->frame == CM_FRAME_PEERS ? w->peers
                                               : w->end;
     bool *member = CM_NEW(&scratch, bool, w->p->rows);
-    cm_agg agg = {kinds[f->kind], f->col, f->planes != 0 ? f->planes : w->p->col[f->col].planes};
+    cm_agg agg = {.kind = kinds[f->kind],
+                  .col = f->col,
+                  .planes = f->planes != 0 ? f->planes : w->p->col[f->col].planes};
 
     switch (f->kind) {
     case CM_WINDOW_ROW_NUMBER:

@@ -65,7 +65,8 @@ static void run_join(oblivious_party *p)
 static void run_ranges(oblivious_party *p)
 {
     static const unsigned key[] = {0}, planes[] = {3, 9, 9, 0};
-    static const cm_agg aggs[] = {{CM_AGG_SUM, 1, 20}, {CM_AGG_COUNT, 1, 8}};
+    static const cm_agg aggs[] = {{.kind = CM_AGG_SUM, .col = 1, .planes = 20},
+                                  {.kind = CM_AGG_COUNT, .col = 1, .planes = 8}};
     cm_table points = secret_table(p, ROWS, planes), intervals = secret_table(p, 20, planes);
 
     for (unsigned given = 0; given < 4; given++) {
@@ -124,8 +125,11 @@ static void run_join_many(oblivious_party *p)
 }
 
 static const cm_agg AGGREGATES[] = {
-    {CM_AGG_COUNT_ROWS, 0, 8}, {CM_AGG_COUNT, 1, 8}, {CM_AGG_SUM, 1, 20},
-    {CM_AGG_MIN, 1, 12},       {CM_AGG_MAX, 0, 7},
+    {.kind = CM_AGG_COUNT_ROWS, .col = 0, .planes = 8},
+    {.kind = CM_AGG_COUNT, .col = 1, .planes = 8},
+    {.kind = CM_AGG_SUM, .col = 1, .planes = 20},
+    {.kind = CM_AGG_MIN, .col = 1, .planes = 12},
+    {.kind = CM_AGG_MAX, .col = 0, .planes = 7},
 };
 
 static void run_aggregate(oblivious_party *p)
@@ -163,12 +167,30 @@ static void run_group_sort(oblivious_party *p)
     for (size_t i = 0; i < CM_COUNT(AGGREGATES); i++) {
         aggs[i] = AGGREGATES[i];
     }
-    aggs[CM_COUNT(AGGREGATES)] = (cm_agg){CM_AGG_COUNT_DISTINCT, 0, 8};
+    aggs[CM_COUNT(AGGREGATES)] = (cm_agg){.kind = CM_AGG_COUNT_DISTINCT, .col = 0, .planes = 8};
     check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), p->arena, &groups,
                               p->scratch));
     check_table(&groups);
     check(cm_table_group_sort(p->mpc, &t, both, 2, 10, aggs, 3, p->arena, &groups, p->scratch));
     check_table(&groups);
+}
+
+static void run_percentiles(oblivious_party *p)
+{
+    static const unsigned key[] = {0};
+    static const cm_agg aggs[] = {
+        {CM_AGG_PERCENTILE_FLOOR, 1, 12, 9, 10, false},
+        {CM_AGG_PERCENTILE_CEIL, 1, 12, 9, 10, true},
+        {CM_AGG_PERCENTILE_REST, 1, 4, 9, 10, false},
+        {CM_AGG_PERCENTILE_DISC, 1, 12, 1, 2, false},
+        {CM_AGG_MODE, 1, 12, 0, 0, false},
+    };
+    cm_table t = secret_table(p, ROWS, KEY_VALUE), groups;
+
+    check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), p->arena, &groups,
+                              p->scratch));
+    check_table(&groups);
+    check_bits(groups.valid);
 }
 
 const oblivious_case table_cases[] = {
@@ -182,5 +204,6 @@ const oblivious_case table_cases[] = {
     {"table: aggregate", run_aggregate},
     {"table: group by domain", run_group_domain},
     {"table: group by sort", run_group_sort},
+    {"table: percentiles", run_percentiles},
 };
 const size_t table_cases_count = CM_COUNT(table_cases);
