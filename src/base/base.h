@@ -86,6 +86,7 @@ void cm_diag_reset(cm_diag *diag);
 #define CM_SQL_DATATYPE_MISMATCH "42804"
 #define CM_SQL_DENIED "42501"
 #define CM_SQL_UNSUPPORTED "0A000"
+#define CM_SQL_CARDINALITY "21000"
 #define CM_SQL_RANGE "22003"
 #define CM_SQL_DIVISION_BY_ZERO "22012"
 #define CM_SQL_BAD_TEXT "22P02"

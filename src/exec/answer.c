@@ -36,18 +36,22 @@ static cm_status silence_on_error(cm_exec *x, cm_bcol valid, cm_bcol *ret, cm_ar
 {
     cm_arena scratch = x->scratch;
     uint32_t *zeros = CM_NEW(&scratch, uint32_t, valid.rows);
-    cm_bcol range = cm_bcol_planes(x->error, CM_ROW_RANGE, 1);
-    cm_bcol zero = cm_bcol_planes(x->error, CM_ROW_DIVISION_ZERO, 1);
-    cm_bcol any = cm_bcol_new(&scratch, x->legs, 1, 1);
-    cm_status st = cm_mpc_and_col(x->mpc, range, zero, any, scratch);
-    if (st != CM_OK) {
-        return cm_exec_mpc_failed(x, st);
+    cm_bcol none = cm_bcol_new(&scratch, x->legs, 1, 1);
+    cm_bcol clear = cm_bcol_new(&scratch, x->legs, 1, 1);
+    for (unsigned i = 0; i < x->error.planes; i++) { /* a handful: public */
+        cm_bcol_copy(clear, cm_bcol_planes(x->error, i, 1));
+        cm_mpc_not(x->mpc, clear, 0);
+        if (i == 0) {
+            cm_bcol_copy(none, clear);
+            continue;
+        }
+        cm_status st = cm_mpc_and_col(x->mpc, none, clear, none, scratch);
+        if (st != CM_OK) {
+            return cm_exec_mpc_failed(x, st);
+        }
     }
-    cm_bcol_xor(any, range, any);
-    cm_bcol_xor(any, zero, any);
-    cm_mpc_not(x->mpc, any, 0);
     cm_bcol every = cm_bcol_new(&scratch, x->legs, 1, valid.rows);
-    cm_bcol_gather(any, zeros, every);
+    cm_bcol_gather(none, zeros, every);
     *ret = cm_bcol_new(arena, x->legs, 1, valid.rows);
     return cm_exec_mpc_failed(x, cm_mpc_and_col(x->mpc, valid, every, *ret, scratch));
 }
@@ -116,6 +120,17 @@ static cm_status prepare(cm_exec *x, cm_bcol *ret, cm_arena *arena)
 
 static cm_status raise_errors(cm_exec *x, const uint64_t *flags)
 {
+    const cm_plan *plan = x->plan;
+    for (size_t i = 0; i < plan->checks; i++) { /* what was presumed comes before what followed */
+        if ((flags[CM_ROW_ERRORS + i] & 1) != 0) {
+            const cm_plan_check *check = &plan->check[i];
+            cm_status st = cm_fail(x->diag, CM_EINVAL, check->sqlstate, "%s", check->message);
+            if (check->hint != NULL) {
+                cm_diag_hint(x->diag, "%s", check->hint);
+            }
+            return st;
+        }
+    }
     if ((flags[CM_ROW_DIVISION_ZERO] & 1) != 0) {
         return cm_fail(x->diag, CM_EINVAL, CM_SQL_DIVISION_BY_ZERO, "division by zero");
     }
@@ -199,14 +214,14 @@ cm_status cm_exec_answer(cm_exec *x, cm_arena *result_arena, cm_exec_result *ret
     if (x->legs > 0) {
         st = prepare(x, &masked, &local);
     }
-    uint64_t flags[CM_ROW_ERRORS] = {0};
+    uint64_t flags[CM_ROW_ERRORS + CM_PLAN_CHECKS_MAX] = {0};
     uint64_t *opened = NULL;
     if (st == CM_OK && receives) {
         opened = CM_NEW(result_arena, uint64_t, planes * cm_words_of(rows) + 1);
     }
     if (st == CM_OK) {
         st = cm_exec_mpc_failed(x, cm_mpc_open_bits_to(x->mpc, plan->coordinator, x->error,
-                                                       CM_ROW_ERRORS, 1, &ERROR_TICKET,
+                                                       cm_exec_flags(plan), 1, &ERROR_TICKET,
                                                        receives ? flags : NULL, x->scratch));
     }
     if (st == CM_OK) {

@@ -30,35 +30,6 @@ static cm_status run_concat(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     return CM_OK;
 }
 
-static cm_join_kind join_kind(cm_from_kind kind)
-{
-    switch ((int)kind) {
-    case CM_FROM_LEFT:
-        return CM_JOIN_LEFT;
-    case CM_FROM_SEMI:
-        return CM_JOIN_SEMI;
-    case CM_FROM_ANTI:
-        return CM_JOIN_ANTI;
-    default:
-        CM_ASSERT(kind == CM_FROM_INNER);
-        return CM_JOIN_INNER;
-    }
-}
-
-static cm_status run_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
-{
-    const cm_plan_node *unique = node->child[0];
-    cm_join_spec spec = {.kind = join_kind(node->join.kind),
-                         .keys = node->join.keys,
-                         .unique_key = node->join.unique_key,
-                         .other_key = node->join.other_key,
-                         .payload_cols = node->join.payloads,
-                         .payload = node->join.payload};
-    return cm_exec_mpc_failed(x, cm_table_join_unique(x->mpc, &x->table[unique->number],
-                                                      &x->table[node->child[1]->number], &spec,
-                                                      x->arena, ret, x->scratch));
-}
-
 cm_status cm_exec_shuffled(cm_exec *x, const cm_table *from, const unsigned *cols, size_t count,
                            cm_arena *arena, cm_table *ret, cm_arena scratch)
 {
@@ -150,7 +121,11 @@ static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     case CM_PLAN_PROJECT:
         return cm_exec_project(x, node, ret);
     case CM_PLAN_JOIN:
-        return run_join(x, node, ret);
+        return cm_exec_join(x, node, ret);
+    case CM_PLAN_PRODUCT:
+        return cm_exec_product(x, node, ret);
+    case CM_PLAN_NUMBER:
+        return cm_exec_number(x, node, ret);
     case CM_PLAN_AGGREGATE:
     case CM_PLAN_GROUP_DOMAIN:
     case CM_PLAN_GROUP_SORT:
@@ -291,7 +266,7 @@ cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena 
     cm_exec_shelf_init(&x, arena);
     x.error = (cm_bcol){.rows = 1};
     if (x.legs > 0) {
-        x.error = cm_bcol_new(arena, x.legs, CM_ROW_ERRORS, 1);
+        x.error = cm_bcol_new(arena, x.legs, cm_exec_flags(x.plan), 1);
     }
     st = x.input == NULL ? cm_exec_read(options, arena, &x.input, x.diag) : CM_OK;
     if (st == CM_OK) {

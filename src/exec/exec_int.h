@@ -25,8 +25,9 @@ typedef struct cm_exec {
     cm_table *table;      /* plan->nodes entries: results, at computing parties */
     cm_arena *shelf;      /* plan->nodes entries: what each result is made of */
     unsigned *last_read;  /* plan->nodes entries: the last node that needs it */
-    cm_bcol error;        /* CM_ROW_ERRORS planes, one row: flags raised so far */
-    bool may_fail;        /* some program of the plan can raise: public */
+    cm_bcol error;        /* one row, CM_ROW_ERRORS planes and one per check of the plan: flags
+                             raised so far */
+    bool may_fail;        /* some program or check of the plan can raise: public */
     cm_diag *diag;
 } cm_exec;
 
@@ -77,6 +78,12 @@ void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
 /* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT. */
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+
+/* join.c: JOIN, PRODUCT, NUMBER. */
+CM_MUST cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+CM_MUST cm_status cm_exec_product(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+CM_MUST cm_status cm_exec_number(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+unsigned cm_exec_flags(const cm_plan *plan);
 
 /* window.c */
 CM_MUST cm_status cm_exec_window(cm_exec *x, const cm_plan_node *node, cm_table *ret);

@@ -18,7 +18,7 @@
 #include "exec/exec.h"
 #include "tests/support/parties.h"
 
-enum { OWNERS = 3, PARTICIPANTS = 4, BOUND = 60, FEW = 6 };
+enum { OWNERS = 3, PARTICIPANTS = 4, BOUND = 60, CLIENTS = 12, FEW = 6 };
 
 static const char *const ORGS[PARTICIPANTS] = {"north", "south", "east", "research"};
 
@@ -82,6 +82,23 @@ static void insert_people(world *w, sqlite3 *db, cm_rng *rng)
     }
 }
 
+/* Each owner has some; nobody is a client of two, unless one is repeated. */
+static void insert_clients(world *w, sqlite3 *db, uint64_t seed, unsigned owner, bool repeated)
+{
+    cm_rng rng = {100 * seed + owner};
+    for (unsigned i = 0; i < CLIENTS - 1; i++) {
+        unsigned client = 3 * i + (repeated && i == 5 ? 0 : owner);
+        char score[16] = "NULL";
+        if (cm_rng_below(&rng, 4) != 0) {
+            (void)snprintf(score, sizeof score, "%d", (int)cm_rng_below(&rng, 40) - 10);
+        }
+        char *values = cm_arena_printf(&w->arena, "(%u, %u, %s)", client,
+                                       (unsigned)cm_rng_below(&rng, 5), score);
+        sql_run(db, cm_arena_printf(&w->arena, "INSERT INTO clients VALUES %s", values));
+        sql_run(w->pooled, cm_arena_printf(&w->arena, "INSERT INTO clients VALUES %s", values));
+    }
+}
+
 static cm_column column(const char *name, cm_type_kind kind, cm_i128 lo, cm_i128 hi, bool null)
 {
     cm_column ret = {.name = name, .type = {.kind = kind}, .not_null = !null, .has_check = true};
@@ -101,7 +118,8 @@ static void make_schema(world *w)
     cm_column *visits = CM_NEW_SMALL(&w->arena, cm_column, 5);
     cm_column *people = CM_NEW_SMALL(&w->arena, cm_column, 2);
     cm_member members[PARTICIPANTS];
-    cm_org_table tables[OWNERS + 1];
+    cm_column *clients = CM_NEW_SMALL(&w->arena, cm_column, 3);
+    cm_org_table tables[2 * OWNERS + 1];
     cm_diag diag = {0};
     visits[0] = column("person", CM_TYPE_INT4, 0, 1000, false);
     visits[1] = column("region", CM_TYPE_INT4, 0, 2, false);
@@ -111,6 +129,10 @@ static void make_schema(world *w)
     people[0] = column("person", CM_TYPE_INT4, 0, 1000, false);
     people[0].unique = true;
     people[1] = column("stage", CM_TYPE_INT4, 0, 3, false);
+    clients[0] = column("client", CM_TYPE_INT4, 0, 1000, false);
+    clients[0].unique = true;
+    clients[1] = column("zone", CM_TYPE_INT4, 0, 4, false);
+    clients[2] = column("score", CM_TYPE_INT4, -10, 40, true);
     for (unsigned i = 0; i < PARTICIPANTS; i++) {
         members[i] = (cm_member){.org = ORGS[i], .computes = i < OWNERS};
     }
@@ -124,12 +146,19 @@ static void make_schema(world *w)
     tables[OWNERS].rows = people_of(w) + 4;
     tables[OWNERS].grants = 1;
     tables[OWNERS].granted_to = ALL;
-    assert_int_equal(cm_schema_build("test", "rep3", members, PARTICIPANTS, tables, OWNERS + 1,
+    for (unsigned i = 0; i < OWNERS; i++) {
+        tables[OWNERS + 1 + i] = (cm_org_table){.org = ORGS[i], .name = "clients", .cols = 3};
+        tables[OWNERS + 1 + i].col = clients;
+        tables[OWNERS + 1 + i].rows = CLIENTS;
+        tables[OWNERS + 1 + i].grants = 1;
+        tables[OWNERS + 1 + i].granted_to = ALL;
+    }
+    assert_int_equal(cm_schema_build("test", "rep3", members, PARTICIPANTS, tables, 2 * OWNERS + 1,
                                      &w->arena, &w->schema, &diag),
                      CM_OK);
 }
 
-static void world_init(world *w, uint64_t seed, unsigned bound)
+static void world_init_as(world *w, uint64_t seed, unsigned bound, bool repeated)
 {
     cm_rng rng = {seed};
     memset(w, 0, sizeof *w);
@@ -141,21 +170,29 @@ static void world_init(world *w, uint64_t seed, unsigned bound)
     assert_int_equal(sqlite3_open(":memory:", &w->pooled), SQLITE_OK);
     sql_run(w->pooled,
             "CREATE TABLE visits (org, person INT, region INT, year INT, cost INT, code);"
-            "CREATE TABLE people (person INT, stage INT)");
+            "CREATE TABLE people (person INT, stage INT);"
+            "CREATE TABLE clients (client INT, zone INT, score INT)");
     for (unsigned i = 0; i < OWNERS; i++) {
         sqlite3 *db = NULL;
         const char *path = cm_arena_printf(&w->arena, "%s/%s.db", w->dir, ORGS[i]);
         assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
         sql_run(db, "CREATE TABLE visits (person INT, region INT, year INT, cost INT, code TEXT);"
-                    "CREATE TABLE people (person INT, stage INT); BEGIN");
+                    "CREATE TABLE people (person INT, stage INT);"
+                    "CREATE TABLE clients (client INT, zone INT, score INT); BEGIN");
         /* from an empty part to one that fills its bound */
         insert_rows(w, db, &rng, i, i == 0 ? bound : cm_rng_below(&rng, bound));
         if (i == 1) {
             insert_people(w, db, &rng);
         }
+        insert_clients(w, db, seed, i, repeated && i == 2);
         sql_run(db, "COMMIT");
         (void)sqlite3_close(db);
     }
+}
+
+static void world_init(world *w, uint64_t seed, unsigned bound)
+{
+    world_init_as(w, seed, bound, false);
 }
 
 static void world_fini(world *w)
@@ -177,6 +214,7 @@ typedef struct own_source {
 
 static const char *const VISITS_COLS[] = {"person", "region", "year", "cost", "code"};
 static const char *const PEOPLE_COLS[] = {"person", "stage"};
+static const char *const CLIENTS_COLS[] = {"client", "zone", "score"};
 
 static cm_status find_source(void *arg, const cm_org_table *table, cm_source **ret_source,
                              const cm_source_table **ret_table, cm_diag *diag)
@@ -184,7 +222,9 @@ static cm_status find_source(void *arg, const cm_org_table *table, cm_source **r
     own_source *own = arg;
     (void)diag;
     own->table = (cm_source_table){.table = table, .remote = table->name};
-    own->table.remote_col = table->cols == 5 ? VISITS_COLS : PEOPLE_COLS;
+    own->table.remote_col = table->cols == 5   ? VISITS_COLS
+                            : table->cols == 2 ? PEOPLE_COLS
+                                               : CLIENTS_COLS;
     *ret_source = own->source;
     *ret_table = &own->table;
     return CM_OK;
@@ -217,11 +257,11 @@ static void participate(cm_mpc *mpc, cm_arena *arena, void *arg)
     cm_source_free(own.source);
 }
 
-static void run_query(world *w, const char *sql, run_state *s, cm_trace **traces)
+static void run_query_as(world *w, const char *sql, cm_plan_settings settings, run_state *s,
+                         cm_trace **traces)
 {
     const cm_query *query = NULL;
     cm_diag diag = {0};
-    cm_plan_settings settings = cm_plan_settings_default();
     memset(s, 0, sizeof *s);
     s->w = w;
     assert_int_equal(cm_arena_init(&s->result_arena, (size_t)1 << 30), CM_OK);
@@ -231,6 +271,11 @@ static void run_query(world *w, const char *sql, run_state *s, cm_trace **traces
     }
     cm_run_parties(CM_PROTOCOL_REP3, (unsigned)s->plan->participants, OWNERS, 7, traces,
                    participate, s);
+}
+
+static void run_query(world *w, const char *sql, run_state *s, cm_trace **traces)
+{
+    run_query_as(w, sql, cm_plan_settings_default(), s, traces);
 }
 
 /* ---- answers ------------------------------------------------------------------------------ */
@@ -363,6 +408,27 @@ static const char *const QUERIES[] = {
     "SELECT v.region, t.column2, count(*) FROM visits v JOIN (VALUES (0, 'no'), (1, NULL), (2, "
     "'two')) t ON v.region = t.column1 GROUP BY v.region, t.column2",
     "SELECT count(*), sum(n) FROM (SELECT 1 AS one, 2 AS n) x JOIN visits v ON v.region = x.one",
+    "SELECT c.zone, count(*), sum(v.cost) FROM visits v JOIN clients c ON c.client = v.person "
+    "GROUP BY c.zone",
+    "SELECT c.client, c.score, count(v.cost) FROM clients c LEFT JOIN visits v "
+    "ON v.person = c.client AND v.cost > c.score GROUP BY c.client, c.score",
+    "SELECT p.person, c.client, c.score FROM people p CROSS JOIN clients c WHERE c.score < p.stage",
+    "SELECT p.person, c.zone FROM people p LEFT JOIN clients c ON c.zone = p.stage AND c.score > 5",
+    "SELECT p.person, c.client FROM people p FULL JOIN clients c "
+    "ON c.zone = p.stage AND c.client > p.person",
+    "SELECT p.person, p.stage, c.client FROM clients c FULL JOIN people p ON c.zone > p.stage + 1",
+    "SELECT client FROM clients c WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person = c.client "
+    "AND v.cost > c.score AND v.year <> 2000 + c.zone)",
+    "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p WHERE "
+    "p.stage = c.zone AND (p.person > c.client OR c.score IS NULL))",
+    "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p WHERE "
+    "p.stage >= c.score)",
+    "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p WHERE c.zone = 2) "
+    "AND EXISTS (SELECT 1 FROM people WHERE stage = 1)",
+    "SELECT a.client, b.client FROM clients a JOIN clients b ON a.zone = b.zone "
+    "AND a.client < b.client",
+    "SELECT a.zone, count(*), sum(b.score) FROM clients a LEFT JOIN clients b ON a.zone > b.zone "
+    "GROUP BY a.zone",
     "SELECT tile, count(*) FROM (SELECT ntile(40) OVER (PARTITION BY region ORDER BY year, cost "
     "NULLS LAST, "
     "person, code, org) AS tile FROM visits) x GROUP BY tile",
@@ -370,6 +436,11 @@ static const char *const QUERIES[] = {
 
 /* Under valgrind every row counts: these use everything that QUERIES use (test_few_covers). */
 static const char *const FEW_QUERIES[] = {
+    "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p WHERE c.zone = 2) "
+    "AND EXISTS (SELECT 1 FROM people WHERE stage = 1)",
+    "SELECT p.person, c.client FROM people p FULL JOIN clients c "
+    "ON c.zone = p.stage AND c.client > p.person",
+    "SELECT c.zone, count(*) FROM visits v JOIN clients c ON c.client = v.person GROUP BY c.zone",
     "SELECT count(*), sum(cost), min(cost), max(cost) FROM visits",
     "SELECT org, region, count(*), sum(cost), max(year) FROM visits WHERE code LIKE 'a%' "
     "GROUP BY org, region",
@@ -575,6 +646,36 @@ static void test_errors(void **state)
     world_fini(&w);
 }
 
+/* What is presumed of a key of several owners is checked; without presuming, it is not needed. */
+static void test_presumed_keys(void **state)
+{
+    static const char *const SQL = "SELECT count(*), sum(v.cost) FROM visits v "
+                                   "JOIN clients c ON c.client = v.person";
+    world w;
+    run_state s;
+    (void)state;
+    world_init_as(&w, 6, BOUND, true);
+    run_query(&w, SQL, &s, NULL);
+    assert_int_equal(s.result.rows, 0);
+    const cm_diag *diag = &s.diag[s.plan->coordinator];
+    assert_string_equal(diag->sqlstate, CM_SQL_CARDINALITY);
+    assert_string_equal(diag->message,
+                        "key (client) of \"clients\" is not unique across its owners");
+    assert_non_null(strstr(diag->hint, "comity.cross_owner_keys"));
+    cm_arena_fini(&s.result_arena);
+    cm_plan_settings settings = cm_plan_settings_default();
+    settings.cross_owner_keys = false;
+    run_query_as(&w, SQL, settings, &s, NULL);
+    size_t rows = 0;
+    size_t expected = 0;
+    const char **got = own_rows(&w, &s, &rows);
+    const char **want = pooled_rows(&w, SQL, &expected);
+    assert_int_equal(rows, 1);
+    assert_string_equal(got[0], want[0]);
+    cm_arena_fini(&s.result_arena);
+    world_fini(&w);
+}
+
 /* A row outside its domain ends the query at its owner, by table, column and row. */
 static void test_bad_row(void **state)
 {
@@ -611,6 +712,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_answers),    cmocka_unit_test(test_few_answers),
         cmocka_unit_test(test_few_covers), cmocka_unit_test(test_traces),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_bad_row),
+        cmocka_unit_test(test_answers),    cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_errors),     cmocka_unit_test(test_presumed_keys),
+        cmocka_unit_test(test_bad_row),
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(test_few_answers),

@@ -91,10 +91,10 @@ static cm_status collect_errors(cm_exec *x, cm_bcol raised, cm_bcol valid, cm_ar
     }
     cm_bcol rows = cm_bcol_new(&scratch, x->legs, CM_ROW_ERRORS, raised.rows + 1);
     cm_bcol_put_rows(rows, 0, flags);
-    cm_bcol_put_rows(rows, raised.rows, x->error);
+    cm_bcol_put_rows(rows, raised.rows, cm_bcol_planes(x->error, 0, CM_ROW_ERRORS));
     st = any_row(x, rows, &one, &scratch);
     if (st == CM_OK) {
-        cm_bcol_copy(x->error, one);
+        cm_bcol_copy(cm_bcol_planes(x->error, 0, CM_ROW_ERRORS), one);
         x->may_fail = true;
     }
     return st;

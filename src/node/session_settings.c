@@ -42,7 +42,11 @@ static const setting_def defs[] = {
     {"check_function_bodies", "on", SWITCH, false, NULL, "no effect"},
     {"client_encoding", "UTF8", ONE_OF, true, "utf8|utf-8|unicode", "the client's encoding"},
     {"client_min_messages", "notice", ANY, false, NULL, "no effect"},
+    {"comity.cross_owner_keys", "on", SWITCH, false, NULL,
+     "presume that a key of each owner's table is a key of their union; checked while joining"},
     {"comity.domain_max", "4096", NUMBER, false, NULL, "most groups of a public domain"},
+    {"comity.join_rows", "0", NUMBER, false, NULL,
+     "most rows of a join where neither side is unique; 0: no bound"},
     {"comity.pushdown", "on", SWITCH, false, NULL, "owners evaluate what they can by themselves"},
     {"comity.timing", "off", SWITCH, false, NULL, "tell seconds, bytes and rounds of queries"},
     {"DateStyle", "ISO, MDY", ONE_OF, true, "iso|iso, mdy|iso, dmy|iso, ymd", "form of dates"},
@@ -377,10 +381,13 @@ static cm_status check_value(const setting_def *def, const char *value, const ch
     return CM_OK;
 }
 
-static cm_status check_domain_max(const setting_def *def, const char *value, cm_diag *diag)
+static cm_status check_bounds(const setting_def *def, const char *value, cm_diag *diag)
 {
     long number = strtol(value, NULL, 10);
-    if (strcmp(def->name, "comity.domain_max") == 0 && (number < 0 || number > 1 << 20)) {
+    bool wrong =
+        (strcmp(def->name, "comity.domain_max") == 0 && (number < 0 || number > 1 << 20)) ||
+        (strcmp(def->name, "comity.join_rows") == 0 && (number < 0 || number > 1 << 30));
+    if (wrong) {
         return bad_value(def, value, diag);
     }
     return CM_OK;
@@ -396,7 +403,7 @@ static cm_status set_own(cm_session *s, size_t i, const char *value, cm_diag *di
     if (value != NULL) {
         cm_status st = check_value(&defs[i], value, &kept, diag);
         if (st == CM_OK) {
-            st = check_domain_max(&defs[i], kept, diag);
+            st = check_bounds(&defs[i], kept, diag);
         }
         if (st != CM_OK) {
             return st;
@@ -509,6 +516,9 @@ cm_plan_settings cm_session_plan_settings(cm_session *s)
     settings.pushdown = strcmp(cm_session_setting(s, "comity.pushdown", &s->arena), "on") == 0;
     settings.domain_max =
         (uint32_t)strtoul(cm_session_setting(s, "comity.domain_max", &s->arena), NULL, 10);
+    settings.cross_owner_keys =
+        strcmp(cm_session_setting(s, "comity.cross_owner_keys", &s->arena), "on") == 0;
+    settings.join_rows = strtoull(cm_session_setting(s, "comity.join_rows", &s->arena), NULL, 10);
     if (rtt > 0) {
         settings.rtt_seconds = rtt;
     }

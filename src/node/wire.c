@@ -108,6 +108,8 @@ static void encode_settings(const cm_plan_settings *s, cm_buf *out)
 {
     cm_buf_put_u8(out, s->pushdown);
     cm_buf_put_u32(out, s->domain_max);
+    cm_buf_put_u8(out, s->cross_owner_keys);
+    cm_buf_put_u64(out, s->join_rows);
     cm_put_double(out, s->rtt_seconds);
     cm_put_double(out, s->bytes_per_second);
 }
@@ -118,9 +120,12 @@ static cm_plan_settings decode_settings(cm_reader *r)
     uint8_t pushdown = cm_reader_u8(r);
     s.pushdown = pushdown == 1;
     s.domain_max = cm_reader_u32(r);
+    uint8_t cross_owner_keys = cm_reader_u8(r);
+    s.cross_owner_keys = cross_owner_keys == 1;
+    s.join_rows = cm_reader_u64(r);
     s.rtt_seconds = cm_reader_double(r);
     s.bytes_per_second = cm_reader_double(r);
-    r->failed = r->failed || pushdown > 1;
+    r->failed = r->failed || pushdown > 1 || cross_owner_keys > 1;
     return s;
 }
 

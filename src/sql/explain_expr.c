@@ -190,6 +190,10 @@ const char *cm_explain_title(const cm_plan_node *node)
         default:
             return "Join";
         }
+    case CM_PLAN_PRODUCT:
+        return "All pairs";
+    case CM_PLAN_NUMBER:
+        return "Number rows";
     case CM_PLAN_AGGREGATE:
         return "Aggregate";
     case CM_PLAN_GROUP_DOMAIN:
@@ -216,8 +220,9 @@ static void put_join(const cm_plan_node *node, cm_buf *out)
     }
     cm_buf_printf(out, "Keys: ");
     for (size_t i = 0; i < node->join.keys; i++) {
-        cm_buf_printf(out, "%s%s = %s (unique)", i == 0 ? "" : ", ",
-                      other[node->join.other_key[i]].name, unique[node->join.unique_key[i]].name);
+        cm_buf_printf(out, "%s%s = %s (%s)", i == 0 ? "" : ", ",
+                      other[node->join.other_key[i]].name, unique[node->join.unique_key[i]].name,
+                      node->check > 0 ? "unique, checked" : "unique");
     }
 }
 
@@ -327,6 +332,8 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
     case CM_PLAN_INPUT:
     case CM_PLAN_VALUES:
     case CM_PLAN_CONCAT:
+    case CM_PLAN_PRODUCT:
+    case CM_PLAN_NUMBER:
         break;
     }
 }

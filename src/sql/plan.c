@@ -7,6 +7,7 @@ cm_plan_settings cm_plan_settings_default(void)
 {
     return (cm_plan_settings){.pushdown = true,
                               .domain_max = 4096,
+                              .cross_owner_keys = true,
                               .rtt_seconds = 0.0005,
                               .bytes_per_second = 134217728.0};
 }
@@ -48,7 +49,9 @@ static void row_uniques(cm_block *b, const cm_flow *flow, cm_planned *ret)
             }
         }
         if (found == from->cols) {
-            ret->unique[ret->uniques++] = (cm_unique){.cols = found, .rel = from->rel, .col = col};
+            cm_unique *to = &ret->unique[ret->uniques++];
+            *to = *from;
+            to->col = col;
         }
     }
 }
@@ -277,6 +280,22 @@ cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, boo
     return st;
 }
 
+cm_status cm_plan_add_check(cm_planner *pl, cm_plan_check check, unsigned *ret)
+{
+    for (unsigned i = 0; i < pl->checks; i++) {
+        if (strcmp(pl->check[i].message, check.message) == 0) {
+            *ret = i + 1;
+            return CM_OK;
+        }
+    }
+    if (pl->checks == CM_PLAN_CHECKS_MAX) {
+        return cm_plan_unsupported(pl, 0, "a query of more than 32 checked joins", NULL);
+    }
+    pl->check[pl->checks++] = check;
+    *ret = (unsigned)pl->checks;
+    return CM_OK;
+}
+
 /* ---- who takes part, and who learns what ---- */
 
 static bool holds(const char *const *list, size_t count, const char *name)
@@ -367,11 +386,16 @@ static void disclose_answer(cm_planner *pl, cm_plan *plan)
                       plan->min_rows);
         add_disclosure(plan, pl->coordinator, finish_text(pl, &buf));
     }
+    for (size_t i = 0; i < plan->checks; i++) {
+        cm_buf_printf(&buf, "One bit, and no answer when it is set: %s.", plan->check[i].message);
+        add_disclosure(plan, pl->coordinator, finish_text(pl, &buf));
+    }
 }
 
 static void disclose(cm_planner *pl, cm_plan *plan)
 {
-    plan->disclosure = CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + 3);
+    plan->disclosure =
+        CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + plan->checks + 3);
     disclose_answer(pl, plan);
     add_disclosure(plan, "computing parties",
                    "The query, this plan and its public sizes. No value, no count of rows that "
@@ -513,6 +537,8 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
     }
     st = cm_node_number(pl, planned.node, plan);
     if (st == CM_OK) {
+        plan->checks = pl->checks;
+        plan->check = pl->check;
         set_outputs(pl, query, &planned, need, needs, plan);
         st = check_programs(pl, plan);
     }
@@ -540,6 +566,7 @@ cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema, const char
                      .diag = diag != NULL ? diag : &own};
     cm_plan *plan = CM_NEW_SMALL(arena, cm_plan, 1);
 
+    pl.check = CM_NEW_SMALL(arena, cm_plan_check, CM_PLAN_CHECKS_MAX);
     plan->min_rows = pl.min_rows;
     cm_status st = plan_query(&pl, query, plan);
     if (st == CM_OK) {

@@ -34,18 +34,21 @@ typedef struct cm_plan_col {
 } cm_plan_col;
 
 typedef enum cm_plan_op {
-    CM_PLAN_INPUT,        /* owner's fragment -> rows (padded with invalid ones to the bound); one
-                             column per output; of an aggregated fragment all rows are valid */
-    CM_PLAN_VALUES,       /* public constants, each row valid */
-    CM_PLAN_CONCAT,       /* rows of all children, equal columns */
-    CM_PLAN_COMBINE,      /* dense partial aggregates of all children (one or more), row by row;
-                             columns: keys, then the children's; every row is valid */
-    CM_PLAN_FILTER,       /* valid AND condition is true */
-    CM_PLAN_PROJECT,      /* one expression per column, encoded as the column says: a bare column
-                             may change lo and planes.  Errors (22012, 22003) count where the
-                             row is valid */
-    CM_PLAN_JOIN,         /* child 0 is the unique side, child 1 the other */
-    CM_PLAN_AGGREGATE,    /* one row */
+    CM_PLAN_INPUT,     /* owner's fragment -> rows (padded with invalid ones to the bound); one
+                          column per output; of an aggregated fragment all rows are valid */
+    CM_PLAN_VALUES,    /* public constants, each row valid */
+    CM_PLAN_CONCAT,    /* rows of all children, equal columns */
+    CM_PLAN_COMBINE,   /* dense partial aggregates of all children (one or more), row by row;
+                          columns: keys, then the children's; every row is valid */
+    CM_PLAN_FILTER,    /* valid AND condition is true */
+    CM_PLAN_PROJECT,   /* one expression per column, encoded as the column says: a bare column
+                          may change lo and planes.  Errors (22012, 22003) count where the
+                          row is valid */
+    CM_PLAN_JOIN,      /* child 0 is the unique side, child 1 the other */
+    CM_PLAN_PRODUCT,   /* every row of child 0 with every row of child 1, child 0's slowest;
+                          columns: child 0's, then child 1's */
+    CM_PLAN_NUMBER,    /* the child's columns, then the row's position from 0: public, as shares */
+    CM_PLAN_AGGREGATE, /* one row */
     CM_PLAN_GROUP_DOMAIN, /* keys with a public domain of few values */
     CM_PLAN_GROUP_SORT,
     CM_PLAN_WINDOW, /* the child's rows in another order, which depends on secrets; the child's
@@ -119,6 +122,7 @@ struct cm_plan_node {
     const cm_plan_node *const *child;
     const cm_plan_node *parent; /* the first that reads it; a node may be read by several */
     cm_plan_cost cost;
+    unsigned check;                 /* index + 1 of the check that the node makes; 0: none */
     const cm_fragment *fragment;    /* INPUT */
     const cm_value *value;          /* VALUES: rows * cols, row by row */
     const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */
@@ -143,6 +147,15 @@ struct cm_plan_node {
     const cm_order *order; /* target is the child's column */
     uint64_t limit, offset;
 };
+
+/*
+ * What a plan presumes and the parties verify while they compute: one secret flag each, opened to
+ * the coordinator with the answer, which is not shown when one is up.
+ */
+typedef struct cm_plan_check {
+    const char *sqlstate, *message, *hint;
+} cm_plan_check;
+enum { CM_PLAN_CHECKS_MAX = 32 };
 
 typedef enum cm_discloses_to { CM_TO_COORDINATOR, CM_TO_PARTIES, CM_TO_OWNERS } cm_discloses_to;
 typedef struct cm_disclosure {
@@ -169,6 +182,8 @@ typedef struct cm_plan {
     size_t participants; /* parties, then other owners, then the coordinator if not among them */
     const char *const *participant;
     unsigned coordinator; /* participant */
+    size_t checks;
+    const cm_plan_check *check;
     size_t disclosures;
     const cm_disclosure *disclosure;
     cm_plan_cost total;
@@ -180,6 +195,8 @@ typedef struct cm_plan {
 typedef struct cm_plan_settings {
     bool pushdown;           /* owners evaluate what they can: on */
     uint32_t domain_max;     /* most groups for a group-by on a public domain: 4096 */
+    bool cross_owner_keys;   /* presume that a key of every owner is one of their union: on */
+    uint64_t join_rows;      /* bound of a join without a unique side; 0: none */
     double rtt_seconds;      /* measured link, rounded to steps of 0.5 ms, */
     double bytes_per_second; /* and to powers of 2 */
 } cm_plan_settings;

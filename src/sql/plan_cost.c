@@ -327,7 +327,11 @@ static sizes sizes_of(const cm_plan_node *node)
         break;
     case CM_PLAN_VALUES:
     case CM_PLAN_CONCAT:
+    case CM_PLAN_NUMBER:
     case CM_PLAN_LIMIT:
+        break;
+    case CM_PLAN_PRODUCT:
+        add(&s, rows, 1);
         break;
     case CM_PLAN_COMBINE:
         add_combine(&s, node);

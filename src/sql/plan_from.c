@@ -238,6 +238,32 @@ static void use_comparison(cm_block *b, cm_part *part, const cm_expr *expr)
     part->least_item = cm_block_use_item(b, expr->arg[!turned], CM_ENC_NUMBER, 1);
 }
 
+/* Equalities are keys.  One comparison beside them in EXISTS is decided by extremes. */
+static cm_status use_conjuncts(cm_block *b, cm_part *part)
+{
+    const bool exists = part->kind == CM_FROM_SEMI || part->kind == CM_FROM_ANTI;
+    const cm_exprs all = part->conjuncts;
+    cm_status st = CM_OK;
+
+    part->key = CM_NEW_SMALL(b->pl->arena, cm_join_key, all.count + 1);
+    for (size_t i = 0; i < all.count; i++) {
+        if (is_key(b, all.at[i])) {
+            add_key(b, part, all.at[i]);
+        } else {
+            cm_exprs_add(b->pl->arena, &part->residual, all.at[i]);
+        }
+    }
+    if (exists && part->keys > 0 && part->residual.count == 1 &&
+        is_comparison(b, part, part->residual.at[0])) {
+        use_comparison(b, part, part->residual.at[0]);
+        part->residual.count = 0;
+    }
+    for (size_t i = 0; st == CM_OK && i < part->residual.count; i++) {
+        st = cm_block_use(b, part->residual.at[i], 1);
+    }
+    return st;
+}
+
 static cm_status use_part(cm_block *b, cm_part *part)
 {
     cm_status st = CM_OK;
@@ -255,28 +281,7 @@ static cm_status use_part(cm_block *b, cm_part *part)
     for (size_t i = 0; st == CM_OK && i < part->parts; i++) {
         st = use_part(b, part->part[i]);
     }
-    part->key = CM_NEW_SMALL(b->pl->arena, cm_join_key, part->conjuncts.count + 1);
-    for (size_t i = 0; st == CM_OK && i < part->conjuncts.count; i++) {
-        const cm_expr *conjunct = part->conjuncts.at[i];
-        if (is_key(b, conjunct)) {
-            add_key(b, part, conjunct);
-        } else if (part->kind == CM_FROM_INNER || part->kind == CM_FROM_LEFT) {
-            cm_exprs_add(b->pl->arena, &part->residual, conjunct);
-            st = cm_block_use(b, conjunct, 1);
-        } else if (part->kind == CM_FROM_FULL) {
-            st = cm_plan_unsupported(b->pl, conjunct->position,
-                                     "anything but equalities of the two sides in a FULL JOIN",
-                                     NULL);
-        } else if (part->compare == NULL && is_comparison(b, part, conjunct)) {
-            use_comparison(b, part, conjunct);
-        } else {
-            st = cm_plan_unsupported(b->pl, conjunct->position, "this condition in EXISTS or IN",
-                                     "It may compare columns of the two sides for equality, and "
-                                     "have conditions on the inner side alone, and one more "
-                                     "comparison of numbers.");
-        }
-    }
-    return st;
+    return st == CM_OK ? use_conjuncts(b, part) : st;
 }
 
 cm_status cm_block_use_from(cm_block *b)

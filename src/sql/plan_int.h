@@ -27,8 +27,14 @@ typedef struct cm_planner {
     cm_plan_settings settings;
     uint32_t min_rows; /* K */
     unsigned depth;
+    size_t checks;
+    cm_plan_check *check; /* CM_PLAN_CHECKS_MAX of them */
     cm_diag *diag;
 } cm_planner;
+
+/* The check that a node makes, for cm_plan_node.check: the number of an equal one, if there is one.
+ * 0A000 when the plan has too many. */
+CM_MUST cm_status cm_plan_add_check(cm_planner *pl, cm_plan_check check, unsigned *ret);
 
 /* Growing list of expressions. */
 typedef struct cm_exprs {
@@ -97,10 +103,16 @@ typedef struct cm_join_key {
     bool used;
 } cm_join_key;
 
-/* Columns of relations that together are unique; none: at most one row. */
+/*
+ * Columns of relations that together are unique, or nearly; none: at most one row.  What
+ * nobody has promised alone, as a key of a union of several owners' tables, may be presumed: the
+ * text says what is wrong when it does not hold.
+ */
 typedef struct cm_unique {
     size_t cols;
     const unsigned *rel, *col;
+    uint64_t more;        /* rows besides one that may have the same values; 0: unique */
+    const char *presumed; /* NULL: certain */
 } cm_unique;
 
 typedef struct cm_flow {

@@ -413,6 +413,42 @@ static bool same_key(const cm_table_key *a, const cm_table_key *b)
     return same;
 }
 
+static const char *key_text(cm_block *b, const cm_relation *relation, const unsigned *col,
+                            size_t cols)
+{
+    const char *list = "";
+
+    for (size_t i = 0; i < cols; i++) {
+        list = cm_arena_printf(b->pl->arena, "%s%s%s", list, i == 0 ? "" : ", ",
+                               relation->col[col[i]].name);
+    }
+    return cm_arena_printf(b->pl->arena, "key (%s) of \"%s\" is not unique across its owners", list,
+                           relation->table[0]->name);
+}
+
+/*
+ * A key that every owner of the table keeps; col has org behind its columns.  In the union it is
+ * unique together with the owner, and there are at most as many rows of it as owners; that it is
+ * unique alone is presumed, unless the session says otherwise.
+ */
+static void add_key_unique(cm_block *b, const cm_relation *relation, const unsigned *rel,
+                           const unsigned *col, size_t cols, cm_flow *flow)
+{
+    cm_unique key = {.cols = cols, .rel = rel, .col = col};
+
+    if (relation->tables > 1) {
+        cm_unique with_org = key;
+        with_org.cols++;
+        flow->unique[flow->uniques++] = with_org;
+        if (b->pl->settings.cross_owner_keys) {
+            key.presumed = key_text(b, relation, col, cols);
+        } else {
+            key.more = relation->tables - 1;
+        }
+    }
+    flow->unique[flow->uniques++] = key;
+}
+
 /* Keys of several columns that every owner of the table has declared. */
 static void add_keys(cm_block *b, unsigned rel, cm_flow *flow)
 {
@@ -437,8 +473,7 @@ static void add_keys(cm_block *b, unsigned rel, cm_flow *flow)
             rels[i] = rel;
             cols[i] = i < key->cols ? key->col[i] : (unsigned)relation->cols;
         }
-        flow->unique[flow->uniques++] =
-            (cm_unique){.cols = key->cols + (relation->tables > 1), .rel = rels, .col = cols};
+        add_key_unique(b, relation, rels, cols, key->cols, flow);
     }
 }
 
@@ -448,7 +483,7 @@ static void base_uniques(cm_block *b, unsigned rel, cm_flow *flow)
     const cm_relation *relation = &b->query->relation[rel];
 
     flow->unique =
-        CM_NEW_SMALL(b->pl->arena, cm_unique, relation->cols + relation->table[0]->keys + 1);
+        CM_NEW_SMALL(b->pl->arena, cm_unique, 2 * (relation->cols + relation->table[0]->keys) + 1);
     for (unsigned i = 0; i < relation->cols; i++) {
         bool unique = true;
         for (size_t t = 0; t < relation->tables; t++) {
@@ -459,8 +494,7 @@ static void base_uniques(cm_block *b, unsigned rel, cm_flow *flow)
             cols[0] = cols[1] = rel;
             cols[2] = i;
             cols[3] = (unsigned)relation->cols;
-            flow->unique[flow->uniques++] =
-                (cm_unique){.cols = relation->tables == 1 ? 1 : 2, .rel = cols, .col = cols + 2};
+            add_key_unique(b, relation, cols, cols + 2, 1, flow);
         }
     }
     add_keys(b, rel, flow);
@@ -550,7 +584,10 @@ static void derived_uniques(cm_block *b, unsigned rel, cm_flow *flow)
             rels[i] = rel;
             cols[i] = column[from->col[i]];
         }
-        flow->unique[flow->uniques++] = (cm_unique){.cols = from->cols, .rel = rels, .col = cols};
+        cm_unique *to = &flow->unique[flow->uniques++];
+        *to = *from;
+        to->rel = rels;
+        to->col = cols;
     }
     row_number_uniques(b, rel, flow);
 }
@@ -601,7 +638,9 @@ static void fix_column(cm_block *b, const cm_expr *condition, cm_flow *flow)
                 cols[kept++] = from->col[i];
             }
         }
-        flow->unique[u] = (cm_unique){.cols = kept, .rel = rels, .col = cols};
+        flow->unique[u].cols = kept;
+        flow->unique[u].rel = rels;
+        flow->unique[u].col = cols;
     }
 }
 

@@ -270,8 +270,8 @@ static void put_columns(const cm_plan_node *node, cm_buf *out)
 void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const ops[] = {
-        "input",     "values",       "concat",     "combine", "filter", "project", "join",
-        "aggregate", "group_domain", "group_sort", "window",  "sort",   "limit"};
+        "input",  "values",    "concat",       "combine",    "filter", "project", "join", "product",
+        "number", "aggregate", "group_domain", "group_sort", "window", "sort",    "limit"};
     static const char *const windows[] = {"row_number", "rank",  "dense_rank", "lag",
                                           "lead",       "first", "last",       "count",
                                           "sum",        "min",   "max"};
@@ -281,6 +281,9 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
                   (unsigned long long)node->rows);
     for (size_t i = 0; i < node->children; i++) {
         cm_buf_printf(out, " child %u", node->child[i]->number);
+    }
+    if (node->check > 0) {
+        cm_buf_printf(out, " check %u", node->check);
     }
     if (node->op == CM_PLAN_JOIN) {
         cm_buf_printf(out, " kind %d", (int)node->join.kind);
@@ -327,8 +330,11 @@ void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_s
     put_quoted(schema->federation, out);
     cm_buf_printf(out, " protocol ");
     put_quoted(schema->protocol, out);
-    cm_buf_printf(out, "\nsettings pushdown %d domain_max %u rtt_us %.0f bytes_per_second %.0f\n",
-                  settings->pushdown, settings->domain_max, settings->rtt_seconds * 1e6,
+    cm_buf_printf(out,
+                  "\nsettings pushdown %d domain_max %u cross_owner_keys %d join_rows %llu "
+                  "rtt_us %.0f bytes_per_second %.0f\n",
+                  settings->pushdown, settings->domain_max, settings->cross_owner_keys,
+                  (unsigned long long)settings->join_rows, settings->rtt_seconds * 1e6,
                   settings->bytes_per_second);
     for (size_t i = 0; i < plan->participants; i++) {
         cm_buf_printf(out, "%s ", i < plan->parties ? "party" : "participant");
@@ -337,6 +343,11 @@ void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_s
     }
     for (size_t i = 0; i < plan->nodes; i++) {
         cm_plan_print_node(plan->node[i], out);
+    }
+    for (size_t i = 0; i < plan->checks; i++) {
+        cm_buf_printf(out, "check %zu %s ", i + 1, plan->check[i].sqlstate);
+        put_quoted(plan->check[i].message, out);
+        cm_buf_printf(out, "\n");
     }
     cm_buf_printf(out, "answer node %u%s min_rows %u", plan->root->number,
                   plan->shuffle_output ? " shuffled" : "", plan->min_rows);

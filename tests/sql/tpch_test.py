@@ -1,7 +1,10 @@
 """TPC-H's 22 queries as they are, over three owners, against PostgreSQL's answers.
 
+Twice: with each table at one owner but for lineitem, and with the rows of every table split among all.
+
 The data is not part of the project: COMITY_TPCH names a folder with schema.sql, queries/, answers/sf0.001/ and
-sf0.001/ (CSV, gzip, header row); without it the test is skipped.  COMITY_TPCH_QUERIES chooses some of the queries.
+sf0.001/ (CSV, gzip, header row); without it ../shared/tpch beside the project is looked for, and
+without that the test is skipped.  COMITY_TPCH_QUERIES chooses some of the queries.
 """
 import gzip
 import os
@@ -23,6 +26,7 @@ TOLERANCE = Tolerance("0.005", "1e-9")
 # where each table is; lineitem's rows are spread over all three owners
 PLACES = {"region": ["north"], "nation": ["north"], "customer": ["north"], "part": ["south"], "supplier": ["south"],
           "partsupp": ["east"], "orders": ["east"], "lineitem": OWNERS}
+BY_ROWS = {table: OWNERS for table in PLACES}  # every table is everybody's
 KEYS = {"region": "r_regionkey", "nation": "n_nationkey", "part": "p_partkey", "supplier": "s_suppkey",
         "partsupp": "ps_partkey, ps_suppkey", "customer": "c_custkey", "orders": "o_orderkey",
         "lineitem": "l_orderkey, l_linenumber"}
@@ -84,25 +88,31 @@ def queries():
 
 @unittest.skipUnless((DATA / "schema.sql").exists(), "TPC-H data is not here")
 class Tpch(unittest.TestCase):
-    def publish(self, consortium):
+    def publish(self, consortium, places):
         directories = {}
         for org in OWNERS:
             directories[org] = consortium.dir / f"{org}-data"
             directories[org].mkdir()
             consortium.psql(org, f"CREATE SERVER files FOREIGN DATA WRAPPER csv OPTIONS (directory '{directories[org]}')")
         for table, columns in definitions().items():
-            write_parts(table, PLACES[table], directories)
-            for org in PLACES[table]:
+            write_parts(table, places[table], directories)
+            for org in places[table]:
                 labels = "; ".join(f"SECURITY LABEL FOR comity ON COLUMN {table}.{name} IS 'reveal'"
                                    for name, _ in columns)
                 consortium.psql(org, f"{create_sql(table, columns)}; {labels}; GRANT SELECT ON {table} TO {ASKER}")
 
-    def test_queries(self):
+    def test_tables_at_their_owners(self):
+        self.check(PLACES)
+
+    def test_rows_split_among_owners(self):
+        self.check(BY_ROWS)
+
+    def check(self, places):
         with Consortium(OWNERS + [ASKER]) as consortium:
             consortium.init()
             consortium.start()
             consortium.federate("tpch")
-            self.publish(consortium)
+            self.publish(consortium, places)
             node = consortium.nodes[ASKER]
             connection = psycopg2.connect(host="127.0.0.1", port=node.sql_port, user="admin",
                                           password=node.password, dbname=ASKER)

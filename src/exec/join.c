@@ -1,0 +1,125 @@
+/* Joins, all pairs of rows, and the numbers of rows. */
+#include "exec/exec_int.h"
+
+unsigned cm_exec_flags(const cm_plan *plan)
+{
+    return CM_ROW_ERRORS + (unsigned)plan->checks;
+}
+
+static cm_join_kind join_kind(cm_from_kind kind)
+{
+    switch ((int)kind) {
+    case CM_FROM_LEFT:
+        return CM_JOIN_LEFT;
+    case CM_FROM_SEMI:
+        return CM_JOIN_SEMI;
+    case CM_FROM_ANTI:
+        return CM_JOIN_ANTI;
+    default:
+        CM_ASSERT(kind == CM_FROM_INNER);
+        return CM_JOIN_INNER;
+    }
+}
+
+/* The check's flag goes up when the bit is 1; it may be up already, from another node. */
+static cm_status raise_check(cm_exec *x, const cm_plan_node *node, cm_bcol bit)
+{
+    cm_arena scratch = x->scratch;
+    cm_bcol flag = cm_bcol_planes(x->error, CM_ROW_ERRORS + node->check - 1, 1);
+    cm_bcol both = cm_bcol_new(&scratch, x->legs, 1, 1);
+    cm_status st = cm_mpc_and_col(x->mpc, flag, bit, both, scratch);
+    if (st == CM_OK) {
+        cm_bcol_xor(flag, bit, flag);
+        cm_bcol_xor(flag, both, flag);
+        x->may_fail = true;
+    }
+    return cm_exec_mpc_failed(x, st);
+}
+
+cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    const cm_plan_node *unique = node->child[0];
+    cm_join_spec spec = {.kind = join_kind(node->join.kind),
+                         .keys = node->join.keys,
+                         .unique_key = node->join.unique_key,
+                         .other_key = node->join.other_key,
+                         .payload_cols = node->join.payloads,
+                         .payload = node->join.payload};
+    cm_bcol repeated = {0};
+    if (node->check > 0) {
+        spec.ret_duplicate = &repeated;
+    }
+    cm_status st = cm_exec_mpc_failed(x, cm_table_join_unique(x->mpc, &x->table[unique->number],
+                                                              &x->table[node->child[1]->number],
+                                                              &spec, x->arena, ret, x->scratch));
+    return st == CM_OK && node->check > 0 ? raise_check(x, node, repeated) : st;
+}
+
+static cm_scol gather(cm_exec *x, const cm_scol *from, const uint32_t *rows, size_t count)
+{
+    cm_scol ret = {.data = cm_bcol_new(x->arena, x->legs, from->data.planes, count),
+                   .null = cm_bcol_new(x->arena, x->legs, from->null.planes, count)};
+    if (from->data.planes > 0) {
+        cm_bcol_gather(from->data, rows, ret.data);
+    }
+    if (from->null.planes > 0) {
+        cm_bcol_gather(from->null, rows, ret.null);
+    }
+    return ret;
+}
+
+/* Copies at public positions, and one AND a pair. */
+cm_status cm_exec_product(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    const cm_table *side[2] = {&x->table[node->child[0]->number],
+                               &x->table[node->child[1]->number]};
+    cm_arena scratch = x->scratch;
+    size_t rows = side[0]->rows * side[1]->rows;
+    uint32_t *from[2] = {CM_NEW(&scratch, uint32_t, rows), CM_NEW(&scratch, uint32_t, rows)};
+    cm_table made = {.rows = rows, .cols = side[0]->cols + side[1]->cols};
+    unsigned at = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        from[0][r] = (uint32_t)(r / side[1]->rows);
+        from[1][r] = (uint32_t)(r % side[1]->rows);
+    }
+    made.col = CM_NEW(x->arena, cm_scol, made.cols + 1);
+    made.valid = cm_bcol_new(x->arena, x->legs, 1, rows);
+    cm_bcol valid = cm_bcol_new(&scratch, x->legs, 1, rows);
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned c = 0; c < side[i]->cols; c++) {
+            made.col[at++] = gather(x, &side[i]->col[c], from[i], rows);
+        }
+        cm_bcol_gather(side[i]->valid, from[i], i == 0 ? valid : made.valid);
+    }
+    cm_status st = cm_table_filter(x->mpc, &made, valid, scratch);
+    if (st == CM_OK) {
+        *ret = made;
+    }
+    return cm_exec_mpc_failed(x, st);
+}
+
+cm_status cm_exec_number(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    const cm_table *table = &x->table[node->child[0]->number];
+    cm_arena scratch = x->scratch;
+    unsigned planes = node->col[table->cols].enc.planes;
+    size_t words = cm_words_of(table->rows);
+    uint64_t *bits = CM_NEW(&scratch, uint64_t, planes * words);
+    cm_table made = {.rows = table->rows, .cols = table->cols + 1, .valid = table->valid};
+
+    for (size_t r = 0; r < table->rows; r++) {
+        for (unsigned p = 0; p < planes; p++) {
+            bits[p * words + r / 64] |= (uint64_t)(r >> p & 1) << (r % 64);
+        }
+    }
+    made.col = CM_NEW(x->arena, cm_scol, made.cols);
+    for (unsigned i = 0; i < table->cols; i++) {
+        made.col[i] = table->col[i];
+    }
+    made.col[table->cols].data = cm_bcol_new(x->arena, x->legs, planes, table->rows);
+    made.col[table->cols].null = cm_bcol_new(x->arena, x->legs, 0, table->rows);
+    cm_mpc_public_bits(x->mpc, bits, made.col[table->cols].data);
+    *ret = made;
+    return CM_OK;
+}
