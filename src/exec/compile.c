@@ -89,7 +89,7 @@ static void match_kinds(const cm_expr *a_expr, cm_cval *a, const cm_expr *b_expr
 static cm_status compile_pair(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *a,
                               cm_cval *b)
 {
-    CM_ASSERT(expr->args == 2);
+    CM_ASSERT(expr->args == 2 || expr->op == CM_X_QUOT);
     cm_status st = compile(c, expr->arg[0], active, a);
     if (st == CM_OK) {
         st = compile(c, expr->arg[1], active, b);

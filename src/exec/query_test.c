@@ -389,6 +389,10 @@ static const char *const QUERIES[] = {
     "v.year = (SELECT min(i.year) FROM visits i WHERE i.person = v.person)",
     "SELECT v.year, count(*) FROM visits v WHERE EXISTS (SELECT 1 FROM visits i "
     "WHERE i.person = v.person AND i.year < v.year) GROUP BY v.year",
+    "SELECT region, count(DISTINCT person), sum(DISTINCT cost), count(DISTINCT code), "
+    "sum(DISTINCT year) FILTER (WHERE cost > 0) FROM visits GROUP BY region",
+    "SELECT count(DISTINCT person), sum(DISTINCT cost), count(DISTINCT code) FROM visits "
+    "WHERE year > 2012",
     "SELECT region, count(DISTINCT person), sum(cost) FILTER (WHERE year > "
     "2010), max(code) FROM visits GROUP BY region",
     "SELECT person FROM visits WHERE region = 0 UNION ALL SELECT stage FROM people",
@@ -474,6 +478,24 @@ static const char *const EQUIVALENTS[][2] = {
     {"SELECT cost FROM visits EXCEPT ALL SELECT cost FROM visits WHERE year < 2020 ORDER BY cost",
      "SELECT cost FROM (SELECT cost, row_number() OVER (PARTITION BY cost) FROM visits EXCEPT "
      "SELECT cost, row_number() OVER (PARTITION BY cost) FROM visits WHERE year < 2020)"},
+    {"SELECT region, trunc(var_pop(cost)), trunc(var_samp(year)), regr_count(cost, person), "
+     "trunc(regr_sxx(year, cost)), trunc(covar_pop(cost, person)) FROM visits GROUP BY region",
+     "SELECT region, (count(cost) * sum(cost * cost) - sum(cost) * sum(cost)) / (count(cost) * "
+     "count(cost)), (count(*) * sum(year * year) - sum(year) * sum(year)) / nullif(count(*) * "
+     "(count(*) - 1), 0), count(cost), (count(cost) * sum(cost * cost) - sum(cost) * sum(cost)) / "
+     "count(cost), (count(cost) * sum(cost * person) - sum(cost) * sum(CASE WHEN cost IS NOT NULL "
+     "THEN person END)) / (count(cost) * count(cost)) FROM visits GROUP BY region"},
+    {"SELECT code, trunc(stddev_pop(year)), trunc(100 * corr(year, cost)), trunc(regr_slope(cost, "
+     "year)), trunc(regr_intercept(cost, year)), trunc(100 * regr_r2(cost, year)) FROM visits "
+     "GROUP BY code",
+     "SELECT code, CAST(sqrt((n * yy - y * y) / (n * n * 1.0)) AS int), CAST(100.0 * (m * xy - x * "
+     "u) / sqrt((m * xx - x * x) * 1.0 * (m * uu - u * u)) AS int), (m * xy - x * u) / nullif(m * "
+     "uu - u * u, 0), (x * uu - u * xy) / nullif(m * uu - u * u, 0), CASE WHEN m * uu - u * u = 0 "
+     "THEN NULL WHEN m * xx - x * x = 0 THEN 100 ELSE 100 * (m * xy - x * u) * (m * xy - x * u) / "
+     "((m * xx - x * x) * (m * uu - u * u)) END FROM (SELECT code, count(*) AS n, count(cost) AS "
+     "m, sum(year) AS y, sum(year * year) AS yy, sum(CASE WHEN cost IS NOT NULL THEN year END) AS "
+     "u, sum(CASE WHEN cost IS NOT NULL THEN year * year END) AS uu, sum(cost) AS x, sum(cost * "
+     "cost) AS xx, sum(cost * year) AS xy FROM visits GROUP BY code) s"},
 };
 
 static void check_answer(world *w, const char *sql, const char *pooled_sql)

@@ -160,6 +160,20 @@ static const cm_expr *sum(stat_call *c, const cm_expr *value, int scale)
     return ret;
 }
 
+/* Different values may have equal squares: a second argument says what is distinct. */
+static const cm_expr *distinct_on(stat_call *c, const cm_expr *sum_of_squares, const cm_expr *on)
+{
+    const cm_expr **args = CM_NEW_SMALL(c->b->arena, const cm_expr *, 2);
+    cm_expr *ret = CM_NEW_SMALL(c->b->arena, cm_expr, 1);
+
+    args[0] = sum_of_squares->arg[0];
+    args[1] = on;
+    *ret = *sum_of_squares;
+    ret->arg = args;
+    ret->args = 2;
+    return ret;
+}
+
 static const cm_expr *sum_of_product(stat_call *c, const variable *a, const variable *b)
 {
     const int scale = a->scale + b->scale;
@@ -169,7 +183,8 @@ static const cm_expr *sum_of_product(stat_call *c, const variable *a, const vari
             cm_bind_refuse(c->b, c->agg->ast->position,
                            "%s of numbers with so many digits after the point", c->agg->ast->text);
     }
-    return sum(c, operate(c, CM_X_MUL, scale, a->centered, b->centered), scale);
+    const cm_expr *of = sum(c, operate(c, CM_X_MUL, scale, a->centered, b->centered), scale);
+    return c->agg->ast->distinct && c->status == CM_OK ? distinct_on(c, of, a->centered) : of;
 }
 
 static bool needs(cm_stat stat, int arg)
@@ -331,7 +346,7 @@ cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret)
         const cm_expr *args[2] = {first, second};
         return cm_bind_no_function(agg->b, agg->ast, args, names[i].shape == ONE ? 1 : 2);
     }
-    if (agg->ast->distinct) {
+    if (agg->ast->distinct && names[i].shape != ONE) {
         return cm_bind_refuse(agg->b, agg->ast->position, "DISTINCT in %s", agg->ast->text);
     }
     c.stat = names[i].stat;

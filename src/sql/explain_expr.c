@@ -88,7 +88,9 @@ static const char *function(cm_expr_op op)
 static void put_list(const cm_expr *expr, size_t first, const char *between,
                      const cm_plan_node *over, cm_buf *out)
 {
-    for (size_t i = first; i < expr->args; i++) {
+    size_t count = expr->op == CM_X_QUOT ? 2 : expr->args;
+
+    for (size_t i = first; i < count; i++) {
         cm_buf_printf(out, "%s", i == first ? "" : between);
         cm_explain_expr(expr->arg[i], over, out);
     }

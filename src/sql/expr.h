@@ -21,7 +21,8 @@ typedef enum cm_expr_op {
     CM_X_SUB,
     CM_X_MUL,
     CM_X_IDIV, /* integer division, truncates towards 0; divisor 0: 22012 */
-    CM_X_QUOT, /* numeric division: arg0 * 10^shift / arg1, truncated; type.quotient */
+    CM_X_QUOT, /* numeric division: arg0 * 10^shift / arg1, truncated; type.quotient.  Two more
+                  arguments may be constants that the result is known to lie between */
     CM_X_MOD,  /* sign of the dividend */
     CM_X_NEG,
     CM_X_ABS,
@@ -64,7 +65,8 @@ typedef enum cm_expr_op {
     CM_X_SUBSTRING,
     CM_X_CONCAT,
     CM_X_STAT, /* statistic `index` (cm_stat) of sums: sql/stat.h */
-    CM_X_AGG,  /* aggregate `agg` over args (none: count(*)), `distinct`, `filter` */
+    CM_X_AGG, /* aggregate `agg` over args (none: count(*)), `distinct`, `filter`; a second argument
+                 is what is distinct, where that is not the first */
 } cm_expr_op;
 
 typedef enum cm_field {

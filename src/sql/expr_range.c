@@ -328,6 +328,10 @@ bool cm_expr_range_of(const cm_expr *x, cm_range *ret)
             return false;
         }
         *ret = range_div(a, b);
+        if (x->args == 4) {
+            ret->lo = ret->lo > x->arg[2]->range.lo ? ret->lo : x->arg[2]->range.lo;
+            ret->hi = ret->hi < x->arg[3]->range.hi ? ret->hi : x->arg[3]->range.hi;
+        }
         return true;
     case CM_X_MOD:
         *ret = range_mod(a, b);

@@ -19,22 +19,20 @@ const char *cm_group_physical_name(const cm_grouping *g, const cm_physical *p)
         of = p->arg->index < relation->cols ? relation->col[p->arg->index].name : "org";
     }
     return cm_arena_printf(g->pl->arena, "%s(%s%s)", names[p->aggregate],
-                           p->distinct ? "distinct " : "", of);
+                           p->on != NULL ? "distinct " : "", of);
 }
 
 static int add_physical(cm_grouping *g, cm_aggregate aggregate, const cm_expr *arg, cm_type type,
-                        bool distinct)
+                        const cm_expr *on)
 {
     for (size_t i = 0; i < g->physicals; i++) {
         const cm_physical *p = &g->physical[i];
-        if (p->aggregate == aggregate && p->distinct == distinct && cm_expr_equal(p->arg, arg)) {
+        if (p->aggregate == aggregate && cm_expr_equal(p->arg, arg) && cm_expr_equal(p->on, on)) {
             return (int)i;
         }
     }
-    for (size_t i = 0; i < g->physicals; i++) {
-        g->two_distinct = g->two_distinct || (distinct && g->physical[i].distinct);
-    }
-    g->physical[g->physicals] = (cm_physical){aggregate, arg, type, distinct, 0, -1};
+    g->physical[g->physicals] =
+        (cm_physical){.aggregate = aggregate, .arg = arg, .on = on, .type = type, .low = -1};
     return (int)g->physicals++;
 }
 
@@ -69,23 +67,19 @@ static cm_status count_of(cm_grouping *g, const cm_expr *arg, const cm_expr *fil
         st = cm_group_when(g, filter, counted, &counted);
     }
     if (st == CM_OK) {
-        *ret = add_physical(g, CM_AGGREGATE_COUNT, counted, cm_plan_int8_type(), false);
+        *ret = add_physical(g, CM_AGGREGATE_COUNT, counted, cm_plan_int8_type(), NULL);
     }
     return st;
 }
 
-static cm_status add_count(cm_grouping *g, cm_aggregate_use *use)
+/* The number of values that a sum or average is over; DISTINCT ones are equal where `on` is. */
+static cm_status count_values(cm_grouping *g, const cm_expr *agg, const cm_expr *on, int *ret)
 {
-    const cm_expr *agg = use->agg, *arg;
-
-    if (!agg->distinct) {
-        return count_of(g, agg->args == 0 ? NULL : agg->arg[0], agg->filter, &use->value);
+    if (on == NULL) {
+        return count_of(g, agg->args == 0 ? NULL : agg->arg[0], agg->filter, ret);
     }
-    cm_status st = cm_group_when(g, agg->filter, agg->arg[0], &arg);
-    if (st == CM_OK) {
-        use->value = add_physical(g, CM_AGGREGATE_COUNT, arg, cm_plan_int8_type(), true);
-    }
-    return st;
+    *ret = add_physical(g, CM_AGGREGATE_COUNT, on, cm_plan_int8_type(), on);
+    return CM_OK;
 }
 
 static cm_status add_use(cm_grouping *g, const cm_expr *agg)
@@ -97,27 +91,29 @@ static cm_status add_use(cm_grouping *g, const cm_expr *agg)
     }
     cm_aggregate_use *use = &g->use[g->uses++];
     *use = (cm_aggregate_use){.agg = agg, .value = -1, .count = -1};
-    if (agg->aggregate == CM_AGGREGATE_COUNT) {
-        return add_count(g, use);
+    const cm_expr *arg, *on = NULL;
+    cm_status st = CM_OK;
+    if (agg->distinct) { /* a second argument is what is distinct, else the first */
+        st = cm_group_when(g, agg->filter, agg->arg[agg->args - 1], &on);
     }
-    bool extreme = agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX;
-    if (agg->distinct && !extreme) {
-        return cm_plan_unsupported(g->pl, agg->position, "SUM or AVG of DISTINCT values",
-                                   "Group by the value in a subquery first.");
+    if (st == CM_OK && agg->aggregate == CM_AGGREGATE_COUNT) {
+        return count_values(g, agg, on, &use->value);
     }
-    const cm_expr *arg;
-    cm_status st = cm_group_when(g, agg->filter, agg->arg[0], &arg);
+    if (st == CM_OK) {
+        st = cm_group_when(g, agg->filter, agg->arg[0], &arg);
+    }
     if (st != CM_OK) {
         return st;
     }
+    bool extreme = agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX;
     cm_type type = agg->type;
     if (agg->aggregate == CM_AGGREGATE_AVG) {
         type = (cm_type){.kind = CM_TYPE_NUMERIC};
     }
     type.scale = arg->type.scale; /* of the exact sum */
     use->value = add_physical(g, extreme ? agg->aggregate : CM_AGGREGATE_SUM, arg,
-                              extreme ? arg->type : type, false);
-    return extreme ? CM_OK : count_of(g, agg->arg[0], agg->filter, &use->count);
+                              extreme ? arg->type : type, extreme ? NULL : on);
+    return extreme ? CM_OK : count_values(g, agg, on, &use->count);
 }
 
 int cm_group_key_of(const cm_grouping *g, const cm_expr *expr)
@@ -189,12 +185,7 @@ static cm_status collect_all(cm_grouping *g)
             return st;
         }
     }
-    cm_status st = g->q->having == NULL ? CM_OK : collect(g, g->q->having);
-    if (st == CM_OK && g->two_distinct) {
-        st = cm_plan_unsupported(g->pl, 0, "COUNT(DISTINCT ...) of two expressions in one query",
-                                 "Ask in two queries.");
-    }
-    return st;
+    return g->q->having == NULL ? CM_OK : collect(g, g->q->having);
 }
 
 /* K, groups without rows, and HAVING. */

@@ -11,8 +11,9 @@
 typedef struct cm_physical {
     cm_aggregate aggregate; /* never AVG */
     const cm_expr *arg;     /* over the query's relations */
+    const cm_expr *on;      /* DISTINCT: of rows that are equal in it one counts; or NULL */
     cm_type type;
-    bool distinct;
+    bool marked;  /* DISTINCT by a mark that a window function makes: plan_distinct.c */
     unsigned col; /* of the grouped node */
     int low;      /* physical with the lower half of a wide sum of owners, or -1 */
 } cm_physical;
@@ -43,8 +44,7 @@ typedef struct cm_grouping {
     cm_plan_node *node;
     unsigned count_col;
     bool dense;
-    bool two_distinct; /* columns with COUNT(DISTINCT ...) */
-    bool failed;       /* while rewriting */
+    bool failed; /* while rewriting */
 } cm_grouping;
 
 /* "sum(cost)"; of NULL "count(*)". */
@@ -62,6 +62,11 @@ CM_MUST cm_status cm_group_build_dense(cm_grouping *g);
 CM_MUST cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret);
 /* plan_rows.c: row by row under MPC. */
 CM_MUST cm_status cm_group_build_rows(cm_grouping *g);
+/* plan_distinct.c: decides which DISTINCT aggregates are marked, and marks rows of the child, whose
+ * columns key (per key), on and arg (per physical) are; arg becomes what is left to aggregate. */
+void cm_group_choose_marked(cm_grouping *g);
+CM_MUST cm_status cm_group_mark(cm_grouping *g, cm_plan_node **child, const size_t *key,
+                                const size_t *on, size_t *arg);
 /* plan_value.c: an expression of the grouped query over the columns of g->node. */
 CM_MUST cm_status cm_group_over_node(cm_grouping *g, const cm_expr *expr, const cm_expr **ret);
 

@@ -37,7 +37,7 @@ static void choose_key_encoding(cm_grouping *g, cm_group_key *key)
 
 static bool by_digest(const cm_physical *p)
 {
-    return p->distinct && cm_expr_is_text(p->arg);
+    return p->on != NULL && cm_expr_is_text(p->on);
 }
 
 static cm_status use_rows(cm_grouping *g)
@@ -62,6 +62,9 @@ static cm_status use_rows(cm_grouping *g)
         const cm_physical *p = &g->physical[i];
         if (!by_digest(p)) {
             st = cm_block_use(g->b, p->arg, 1);
+            if (st == CM_OK && p->on != NULL) {
+                st = cm_block_use(g->b, p->on, 1);
+            }
         } else if (cm_block_is_item(g->b, p->arg)) {
             (void)cm_block_use_item(g->b, p->arg, CM_ENC_DIGEST, 1);
         } else {
@@ -99,12 +102,13 @@ static cm_status slot_of(cm_grouping *g, slots *s, const cm_flow *flow, const cm
 
 typedef struct row_slots {
     slots s;
-    size_t *key, *any, *arg; /* per key; per key by digest with its value needed; per cm_physical */
+    size_t *key, *any; /* per key; per key by digest with its value needed */
+    size_t *arg, *on;  /* per cm_physical */
 } row_slots;
 
 static cm_status list_slots(cm_grouping *g, const cm_flow *flow, row_slots *r)
 {
-    size_t most = 2 * g->keys + g->physicals + 2;
+    size_t most = 2 * g->keys + 2 * g->physicals + 2;
     cm_status st = CM_OK;
 
     r->s.expr = CM_NEW_SMALL(g->pl->arena, const cm_expr *, most);
@@ -112,6 +116,7 @@ static cm_status list_slots(cm_grouping *g, const cm_flow *flow, row_slots *r)
     r->key = CM_NEW_SMALL(g->pl->arena, size_t, g->keys + 1);
     r->any = CM_NEW_SMALL(g->pl->arena, size_t, g->keys + 1);
     r->arg = CM_NEW_SMALL(g->pl->arena, size_t, g->physicals + 1);
+    r->on = CM_NEW_SMALL(g->pl->arena, size_t, g->physicals + 1);
     for (size_t i = 0; st == CM_OK && i < g->keys; i++) {
         const cm_group_key *key = &g->key[i];
         st = slot_of(g, &r->s, flow, key->expr, key->digest, &r->key[i]);
@@ -122,6 +127,9 @@ static cm_status list_slots(cm_grouping *g, const cm_flow *flow, row_slots *r)
     for (size_t i = 0; st == CM_OK && i < g->physicals; i++) {
         const cm_physical *p = &g->physical[i];
         st = slot_of(g, &r->s, flow, p->arg, by_digest(p), &r->arg[i]);
+        if (st == CM_OK && p->on != NULL) {
+            st = slot_of(g, &r->s, flow, p->on, by_digest(p), &r->on[i]);
+        }
     }
     return st;
 }
@@ -145,6 +153,7 @@ static cm_plan_node *project_slots(cm_grouping *g, cm_plan_node *node, row_slots
     }
     for (size_t i = 0; i < g->physicals; i++) {
         r->arg[i] = r->s.expr[r->arg[i]]->index;
+        r->on[i] = g->physical[i].on == NULL ? 0 : r->s.expr[r->on[i]]->index;
     }
     return node;
 }
@@ -235,6 +244,12 @@ static uint64_t groups_bound(const cm_grouping *g, const cm_plan_node *child, co
     return groups;
 }
 
+/* Whether sorting by the value is how it is found. */
+static bool by_sort(const cm_physical *p)
+{
+    return p->on != NULL && !p->marked;
+}
+
 /* Fills aggregates and their columns behind the keys'. */
 static cm_status add_aggregates(cm_grouping *g, cm_plan_node *node, const cm_plan_node *child,
                                 const row_slots *r)
@@ -250,8 +265,8 @@ static cm_status add_aggregates(cm_grouping *g, cm_plan_node *node, const cm_pla
             return st;
         }
         p->col = (unsigned)(node->keys + aggs);
-        agg[aggs++] = (cm_plan_agg){
-            .aggregate = p->aggregate, .col = (int)r->arg[i], .distinct = p->distinct};
+        agg[aggs++] =
+            (cm_plan_agg){.aggregate = p->aggregate, .col = (int)r->arg[i], .distinct = by_sort(p)};
     }
     for (size_t i = 0; i < g->keys; i++) {
         if (g->key[i].digest && g->key[i].value) {
@@ -273,7 +288,7 @@ static cm_status add_aggregates(cm_grouping *g, cm_plan_node *node, const cm_pla
 static bool needs_sort(const cm_grouping *g)
 {
     for (size_t i = 0; i < g->physicals; i++) {
-        if (g->physical[i].distinct) {
+        if (by_sort(&g->physical[i])) {
             return true;
         }
     }
@@ -346,14 +361,14 @@ static cm_status group_rows(cm_grouping *g, cm_plan_node *child, const row_slots
  */
 static cm_status group_all_by_sort(cm_grouping *g, cm_plan_node *child, const row_slots *r)
 {
-    size_t n = r->s.count;
+    size_t n = child->cols;
     const cm_expr **exprs = CM_NEW_SMALL(g->pl->arena, const cm_expr *, n + 1);
     cm_plan_col *cols = CM_NEW_SMALL(g->pl->arena, cm_plan_col, n + 1);
     unsigned *key = CM_NEW_SMALL(g->pl->arena, unsigned, 1);
 
     for (size_t i = 0; i < n; i++) {
-        exprs[i] = r->s.expr[i];
-        cols[i] = r->s.col[i];
+        exprs[i] = cm_node_column(g->pl, child, i);
+        cols[i] = child->col[i];
     }
     exprs[n] = cm_plan_int(g->pl, 0);
     cols[n] = cm_col_number("zero", cm_plan_int8_type(), (cm_range){0, 0}, false);
@@ -409,9 +424,12 @@ cm_status cm_group_build_rows(cm_grouping *g)
     if (st != CM_OK) {
         return st;
     }
-    if (g->keys == 0 && needs_sort(g)) {
-        return group_all_by_sort(g, flow.node, &r);
-    }
     cm_plan_node *child = project_slots(g, flow.node, &r);
-    return group_rows(g, child, &r);
+    cm_group_choose_marked(g);
+    st = cm_group_mark(g, &child, r.key, r.on, r.arg);
+    if (st != CM_OK) {
+        return st;
+    }
+    return g->keys == 0 && needs_sort(g) ? group_all_by_sort(g, child, &r)
+                                         : group_rows(g, child, &r);
 }

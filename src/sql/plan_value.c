@@ -1,4 +1,5 @@
 /* SQL's aggregates from the columns of the grouped node. */
+#include "sql/expr_int.h"
 #include "sql/plan_group.h"
 
 static cm_status positive_count(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
@@ -86,9 +87,16 @@ static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_e
         st =
             cm_plan_op_new(g->pl, CM_X_GREATEST, count->type, count, cm_plan_int(g->pl, 1), &count);
     }
-    const cm_expr *args[2] = {sum, count}, *quotient;
+    cm_range most = use->agg->arg[0]->range; /* no average lies outside */
+    cm_i128 power;
+    if (st == CM_OK && (!cm_range_power(digits - from, &power) ||
+                        !cm_range_mul(most, (cm_range){power, power}, &most))) {
+        CM_ASSERT(false && "less than the sum's");
+    }
+    const cm_expr *args[4] = {sum, count, cm_plan_int(g->pl, most.lo), cm_plan_int(g->pl, most.hi)};
+    const cm_expr *quotient;
     if (st == CM_OK) {
-        st = cm_expr_op_new(g->pl->arena, CM_X_QUOT, type, args, 2, 0, digits - from,
+        st = cm_expr_op_new(g->pl->arena, CM_X_QUOT, type, args, 4, 0, digits - from,
                             use->agg->position, &quotient, g->pl->diag);
     }
     if (st == CM_OK) {

@@ -166,6 +166,8 @@ class Schema:
             forms += [f"min({column.name})", f"max({column.name})"]
         number = self.number(columns, 1)
         forms += [f"sum({number})", f"avg({number})", f"min({number})"]
+        if rng.random() < 0.08:
+            return f"{rng.choice(['count', 'sum', 'avg'])}(DISTINCT {number})"
         if rng.random() < 0.1:
             return self.statistic(columns) or "count(*)"
         if rng.random() < 0.15:
