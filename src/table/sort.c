@@ -23,7 +23,7 @@ cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_bcol r
     return st;
 }
 
-/* ---- keys and tables ------------------------------------------------------------------------ */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 unsigned cm_sort_key_planes(const cm_table *table, const cm_sort_key *keys, size_t count,
                             bool valid_first)
@@ -86,29 +86,135 @@ cm_status cm_sort_key_build(cm_mpc *mpc, const cm_table *table, const cm_sort_ke
     return CM_OK;
 }
 
+/* ---- tables --------------------------------------------------------------------------------- */
+
+/*
+ * What a sort of a table moves: from the lowest plane tag, key, payload.  A column that is a key
+ * comes back out of the key, as does `valid` when valid rows come first; so the payload is the
+ * rest, and no plane is moved twice.
+ */
+typedef struct moved {
+    unsigned tag, key, payload;
+    unsigned *key_at; /* per column: where its data are in the key; UINT_MAX: it is payload */
+    const cm_sort_key **key_of;
+} moved;
+
+static moved lay_out(const cm_table *table, const cm_sort_key *keys, size_t count, bool valid_first,
+                     cm_arena *keep)
+{
+    moved m = {.tag = cm_bits_for(table->rows),
+               .key = cm_sort_key_planes(table, keys, count, valid_first),
+               .payload = valid_first ? 0 : 1,
+               .key_at = CM_NEW(keep, unsigned, table->cols),
+               .key_of = CM_NEW(keep, const cm_sort_key *, table->cols)};
+    unsigned at = 0;
+
+    for (size_t i = count; i-- > 0;) {
+        CM_ASSERT(keys[i].col < table->cols);
+        m.key_at[keys[i].col] = at;
+        m.key_of[keys[i].col] = &keys[i];
+        at += table->col[keys[i].col].data.planes + table->col[keys[i].col].null.planes;
+    }
+    for (unsigned i = 0; i < table->cols; i++) {
+        if (!m.key_of[i]) {
+            m.payload += table->col[i].data.planes + table->col[i].null.planes;
+        }
+    }
+    return m;
+}
+
+static void put_planes(cm_bcol wide, unsigned *at, cm_bcol x)
+{
+    if (x.planes > 0) {
+        cm_bcol_copy(cm_bcol_planes(wide, *at, x.planes), x);
+        *at += x.planes;
+    }
+}
+
+static void put_payload(const cm_table *table, const moved *m, bool valid_first, cm_bcol wide)
+{
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < table->cols; i++) {
+        if (!m->key_of[i]) {
+            put_planes(wide, &at, table->col[i].data);
+            put_planes(wide, &at, table->col[i].null);
+        }
+    }
+    if (!valid_first) {
+        put_planes(wide, &at, table->valid);
+    }
+    CM_ASSERT(at == wide.planes);
+}
+
+/* Planes of the key as they were in the table: borrowed, or complemented again. */
+static cm_bcol from_key(cm_mpc *mpc, cm_bcol x, bool complement, cm_arena *arena)
+{
+    if (!complement || x.planes == 0) {
+        return x;
+    }
+    cm_bcol z = cm_bcol_new(arena, cm_mpc_legs(mpc), x.planes, x.rows);
+    cm_bcol_copy(z, x);
+    for (unsigned p = 0; p < z.planes; p++) {
+        cm_mpc_not(mpc, z, p);
+    }
+    return z;
+}
+
+static void take_columns(cm_mpc *mpc, const cm_table *table, const moved *m, bool valid_first,
+                         cm_bcol sorted, cm_arena *arena, cm_table *ret)
+{
+    unsigned at = m->key;
+
+    for (unsigned i = 0; i < table->cols; i++) {
+        unsigned data = table->col[i].data.planes, null = table->col[i].null.planes;
+        const cm_sort_key *key = m->key_of[i];
+        unsigned *next = key ? &m->key_at[i] : &at;
+        ret->col[i].data =
+            from_key(mpc, cm_bcol_planes(sorted, *next, data), key && key->descending, arena);
+        *next += data;
+        ret->col[i].null =
+            from_key(mpc, cm_bcol_planes(sorted, *next, null), key && key->nulls_first, arena);
+        *next += null;
+    }
+    ret->valid = valid_first ? from_key(mpc, cm_bcol_planes(sorted, m->key - 1, 1), true, arena)
+                             : cm_bcol_planes(sorted, at, 1);
+    ret->rows = sorted.rows;
+}
+
+cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,
+                          bool valid_first, cm_arena *arena, cm_table *ret, cm_bcol *ret_key,
+                          cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc);
+    moved m = lay_out(table, keys, count, valid_first, &scratch);
+    unsigned planes = m.tag + m.key + m.payload;
+    cm_bcol sorted = cm_bcol_new(arena, legs, planes - m.tag, table->rows);
+    cm_bcol wide = cm_bcol_new(&scratch, legs, planes, table->rows);
+
+    CM_ASSERT(ret->cols == table->cols);
+    cm_rows_index_bits(mpc, cm_bcol_planes(wide, 0, m.tag), scratch);
+    cm_status st = cm_sort_key_build(mpc, table, keys, count, valid_first,
+                                     cm_bcol_planes(wide, m.tag, m.key), scratch);
+    if (st == CM_OK) {
+        put_payload(table, &m, valid_first, cm_bcol_planes(wide, m.tag + m.key, m.payload));
+        st = cm_sort_rows(mpc, wide, m.tag + m.key, sorted, scratch);
+    }
+    if (st == CM_OK) {
+        take_columns(mpc, table, &m, valid_first, sorted, arena, ret);
+        if (ret_key) {
+            *ret_key = cm_bcol_planes(sorted, 0, m.key);
+        }
+    }
+    return st;
+}
+
 cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
                         bool valid_first, cm_arena *arena, cm_arena scratch)
 {
-    unsigned legs = cm_mpc_legs(mpc), tag = cm_bits_for(table->rows);
-    unsigned key_planes = cm_sort_key_planes(table, keys, count, valid_first);
-    unsigned row_planes = cm_table_planes(table);
-
     cm_table_check_arenas(arena, scratch);
-    if (table->rows < 2 || key_planes == 0) {
+    if (table->rows < 2 || cm_sort_key_planes(table, keys, count, valid_first) == 0) {
         return CM_OK; /* in order already */
     }
-    cm_bcol sorted = cm_bcol_new(arena, legs, row_planes, table->rows);
-    cm_bcol wide = cm_bcol_new(&scratch, legs, tag + key_planes + row_planes, table->rows);
-
-    cm_rows_index_bits(mpc, cm_bcol_planes(wide, 0, tag), scratch);
-    cm_status st = cm_sort_key_build(mpc, table, keys, count, valid_first,
-                                     cm_bcol_planes(wide, tag, key_planes), scratch);
-    if (st == CM_OK) {
-        cm_table_pack(table, cm_bcol_planes(wide, tag + key_planes, row_planes));
-        st = cm_sort_rows(mpc, wide, tag + key_planes, sorted, scratch);
-    }
-    if (st == CM_OK) {
-        cm_table_unpack(table, sorted, table);
-    }
-    return st;
+    return cm_sort_columns(mpc, table, keys, count, valid_first, arena, table, NULL, scratch);
 }

@@ -132,6 +132,15 @@ CM_MUST cm_status cm_sort_key_build(cm_mpc *mpc, const cm_table *table, const cm
 CM_MUST cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_bcol ret,
                                cm_arena scratch);
 
+/*
+ * The table's rows in order; ret, which may be the table, has its columns, some of which share
+ * memory with the key.  Keys are not masked twice nor moved twice.  ret_key, when not NULL,
+ * receives the key of cm_sort_key_build in order.
+ */
+CM_MUST cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
+                                  size_t count, bool valid_first, cm_arena *arena, cm_table *ret,
+                                  cm_bcol *ret_key, cm_arena scratch);
+
 /* ---- partition.c --------------------------------------------------------------------------- */
 
 /* Where a stable partition by a secret flag puts each row. */

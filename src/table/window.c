@@ -65,7 +65,6 @@ static unsigned part_planes(const window *w, const cm_table *table)
 static cm_status sort_rows(window *w, const cm_table *table, cm_arena *arena, cm_bcol *ret_key)
 {
     const cm_window_spec *spec = w->spec;
-    unsigned tag = cm_bits_for(table->rows), payload = cm_table_planes(table);
     cm_sort_key *keys = CM_NEW(w->keep, cm_sort_key, spec->parts + spec->orders + 1);
     size_t count = 0;
 
@@ -75,28 +74,9 @@ static cm_status sort_rows(window *w, const cm_table *table, cm_arena *arena, cm
     for (size_t i = 0; i < spec->orders; i++) {
         keys[count++] = spec->order[i];
     }
-    unsigned key = cm_sort_key_planes(table, keys, count, true);
-    *ret_key = cm_bcol_new(w->keep, w->legs, key, table->rows);
-    cm_bcol rows = cm_bcol_new(arena, w->legs, payload, table->rows);
-    cm_arena scratch = *w->keep;
-    cm_bcol sorted = cm_bcol_new(&scratch, w->legs, key + payload, table->rows);
-    cm_bcol wide = cm_bcol_new(&scratch, w->legs, tag + key + payload, table->rows);
-
-    cm_rows_index_bits(w->mpc, cm_bcol_planes(wide, 0, tag), scratch);
-    cm_status st = cm_sort_key_build(w->mpc, table, keys, count, true,
-                                     cm_bcol_planes(wide, tag, key), scratch);
-    if (st == CM_OK) {
-        cm_table_pack(table, cm_bcol_planes(wide, tag + key, payload));
-        st = cm_sort_rows(w->mpc, wide, tag + key, sorted, scratch);
-    }
-    if (st == CM_OK) {
-        cm_bcol_copy(*ret_key, cm_bcol_planes(sorted, 0, key));
-        cm_bcol_copy(rows, cm_bcol_planes(sorted, key, payload));
-        w->sorted = (cm_table){.rows = table->rows, .cols = table->cols};
-        w->sorted.col = CM_NEW(arena, cm_scol, table->cols + spec->funcs + 1);
-        cm_table_unpack(table, rows, &w->sorted);
-    }
-    return st;
+    w->sorted = (cm_table){.rows = table->rows, .cols = table->cols};
+    w->sorted.col = CM_NEW(arena, cm_scol, table->cols + spec->funcs + 1);
+    return cm_sort_columns(w->mpc, table, keys, count, true, arena, &w->sorted, ret_key, *w->keep);
 }
 
 /* ---- 2. marks ------------------------------------------------------------------------------ */
