@@ -215,7 +215,7 @@ static void measure(cm_exec *x, size_t number, cm_mesh_stats before, int64_t sta
     if (measured == NULL) {
         return;
     }
-    cm_mesh_stats after = cm_mesh_statistics(cm_mpc_mesh(x->mpc));
+    cm_mesh_stats after = cm_mpc_statistics(x->mpc);
     measured[number].bytes += (double)(after.bytes_sent - before.bytes_sent);
     measured[number].rounds += (double)(after.rounds - before.rounds);
     measured[number].seconds += (double)(cm_clock_ns() - start_ns) * 1e-9;
@@ -232,7 +232,7 @@ static cm_status run_nodes(cm_exec *x)
         if (x->options->progress != NULL) {
             x->options->progress(x->options->progress_arg, node->number);
         }
-        cm_mesh_stats before = cm_mesh_statistics(cm_mpc_mesh(x->mpc));
+        cm_mesh_stats before = cm_mpc_statistics(x->mpc);
         int64_t start_ns = cm_clock_ns();
         cm_status st = cm_exec_shelf_begin(x, node);
         if (st == CM_OK) {
@@ -280,7 +280,7 @@ cm_status cm_exec_run(const cm_exec_options *options, cm_arena *arena, cm_arena 
         st = cm_exec_answer(&x, result_arena, ret);
     }
     if (st == CM_OK) { /* what is queued for slower participants still has to leave */
-        st = cm_exec_mpc_failed(&x, cm_mesh_flush(cm_mpc_mesh(options->mpc)));
+        st = cm_exec_mpc_failed(&x, cm_mpc_flush(options->mpc));
     }
     cm_exec_shelf_fini(&x);
     cm_arena_fini(&scratch);

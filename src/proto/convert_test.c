@@ -128,10 +128,10 @@ static void count_adder(cm_mpc *mpc, cm_arena *arena, void *arg)
     const job *j = arg;
     cm_bcol x = cm_bcol_new(arena, cm_mpc_legs(mpc), j->planes, j->rows);
     cm_bcol z = cm_bcol_new(arena, cm_mpc_legs(mpc), j->planes, j->rows);
-    cm_mesh_stats before = cm_mesh_statistics(cm_mpc_mesh(mpc));
+    cm_mesh_stats before = cm_mpc_statistics(mpc);
 
     ok(cm_adder(mpc, x, x, z, *arena));
-    cm_mesh_stats after = cm_mesh_statistics(cm_mpc_mesh(mpc));
+    cm_mesh_stats after = cm_mpc_statistics(mpc);
     CM_ASSERT(after.rounds - before.rounds == 9);
     if (cm_mpc_me(mpc) == 0) {
         cost_of_adder = after.bytes_sent - before.bytes_sent;

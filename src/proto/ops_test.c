@@ -274,9 +274,9 @@ static void short_ands(cm_mpc *mpc, cm_arena *arena, void *arg)
         uint64_t *b = random_planes(arena, SHORT_PLANES, rows, i + 1);
         cm_bcol x = input_bits(mpc, arena, 0, a, SHORT_PLANES, rows);
         cm_bcol y = input_bits(mpc, arena, 1, b, SHORT_PLANES, rows);
-        uint64_t before = cm_mesh_statistics(cm_mpc_mesh(mpc)).bytes_sent;
+        uint64_t before = cm_mpc_statistics(mpc).bytes_sent;
         ok(cm_mpc_and_col(mpc, x, y, x, *arena));
-        uint64_t sent = cm_mesh_statistics(cm_mpc_mesh(mpc)).bytes_sent - before;
+        uint64_t sent = cm_mpc_statistics(mpc).bytes_sent - before;
         CM_ASSERT(sent == 8 * sizes[i].words + 4);
         for (size_t w = 0; w < SHORT_PLANES * words; w++) {
             a[w] &= b[w];

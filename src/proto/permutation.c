@@ -101,22 +101,34 @@ void cm_flat_store(cm_flat flat, const cm_acol *ring, const cm_bcol *bits, size_
     }
 }
 
+void cm_flat_gather_rings(cm_flat flat, const uint64_t *x, const uint32_t *from, size_t first,
+                          size_t end, uint64_t *z)
+{
+    for (size_t c = 0; c < flat.rings; c++, x += flat.rows, z += flat.rows) {
+        for (size_t r = first; r < end; r++) {
+            z[r] = x[from[r]];
+        }
+    }
+}
+
+void cm_flat_gather_planes(cm_flat flat, const uint64_t *x, const uint32_t *from, size_t first,
+                           size_t end, uint64_t *z, cm_arena scratch)
+{
+    size_t words = cm_words_of(flat.rows);
+    const uint64_t **source = CM_NEW(&scratch, const uint64_t *, end - first);
+    uint64_t **target = CM_NEW(&scratch, uint64_t *, end - first);
+
+    for (size_t p = first; p < end; p++) {
+        source[p - first] = x + flat.rings * flat.rows + p * words;
+        target[p - first] = z + flat.rings * flat.rows + p * words;
+    }
+    cm_planes_gather(&(cm_plane_gather){source, target, end - first, flat.rows, flat.rows, from},
+                     scratch);
+}
+
 void cm_flat_gather(cm_flat flat, const uint64_t *x, const uint32_t *from, uint64_t *z,
                     cm_arena scratch)
 {
-    for (size_t c = 0; c < flat.rings; c++) {
-        for (size_t r = 0; r < flat.rows; r++) {
-            z[c * flat.rows + r] = x[c * flat.rows + from[r]];
-        }
-    }
-
-    size_t words = cm_words_of(flat.rows);
-    const uint64_t **source = CM_NEW(&scratch, const uint64_t *, flat.planes);
-    uint64_t **target = CM_NEW(&scratch, uint64_t *, flat.planes);
-    for (size_t p = 0; p < flat.planes; p++) {
-        source[p] = x + flat.rings * flat.rows + p * words;
-        target[p] = z + flat.rings * flat.rows + p * words;
-    }
-    cm_planes_gather(&(cm_plane_gather){source, target, flat.planes, flat.rows, flat.rows, from},
-                     scratch);
+    cm_flat_gather_rings(flat, x, from, 0, flat.rows, z);
+    cm_flat_gather_planes(flat, x, from, 0, flat.planes, z, scratch);
 }

@@ -46,7 +46,7 @@ cm_status cm_mpc_outcome(cm_mpc *mpc, cm_status status)
     return status;
 }
 
-/* Draws this participant's private stream; with a test seed it is a function of seed and number. */
+/* Draws this lane's private stream; with a test seed it is a function of seed and numbers. */
 static void seed_own(cm_mpc *mpc, const cm_key *test_seed)
 {
     cm_key key;
@@ -56,57 +56,126 @@ static void seed_own(cm_mpc *mpc, const cm_key *test_seed)
     } else {
         cm_random_bytes(&key, sizeof key);
     }
-    cm_prg_init(mpc->own, &key, mpc->me, &mpc->cpu);
+    cm_prg_init(mpc->own, &key, (uint64_t)mpc->number * CM_MESH_MAX + mpc->me, &mpc->cpu);
     cm_wipe(&key, sizeof key);
 }
 
-cm_status cm_mpc_new(cm_protocol protocol, cm_mesh *mesh, unsigned parties, const cm_key *test_seed,
-                     cm_mpc **ret, cm_diag *diag)
+static cm_status set_up(cm_mpc *mpc, const cm_key *test_seed, cm_diag *diag)
 {
-    const cm_proto_ops *ops = ops_of(protocol);
+    const cm_proto_ops *ops = mpc->ops;
 
-    if (parties == 0 || parties > cm_mesh_participants(mesh) ||
-        (ops->info.parties != 0 && parties != ops->info.parties)) {
-        return cm_fail(diag, CM_EINVAL, CM_SQL_NOT_READY,
-                       "protocol \"%s\" cannot run with %u computing parties of %u participants",
-                       ops->info.name, parties, cm_mesh_participants(mesh));
-    }
-    cm_mpc *mpc = calloc(1, sizeof *mpc);
-    if (!mpc) {
-        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "no memory for a session");
-    }
-    mpc->ops = ops;
-    mpc->protocol = protocol;
-    mpc->mesh = mesh;
-    mpc->me = cm_mesh_me(mesh);
-    mpc->parties = parties;
-    mpc->cpu = cm_cpu_detect();
-    mpc->kernels = cm_kernels_best();
     if (cm_arena_init_secret(&mpc->memory, sizeof *mpc->own + ops->state_bytes + 4096) != CM_OK) {
-        free(mpc);
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "no memory for a session's keys");
     }
     mpc->own = CM_NEW(&mpc->memory, cm_prg, 1);
     seed_own(mpc, test_seed);
-    if (cm_mpc_computes(mpc)) {
-        mpc->state = cm_arena_alloc(&mpc->memory, 1, ops->state_bytes);
-        cm_status st = cm_mpc_outcome(mpc, ops->setup(mpc));
-        if (st != CM_OK) {
-            if (diag && diag->status == CM_OK) {
-                *diag = mpc->diag;
-            }
-            cm_mpc_free(mpc);
-            return st;
-        }
+    if (!cm_mpc_computes(mpc)) {
+        return CM_OK;
+    }
+    mpc->state = cm_arena_alloc(&mpc->memory, 1, ops->state_bytes);
+    cm_status st = cm_mpc_outcome(mpc, ops->setup(mpc));
+    if (st != CM_OK && diag && diag->status == CM_OK) {
+        *diag = mpc->diag;
+    }
+    return st;
+}
+
+/* A session of one lane. */
+static cm_status new_lane(const cm_mpc_options *options, unsigned number, cm_mpc **ret,
+                          cm_diag *diag)
+{
+    cm_mpc *mpc = calloc(1, sizeof *mpc);
+
+    if (!mpc) {
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "no memory for a session");
+    }
+    mpc->ops = ops_of(options->protocol);
+    mpc->protocol = options->protocol;
+    mpc->mesh = options->mesh[number];
+    mpc->me = cm_mesh_me(mpc->mesh);
+    mpc->parties = options->parties;
+    mpc->cpu = cm_cpu_detect();
+    mpc->kernels = cm_kernels_best();
+    mpc->number = number;
+    mpc->lanes = 1;
+    mpc->lane[0] = mpc;
+    mpc->lane_rows = options->lane_rows ? options->lane_rows : CM_LANE_ROWS;
+    cm_status st = set_up(mpc, options->test_seed, diag);
+    if (st == CM_OK && number > 0 &&
+        cm_arena_init_secret(&mpc->scratch, options->scratch_bytes) != CM_OK) {
+        st = cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "no memory for lane %u", number);
+    }
+    if (st != CM_OK) {
+        cm_mpc_free(mpc);
+        return st;
     }
     *ret = mpc;
     return CM_OK;
 }
 
+static cm_status check_options(const cm_mpc_options *options, cm_diag *diag)
+{
+    const cm_protocol_info *info = cm_protocol_info_of(options->protocol);
+    unsigned parties = options->parties, participants = cm_mesh_participants(options->mesh[0]);
+
+    CM_ASSERT(options->lanes >= 1 && options->lanes <= CM_LANES_MAX);
+    if (parties == 0 || parties > participants ||
+        (info->parties != 0 && parties != info->parties)) {
+        return cm_fail(diag, CM_EINVAL, CM_SQL_NOT_READY,
+                       "protocol \"%s\" cannot run with %u computing parties of %u participants",
+                       info->name, parties, participants);
+    }
+    return CM_OK;
+}
+
+cm_status cm_mpc_new_lanes(const cm_mpc_options *options, cm_mpc **ret, cm_diag *diag)
+{
+    cm_mpc *mpc = NULL;
+
+    cm_status st = check_options(options, diag);
+    if (st == CM_OK) {
+        st = new_lane(options, 0, &mpc, diag);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    unsigned lanes = cm_mpc_computes(mpc) ? options->lanes : 1;
+    for (unsigned i = 1; st == CM_OK && i < lanes; i++) {
+        CM_ASSERT(cm_mesh_me(options->mesh[i]) == mpc->me);
+        st = new_lane(options, i, &mpc->lane[i], diag);
+        mpc->lanes += st == CM_OK;
+    }
+    if (st == CM_OK && lanes > 1 && cm_fabric_new(lanes, &mpc->fabric) != CM_OK) {
+        st = cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "no threads for %u lanes", lanes);
+    }
+    if (st != CM_OK) {
+        cm_mpc_free(mpc);
+        return st;
+    }
+    *ret = mpc;
+    return CM_OK;
+}
+
+cm_status cm_mpc_new(cm_protocol protocol, cm_mesh *mesh, unsigned parties, const cm_key *test_seed,
+                     cm_mpc **ret, cm_diag *diag)
+{
+    cm_mpc_options options = {.protocol = protocol,
+                              .lanes = 1,
+                              .mesh = &mesh,
+                              .parties = parties,
+                              .test_seed = test_seed};
+    return cm_mpc_new_lanes(&options, ret, diag);
+}
+
 void cm_mpc_free(cm_mpc *mpc)
 {
     if (mpc) {
+        cm_fabric_free(mpc->fabric);
+        for (unsigned i = 1; i < mpc->lanes; i++) {
+            cm_mpc_free(mpc->lane[i]);
+        }
         cm_arena_fini(&mpc->memory);
+        cm_arena_fini(&mpc->scratch);
         free(mpc);
     }
 }
@@ -139,6 +208,38 @@ unsigned cm_mpc_legs(const cm_mpc *mpc)
 cm_mesh *cm_mpc_mesh(const cm_mpc *mpc)
 {
     return mpc->mesh;
+}
+
+unsigned cm_mpc_lanes(const cm_mpc *mpc)
+{
+    return mpc->lanes;
+}
+
+cm_mesh_stats cm_mpc_statistics(const cm_mpc *mpc)
+{
+    cm_mesh_stats ret = cm_mesh_statistics(mpc->mesh);
+
+    for (unsigned i = 1; i < mpc->lanes; i++) {
+        cm_mesh_stats lane = cm_mesh_statistics(mpc->lane[i]->mesh);
+        ret.bytes_sent += lane.bytes_sent;
+        ret.bytes_received += lane.bytes_received;
+        ret.frames_sent += lane.frames_sent;
+    }
+    return ret;
+}
+
+cm_status cm_mpc_flush(cm_mpc *mpc)
+{
+    cm_status st = CM_OK;
+
+    for (unsigned i = 0; st == CM_OK && i < mpc->lanes; i++) {
+        st = cm_mpc_outcome(mpc->lane[i], cm_mesh_flush(mpc->lane[i]->mesh));
+        if (st != CM_OK && !mpc->dead) {
+            mpc->diag = mpc->lane[i]->diag;
+            mpc->dead = true;
+        }
+    }
+    return st;
 }
 
 const cm_diag *cm_mpc_diag(const cm_mpc *mpc)
@@ -284,16 +385,6 @@ void cm_mpc_random_bits(cm_mpc *mpc, cm_bcol z)
 
 /* ---- products ---------------------------------------------------------------------------- */
 
-static cm_status multiply(cm_mpc *mpc, cm_group group, const cm_plane *x, const cm_plane *y,
-                          const cm_plane *z, size_t entries, size_t words, cm_arena scratch)
-{
-    if (mpc->dead) {
-        return CM_EDEAD;
-    }
-    cm_status st = mpc->ops->mul_send(mpc, group, x, y, z, entries, words, scratch);
-    return st != CM_OK ? st : mpc->ops->mul_recv(mpc, z, entries, words, scratch);
-}
-
 cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, const cm_plane *z,
                      size_t entries, size_t words, cm_arena scratch)
 {
@@ -303,7 +394,9 @@ cm_status cm_mpc_and(cm_mpc *mpc, const cm_plane *x, const cm_plane *y, const cm
         return CM_OK;
     }
 
-    cm_status st = multiply(mpc, CM_GROUP_XOR, x, y, z, entries, words, scratch);
+    cm_status st = mpc->dead
+                       ? CM_EDEAD
+                       : cm_lanes_product(mpc, CM_GROUP_XOR, x, y, z, entries, words, scratch);
     if (st != CM_OK) {
         for (size_t e = 0; e < entries; e++) {
             for (unsigned k = 0; k < mpc->ops->info.legs; k++) {
@@ -345,7 +438,9 @@ cm_status cm_mpc_mul(cm_mpc *mpc, cm_acol x, cm_acol y, cm_acol z, cm_arena scra
 
     cm_plane in_x = cm_plane_of_words(x), in_y = cm_plane_of_words(y);
     cm_plane out = cm_plane_of_words(z);
-    cm_status st = multiply(mpc, CM_GROUP_ADD, &in_x, &in_y, &out, 1, z.rows, scratch);
+    cm_status st =
+        mpc->dead ? CM_EDEAD
+                  : cm_lanes_product(mpc, CM_GROUP_ADD, &in_x, &in_y, &out, 1, z.rows, scratch);
     return finish_ring(mpc, st, z);
 }
 
@@ -362,7 +457,7 @@ cm_status cm_mpc_dot(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t res
     if (results == 0) {
         return CM_OK;
     }
-    cm_status st = mpc->dead ? CM_EDEAD : mpc->ops->dot(mpc, x, y, results, z, scratch);
+    cm_status st = mpc->dead ? CM_EDEAD : cm_lanes_dot(mpc, x, y, results, z, scratch);
     return finish_ring(mpc, st, z);
 }
 
@@ -391,8 +486,8 @@ cm_status cm_mpc_input_bits(cm_mpc *mpc, unsigned owner, const uint64_t *plane_w
     }
     CM_ASSERT((plane_words != NULL) == (mpc->me == owner));
     cm_status st = mpc->dead ? CM_EDEAD
-                             : mpc->ops->input(mpc, CM_GROUP_XOR, owner, plane_words, words,
-                                               cm_plane_of_bits(z), scratch);
+                             : cm_lanes_input(mpc, CM_GROUP_XOR, owner, plane_words, words,
+                                              cm_plane_of_bits(z), scratch);
     return finish_bits(mpc, st, z);
 }
 
@@ -410,8 +505,8 @@ cm_status cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t *values
     }
     CM_ASSERT((values != NULL) == (mpc->me == owner));
     cm_status st = mpc->dead ? CM_EDEAD
-                             : mpc->ops->input(mpc, CM_GROUP_ADD, owner, values, rows,
-                                               cm_plane_of_words(z), scratch);
+                             : cm_lanes_input(mpc, CM_GROUP_ADD, owner, values, rows,
+                                              cm_plane_of_words(z), scratch);
     return finish_ring(mpc, st, z);
 }
 
@@ -425,8 +520,13 @@ void cm_mpc_count_opened(cm_mpc *mpc, cm_ticket_kind kind, size_t values)
 
 uint64_t cm_mpc_opened(const cm_mpc *mpc, cm_ticket_kind kind)
 {
+    uint64_t values = 0;
+
     CM_ASSERT((unsigned)kind < CM_COUNT(mpc->opened));
-    return mpc->opened[kind];
+    for (unsigned i = 0; i < mpc->lanes; i++) {
+        values += mpc->lane[i]->opened[kind];
+    }
+    return values;
 }
 
 static void check_ticket(const cm_ticket *ticket)
@@ -470,7 +570,7 @@ cm_status cm_mpc_open_bits(cm_mpc *mpc, cm_bcol x, const cm_ticket *ticket,
     cm_status st = before_opening(mpc, ticket, x.rows);
     if (st == CM_OK) {
         cm_plane masked = cm_plane_masked(x, &scratch);
-        st = mpc->ops->open(mpc, CM_GROUP_XOR, masked, words, ret_plane_words, scratch);
+        st = cm_lanes_open(mpc, CM_GROUP_XOR, masked, words, ret_plane_words, scratch);
         /* What a peer sent past the last row is no value: it ends here. */
         mask_planes(ret_plane_words, x.rows, x.planes);
     }
@@ -486,7 +586,7 @@ cm_status cm_mpc_open_words(cm_mpc *mpc, cm_acol x, const cm_ticket *ticket, uin
     }
     cm_status st = before_opening(mpc, ticket, x.rows);
     if (st == CM_OK) {
-        st = mpc->ops->open(mpc, CM_GROUP_ADD, cm_plane_of_words(x), x.rows, ret_values, scratch);
+        st = cm_lanes_open(mpc, CM_GROUP_ADD, cm_plane_of_words(x), x.rows, ret_values, scratch);
     }
     return finish_opening(mpc, st, ret_values, x.rows);
 }
@@ -533,7 +633,7 @@ cm_status cm_mpc_bits_to_ring(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scratc
         cm_acol_wipe(z);
         return mpc->dead ? CM_EDEAD : CM_OK;
     }
-    cm_status st = mpc->dead ? CM_EDEAD : mpc->ops->bits_to_ring(mpc, x, z, scratch);
+    cm_status st = mpc->dead ? CM_EDEAD : cm_lanes_bits_to_ring(mpc, x, z, scratch);
     return finish_ring(mpc, st, z);
 }
 
@@ -547,7 +647,7 @@ cm_status cm_mpc_bit_to_ring(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_arena 
     if (x.rows == 0 || x.planes == 0) {
         return CM_OK;
     }
-    cm_status st = mpc->dead ? CM_EDEAD : mpc->ops->bit_to_ring(mpc, x, z, scratch);
+    cm_status st = mpc->dead ? CM_EDEAD : cm_lanes_bit_to_ring(mpc, x, z, scratch);
     for (unsigned p = 0; st != CM_OK && p < x.planes; p++) {
         cm_acol_wipe(z[p]);
     }
@@ -562,7 +662,7 @@ cm_status cm_mpc_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratc
     if (z.rows == 0 || z.planes == 0) {
         return CM_OK;
     }
-    cm_status st = mpc->dead ? CM_EDEAD : mpc->ops->ring_to_bits(mpc, x, z, scratch);
+    cm_status st = mpc->dead ? CM_EDEAD : cm_lanes_ring_to_bits(mpc, x, z, scratch);
     return finish_bits(mpc, st, z);
 }
 

@@ -1,7 +1,7 @@
 /*
  * proto/proto.h - secure computation behind one interface.
  *
- * A cm_mpc is one participant's end of a session in one lane; one thread at a time.  Participants
+ * A cm_mpc is one participant's end of a session; one thread at a time.  Participants
  * 0 .. parties - 1 are the computing parties.  Higher participants hold no shares: they may give
  * input and receive openings, and call nothing else.  All participants that take part in an
  * operation call it with equal public arguments, in the same order.
@@ -16,6 +16,7 @@
 #define CM_PROTO_PROTO_H
 
 #include "base/cpu.h"
+#include "base/fabric.h"
 #include "net/mesh.h"
 #include "share/column.h"
 
@@ -43,6 +44,24 @@ CM_MUST cm_status cm_protocol_by_name(const char *name, cm_protocol *ret);
  */
 CM_MUST cm_status cm_mpc_new(cm_protocol protocol, cm_mesh *mesh, unsigned parties,
                              const cm_key *test_seed, cm_mpc **ret, cm_diag *diag);
+/*
+ * The same with several lanes.  Operations on whole vectors are then cut by rows among the lanes,
+ * each with its own links, keys and streams, where there are enough rows; all parties have the same
+ * number of lanes.  Nothing else changes: one thread calls, operations return when all lanes are
+ * done.  Lanes other than 0 link the computing parties alone; participants that do not compute have
+ * lane 0 only, whatever they pass.  Rounds are lane 0's; a lane's traffic is a function of public
+ * sizes and the number of lanes.
+ */
+typedef struct cm_mpc_options {
+    cm_protocol protocol;
+    unsigned lanes;       /* 1 to CM_LANES_MAX */
+    cm_mesh *const *mesh; /* per lane, borrowed */
+    unsigned parties;
+    size_t scratch_bytes; /* address space for the scratch memory of each lane other than 0 */
+    size_t lane_rows;     /* 0: as is best; smaller for tests */
+    const cm_key *test_seed;
+} cm_mpc_options;
+CM_MUST cm_status cm_mpc_new_lanes(const cm_mpc_options *options, cm_mpc **ret, cm_diag *diag);
 void cm_mpc_free(cm_mpc *mpc); /* wipes keys; NULL allowed */
 
 cm_protocol cm_mpc_protocol(const cm_mpc *mpc);
@@ -50,7 +69,12 @@ unsigned cm_mpc_me(const cm_mpc *mpc);
 unsigned cm_mpc_parties(const cm_mpc *mpc);
 bool cm_mpc_computes(const cm_mpc *mpc); /* me < parties */
 unsigned cm_mpc_legs(const cm_mpc *mpc); /* 0 for participants that hold no shares */
-cm_mesh *cm_mpc_mesh(const cm_mpc *mpc);
+cm_mesh *cm_mpc_mesh(const cm_mpc *mpc); /* lane 0's */
+unsigned cm_mpc_lanes(const cm_mpc *mpc);
+/* Of all lanes; rounds are lane 0's, which takes part in every operation. */
+cm_mesh_stats cm_mpc_statistics(const cm_mpc *mpc);
+/* Waits until everything queued in any lane has been handed to the kernel. */
+CM_MUST cm_status cm_mpc_flush(cm_mpc *mpc);
 const cm_diag *cm_mpc_diag(const cm_mpc *mpc);
 
 /* ---- local, free ------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #ifndef CM_PROTO_PROTO_INT_H
 #define CM_PROTO_PROTO_INT_H
 
+#include "base/fabric.h"
 #include "crypto/prg.h"
 #include "proto/proto.h"
 #include "share/kern.h"
@@ -78,6 +79,14 @@ struct cm_mpc {
     bool dead;       /* set by the first failure, never cleared */
     cm_diag diag;
     uint64_t opened[3]; /* by cm_ticket_kind */
+
+    unsigned number;            /* of this lane */
+    unsigned lanes;             /* of the party; 1 in the sessions of lanes other than 0 */
+    cm_mpc *lane[CM_LANES_MAX]; /* 0 is this session; the others are owned, each with its mesh */
+    cm_fabric *fabric;          /* NULL for one lane */
+    cm_arena scratch;           /* of a lane other than 0, secret */
+    bool in_lanes;              /* within cm_lanes_run: what is called there does not split */
+    size_t lane_rows;           /* the fewest for a lane; equal at all parties */
 };
 
 /* Planes of fewer rows are packed bit to bit before ANDs: their last words are more than an eighth
@@ -112,6 +121,51 @@ static inline void cm_group_sub(const cm_mpc *mpc, cm_group group, uint64_t *z, 
     (group == CM_GROUP_XOR ? mpc->kernels->xor : mpc->kernels->sub)(z, x, y, words);
 }
 
+/* ---- lanes.c ------------------------------------------------------------------------------ */
+
+/* Fewest rows, or words of a message, that a lane is woken for. */
+enum { CM_LANE_ROWS = 4096 };
+/* Words that lanes do not cut apart: a cache line, so that no two write to the same one. */
+enum { CM_LANE_GRAIN = 8 };
+
+/* A part of an operation: items first .. end - 1, by this lane's session. */
+typedef cm_status cm_lane_fn(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch);
+
+/*
+ * Splits items among the lanes, in multiples of grain, if it is worth it: if there are lane_rows of
+ * `worth` (rows or words, public) for each.  Otherwise, and within another split, fn gets all items
+ * in mpc's own session.  Lanes that get nothing are not called.  A failure in any lane is the
+ * session's; the first by lane number is returned.
+ */
+CM_MUST cm_status cm_lanes_run(cm_mpc *mpc, size_t items, size_t grain, size_t worth,
+                               cm_lane_fn *fn, void *arg, cm_arena scratch);
+/* Whether cm_lanes_run would split. */
+bool cm_lanes_split(const cm_mpc *mpc, size_t worth);
+
+/* The operations of cm_proto_ops, split among lanes where all rows go the same way. */
+CM_MUST cm_status cm_lanes_product(cm_mpc *mpc, cm_group group, const cm_plane *x,
+                                   const cm_plane *y, const cm_plane *z, size_t entries,
+                                   size_t words, cm_arena scratch);
+CM_MUST cm_status cm_lanes_dot(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t results,
+                               cm_acol z, cm_arena scratch);
+CM_MUST cm_status cm_lanes_input(cm_mpc *mpc, cm_group group, unsigned owner,
+                                 const uint64_t *values, size_t words, cm_plane z,
+                                 cm_arena scratch);
+CM_MUST cm_status cm_lanes_open(cm_mpc *mpc, cm_group group, cm_plane x, size_t words,
+                                uint64_t *ret, cm_arena scratch);
+CM_MUST cm_status cm_lanes_bits_to_ring(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scratch);
+CM_MUST cm_status cm_lanes_bit_to_ring(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_arena scratch);
+CM_MUST cm_status cm_lanes_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scratch);
+
+/* The plane from a word on. */
+static inline cm_plane cm_plane_from(cm_plane plane, size_t first)
+{
+    for (unsigned k = 0; k < CM_LEGS_MAX && plane.leg[k]; k++) {
+        plane.leg[k] += first;
+    }
+    return plane;
+}
+
 /* ---- wire.c ------------------------------------------------------------------------------- */
 
 /*
@@ -143,6 +197,11 @@ void cm_flat_store(cm_flat flat, const cm_acol *ring, const cm_bcol *bits, size_
 /* z row r = x row from[r]; z does not overlap x. */
 void cm_flat_gather(cm_flat flat, const uint64_t *x, const uint32_t *from, uint64_t *z,
                     cm_arena scratch);
+/* Its parts: rows first .. end - 1 of all ring columns; all rows of planes first .. end - 1. */
+void cm_flat_gather_rings(cm_flat flat, const uint64_t *x, const uint32_t *from, size_t first,
+                          size_t end, uint64_t *z);
+void cm_flat_gather_planes(cm_flat flat, const uint64_t *x, const uint32_t *from, size_t first,
+                           size_t end, uint64_t *z, cm_arena scratch);
 
 /* ---- adder.c ------------------------------------------------------------------------------ */
 

@@ -13,6 +13,10 @@
  *
  * B starts its second pass without waiting, so this is two rounds.  A sends two words a row, B and
  * C one.
+ *
+ * Lanes: permutations are of all rows and come from lane 0's streams.  Each lane gathers a part of
+ * the rows of ring columns and a part of the planes; then each masks, sends and receives a part of
+ * the flat vector over its own links and from its own streams.
  */
 #include "proto/rep3_int.h"
 
@@ -27,36 +31,124 @@ typedef struct shuffler {
     cm_arena scratch;
 } shuffler;
 
-static void flat_add(shuffler *s, uint64_t *z, const uint64_t *x)
-{
-    size_t ring_words = s->flat.rings * s->flat.rows;
+/* What is to be done to words of the flat vector; in this order. */
+typedef struct step {
+    const shuffler *s;
+    uint64_t *z;
+    int sign;        /* z += sign * a mask, unless 0 */
+    unsigned which;  /* of the mask's key */
+    uint64_t *drawn; /* another draw from k_{which}, unless NULL; z -= it if asked for */
+    bool minus_drawn;
+    unsigned to; /* who gets z; CM_MESH_MAX: nobody */
+} step;
 
-    s->mpc->kernels->add(z, z, x, ring_words);
-    s->mpc->kernels->xor
-        (z + ring_words, z + ring_words, x + ring_words, s->flat.words - ring_words);
+enum { NOBODY = CM_MESH_MAX };
+
+/* z += x or z -= x for words first .. end - 1 of flat vectors: ring words, then planes. */
+static void flat_combine(const shuffler *s, bool add, uint64_t *z, const uint64_t *x, size_t first,
+                         size_t end)
+{
+    const cm_kernels *kernels = s->mpc->kernels;
+    size_t ring_words = s->flat.rings * s->flat.rows;
+    size_t ring_end = end < ring_words ? end : ring_words;
+    size_t plane_first = first > ring_words ? first : ring_words;
+
+    if (first < ring_end) {
+        (add ? kernels->add : kernels->sub)(z + first, z + first, x + first, ring_end - first);
+    }
+    if (plane_first < end) {
+        kernels->xor (z + plane_first, z + plane_first, x + plane_first, end - plane_first);
+    }
 }
 
-static void flat_sub(shuffler *s, uint64_t *z, const uint64_t *x)
+static cm_status run_step(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
 {
-    size_t ring_words = s->flat.rings * s->flat.rows;
+    const step *t = arg;
+    const shuffler *s = t->s;
 
-    s->mpc->kernels->sub(z, z, x, ring_words);
-    s->mpc->kernels->xor
-        (z + ring_words, z + ring_words, x + ring_words, s->flat.words - ring_words);
+    (void)scratch;
+    if (t->sign != 0) {
+        cm_rep3_draw(lane, t->which, CM_REP3_MASK, s->mask + first, end - first);
+        flat_combine(s, t->sign > 0, t->z, s->mask, first, end);
+    }
+    if (t->drawn) {
+        cm_rep3_draw(lane, t->which, CM_REP3_MASK, t->drawn + first, end - first);
+    }
+    if (t->minus_drawn) {
+        flat_combine(s, false, t->z, t->drawn, first, end);
+    }
+    return t->to == NOBODY ? CM_OK : cm_wire_send(lane, t->to, t->z + first, end - first);
 }
 
-/* One pass over the piece under k_i (which 0) or k_{i+1} (which 1). */
-static void permute(shuffler *s, unsigned which, bool gains_mask)
+static cm_status in_lanes(const shuffler *s, cm_lane_fn *fn, void *arg)
+{
+    return cm_lanes_run(s->mpc, s->flat.words, CM_LANE_GRAIN, s->flat.words, fn, arg, s->scratch);
+}
+
+typedef struct arrival {
+    unsigned from;
+    uint64_t *ret;
+} arrival;
+
+static cm_status receive_words(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const arrival *a = arg;
+
+    (void)scratch;
+    return cm_wire_recv(lane, a->from, a->ret + first, end - first);
+}
+
+static cm_status receive(const shuffler *s, unsigned from, uint64_t *ret)
+{
+    arrival a = {from, ret};
+
+    return in_lanes(s, receive_words, &a);
+}
+
+static cm_status gather_rows(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const shuffler *s = arg;
+
+    (void)lane;
+    (void)scratch;
+    cm_flat_gather_rings(s->flat, s->piece, s->from, first, end, s->other);
+    return CM_OK;
+}
+
+static cm_status gather_planes(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const shuffler *s = arg;
+
+    (void)lane;
+    cm_flat_gather_planes(s->flat, s->piece, s->from, first, end, s->other, scratch);
+    return CM_OK;
+}
+
+/* The piece in the order of k_i (which 0) or k_{i+1} (which 1). */
+static cm_status permute(shuffler *s, unsigned which)
 {
     cm_rep3 *state = s->mpc->state;
 
     cm_permutation_draw(&state->key[which][CM_REP3_PERMUTATION], s->from, s->flat.rows);
-    cm_flat_gather(s->flat, s->piece, s->from, s->other, s->scratch);
+    cm_status st = cm_lanes_run(s->mpc, s->flat.rows, CM_LANE_GRAIN, s->flat.rings * s->flat.rows,
+                                gather_rows, s, s->scratch);
+    if (st == CM_OK) {
+        st = cm_lanes_run(s->mpc, s->flat.planes, 1, s->flat.words - s->flat.rings * s->flat.rows,
+                          gather_planes, s, s->scratch);
+    }
     uint64_t *swap = s->piece;
     s->piece = s->other;
     s->other = swap;
-    cm_rep3_draw(s->mpc, which, CM_REP3_MASK, s->mask, s->flat.words);
-    (gains_mask ? flat_add : flat_sub)(s, s->piece, s->mask);
+    return st;
+}
+
+/* One pass over the piece: permuted, a mask added or subtracted, and sent. */
+static cm_status pass(shuffler *s, unsigned which, int sign, unsigned to)
+{
+    cm_status st = permute(s, which);
+    step t = {.s = s, .z = s->piece, .sign = sign, .which = which, .to = to};
+
+    return st != CM_OK ? st : in_lanes(s, run_step, &t);
 }
 
 /* A = P_{j-1}: ret are its new components y_{j+2} and y_j. */
@@ -64,19 +156,17 @@ static cm_status play_a(shuffler *s, uint64_t *ret[2])
 {
     unsigned b = cm_rep3_next(s->mpc->me), c = cm_rep3_prev(s->mpc->me);
 
-    permute(s, 1, false);
-    cm_status st = cm_wire_send(s->mpc, c, s->piece, s->flat.words);
+    cm_status st = pass(s, 1, -1, c);
     if (st == CM_OK) {
-        st = cm_wire_recv(s->mpc, b, s->piece, s->flat.words);
+        st = receive(s, b, s->piece);
     }
-    if (st != CM_OK) {
-        return st;
+    if (st == CM_OK) {
+        st = permute(s, 0);
     }
-    permute(s, 0, true);
-    cm_rep3_draw(s->mpc, 0, CM_REP3_MASK, s->other, s->flat.words);
     ret[0] = s->other;
     ret[1] = s->piece;
-    return cm_wire_send(s->mpc, b, s->piece, s->flat.words);
+    step t = {.s = s, .z = s->piece, .sign = 1, .which = 0, .drawn = s->other, .to = b};
+    return st != CM_OK ? st : in_lanes(s, run_step, &t);
 }
 
 /* B = P_j: its new components y_j and y_{j+1} come from A and C. */
@@ -84,15 +174,16 @@ static cm_status play_b(shuffler *s, uint64_t *ret[2])
 {
     unsigned c = cm_rep3_next(s->mpc->me), a = cm_rep3_prev(s->mpc->me);
 
-    permute(s, 0, true);
-    permute(s, 1, false);
-    cm_status st = cm_wire_send(s->mpc, a, s->piece, s->flat.words);
+    cm_status st = pass(s, 0, 1, NOBODY);
+    if (st == CM_OK) {
+        st = pass(s, 1, -1, a);
+    }
     ret[0] = s->piece;
     ret[1] = s->other;
     if (st == CM_OK) {
-        st = cm_wire_recv(s->mpc, c, ret[1], s->flat.words);
+        st = receive(s, c, ret[1]);
     }
-    return st != CM_OK ? st : cm_wire_recv(s->mpc, a, ret[0], s->flat.words);
+    return st != CM_OK ? st : receive(s, a, ret[0]);
 }
 
 /* C = P_{j+1}: its new components y_{j+1} and y_{j+2}. */
@@ -100,17 +191,18 @@ static cm_status play_c(shuffler *s, uint64_t *ret[2])
 {
     unsigned a = cm_rep3_next(s->mpc->me), b = cm_rep3_prev(s->mpc->me);
 
-    cm_status st = cm_wire_recv(s->mpc, a, s->piece, s->flat.words);
-    if (st != CM_OK) {
-        return st;
+    cm_status st = receive(s, a, s->piece);
+    if (st == CM_OK) {
+        st = pass(s, 0, 1, NOBODY);
     }
-    permute(s, 0, true);
-    permute(s, 1, false);
-    cm_rep3_draw(s->mpc, 1, CM_REP3_MASK, s->other, s->flat.words);
-    flat_sub(s, s->piece, s->other);
+    if (st == CM_OK) {
+        st = permute(s, 1);
+    }
     ret[0] = s->piece;
     ret[1] = s->other;
-    return cm_wire_send(s->mpc, b, s->piece, s->flat.words);
+    step t = {.s = s, .z = s->piece, .sign = -1, .which = 1, .drawn = s->other, .to = b};
+    t.minus_drawn = true;
+    return st != CM_OK ? st : in_lanes(s, run_step, &t);
 }
 
 cm_status cm_rep3_shuffle(cm_mpc *mpc, const cm_acol *ring, size_t ring_count, const cm_bcol *bits,
@@ -123,10 +215,10 @@ cm_status cm_rep3_shuffle(cm_mpc *mpc, const cm_acol *ring, size_t ring_count, c
     uint64_t *ret[2] = {NULL, NULL};
 
     state->turn = (turn + 1) % 3;
-    s.piece = CM_NEW(&scratch, uint64_t, s.flat.words);
-    s.other = CM_NEW(&scratch, uint64_t, s.flat.words);
-    s.mask = CM_NEW(&scratch, uint64_t, s.flat.words);
-    s.from = CM_NEW(&scratch, uint32_t, rows);
+    s.piece = CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
+    s.other = CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
+    s.mask = CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
+    s.from = CM_NEW_RAW(&scratch, uint32_t, rows);
     s.scratch = scratch;
 
     cm_status st;
@@ -138,7 +230,7 @@ cm_status cm_rep3_shuffle(cm_mpc *mpc, const cm_acol *ring, size_t ring_count, c
     } else {
         cm_flat_load(s.flat, ring, bits, bits_count, 0, s.piece);
         cm_flat_load(s.flat, ring, bits, bits_count, 1, s.other);
-        flat_add(&s, s.piece, s.other);
+        flat_combine(&s, true, s.piece, s.other, 0, s.flat.words);
         st = play_a(&s, ret);
     }
     if (st == CM_OK) {

@@ -194,10 +194,10 @@ static void count_shuffle(cm_mpc *mpc, cm_arena *arena, void *arg)
     cost *c = arg;
     cm_acol word = rows_as_words(mpc, arena, 1, 8000);
     cm_bcol bits = rows_as_bits(mpc, arena, 64, 8000);
-    cm_mesh_stats before = cm_mesh_statistics(cm_mpc_mesh(mpc));
+    cm_mesh_stats before = cm_mpc_statistics(mpc);
 
     ok(cm_mpc_shuffle(mpc, &word, 1, &bits, 1, *arena));
-    cm_mesh_stats after = cm_mesh_statistics(cm_mpc_mesh(mpc));
+    cm_mesh_stats after = cm_mpc_statistics(mpc);
     c->bytes[cm_mpc_me(mpc)] = after.bytes_sent - before.bytes_sent;
     CM_ASSERT(after.rounds - before.rounds <= 2);
 }

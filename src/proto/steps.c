@@ -36,14 +36,6 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static cm_plane from_word(cm_plane plane, size_t first)
-{
-    for (unsigned k = 0; k < CM_LEGS_MAX && plane.leg[k]; k++) {
-        plane.leg[k] += first;
-    }
-    return plane;
-}
-
 static void run_xors(const front *f, const cm_step *steps, size_t count, size_t first, size_t end)
 {
     unsigned legs = f->mpc->ops->info.legs;
@@ -66,7 +58,7 @@ static cm_status receive_until(front *f, size_t end, cm_arena scratch)
     while (f->sent_ands > 0 && f->received < end) {
         size_t now = smaller(f->sent_chunk, f->words - f->received);
         for (size_t i = 0; i < f->sent_ands; i++) {
-            f->z[i] = from_word(f->plane[f->sent[i].z], f->received);
+            f->z[i] = cm_plane_from(f->plane[f->sent[i].z], f->received);
         }
         /* All messages of a stage are one round, though others are sent in between. */
         cm_mesh_count_rounds(f->mpc->mesh, f->received == 0);
@@ -84,9 +76,9 @@ static cm_status send_ands(front *f, const cm_step *steps, size_t count, size_t 
                            cm_arena scratch)
 {
     for (size_t i = 0; i < count; i++) {
-        f->x[i] = from_word(f->plane[steps[i].x], first);
-        f->y[i] = from_word(f->plane[steps[i].y], first);
-        f->z[i] = from_word(f->plane[steps[i].z], first);
+        f->x[i] = cm_plane_from(f->plane[steps[i].x], first);
+        f->y[i] = cm_plane_from(f->plane[steps[i].y], first);
+        f->z[i] = cm_plane_from(f->plane[steps[i].z], first);
     }
     return f->mpc->ops->mul_send(f->mpc, CM_GROUP_XOR, f->x, f->y, f->z, count, words, scratch);
 }
@@ -155,15 +147,24 @@ static cm_status run_long(front *f, cm_arena scratch)
     return st != CM_OK ? st : receive_until(f, f->words, scratch);
 }
 
-cm_status cm_mpc_run_steps(cm_mpc *mpc, const cm_steps *steps, const cm_plane *plane, size_t rows,
-                           cm_arena scratch)
-{
-    unsigned legs = mpc->ops->info.legs;
-    size_t piece = PIECE_BYTES / (sizeof(cm_b64) * legs * (steps->planes + 1)), widest = 0;
+/* What all lanes read. */
+typedef struct whole {
+    const cm_steps *steps;
+    const cm_plane *plane;
+    size_t rows;
+} whole;
 
-    CM_ASSERT(cm_mpc_computes(mpc));
-    if (mpc->dead || rows == 0) {
-        return mpc->dead ? CM_EDEAD : CM_OK;
+/* One lane's rows: words first .. end - 1 of every plane. */
+static cm_status run_part(cm_mpc *mpc, size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const whole *all = arg;
+    const cm_steps *steps = all->steps;
+    size_t piece = PIECE_BYTES / (sizeof(cm_b64) * mpc->ops->info.legs * (steps->planes + 1));
+    size_t rows = all->rows < 64 * end ? all->rows - 64 * first : 64 * (end - first), widest = 0;
+    cm_plane *plane = CM_NEW_RAW(&scratch, cm_plane, steps->planes);
+
+    for (size_t i = 0; i < steps->planes; i++) {
+        plane[i] = cm_plane_from(all->plane[i], first);
     }
     for (size_t i = 0; i < steps->stages; i++) {
         widest = steps->stage[i].ands > widest ? steps->stage[i].ands : widest;
@@ -172,12 +173,25 @@ cm_status cm_mpc_run_steps(cm_mpc *mpc, const cm_steps *steps, const cm_plane *p
         .mpc = mpc,
         .steps = steps,
         .plane = plane,
-        .words = cm_words_of(rows),
+        .words = end - first,
         .piece = piece < PIECE_WORDS_MIN ? PIECE_WORDS_MIN : piece,
-        .x = CM_NEW(&scratch, cm_plane, widest),
-        .y = CM_NEW(&scratch, cm_plane, widest),
-        .z = CM_NEW(&scratch, cm_plane, widest),
+        .x = CM_NEW_RAW(&scratch, cm_plane, widest),
+        .y = CM_NEW_RAW(&scratch, cm_plane, widest),
+        .z = CM_NEW_RAW(&scratch, cm_plane, widest),
     };
-    cm_status st = rows < CM_SHORT_ROWS ? run_short(&f, rows, scratch) : run_long(&f, scratch);
+    return rows < CM_SHORT_ROWS ? run_short(&f, rows, scratch) : run_long(&f, scratch);
+}
+
+cm_status cm_mpc_run_steps(cm_mpc *mpc, const cm_steps *steps, const cm_plane *plane, size_t rows,
+                           cm_arena scratch)
+{
+    whole all = {.steps = steps, .plane = plane, .rows = rows};
+
+    CM_ASSERT(cm_mpc_computes(mpc));
+    if (mpc->dead || rows == 0) {
+        return mpc->dead ? CM_EDEAD : CM_OK;
+    }
+    cm_status st =
+        cm_lanes_run(mpc, cm_words_of(rows), CM_LANE_GRAIN, rows, run_part, &all, scratch);
     return cm_mpc_outcome(mpc, st);
 }

@@ -18,6 +18,12 @@ typedef void (*cm_party_fn)(cm_mpc *mpc, cm_arena *arena, void *arg);
 void cm_run_parties(cm_protocol protocol, unsigned participants, unsigned parties, uint64_t seed,
                     cm_trace **traces, cm_party_fn fn, void *arg);
 
+/* The same in so many lanes, which split operations of 64 rows and more for each; traces has an
+ * entry per participant and lane, lane by lane, which may be NULL. */
+void cm_run_parties_in_lanes(cm_protocol protocol, unsigned participants, unsigned parties,
+                             unsigned lanes, uint64_t seed, cm_trace **traces, cm_party_fn fn,
+                             void *arg);
+
 /* A small deterministic generator for test data (splitmix64). */
 typedef struct cm_rng {
     uint64_t state;
