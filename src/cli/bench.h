@@ -38,7 +38,7 @@ typedef struct cm_bench_work {
     double touched;  /* bytes of memory, for operations that do not talk */
 } cm_bench_work;
 
-/* What one lane of one party knows when it measures. */
+/* What one party knows when it measures. */
 typedef struct cm_bench_party {
     cm_mpc *mpc;
     cm_arena *arena; /* for inputs and results; afresh in every run */
@@ -59,7 +59,6 @@ typedef struct cm_bench_op {
     unsigned min_bits, max_bits;
     void *(*prepare)(cm_bench_party *party, size_t rows, unsigned bits);
     cm_status (*run)(cm_bench_party *party, void *input);
-    bool whole; /* needs all rows at once: one lane only */
 } cm_bench_op;
 
 /* bench_ops.c: row by row; bench_tables.c: whole tables. */
@@ -178,12 +177,12 @@ CM_NORETURN void cm_bench_be_party(const cm_bench_options *options, const cm_ben
  * Lets all parties start together.  go_on is party 0's word to all; returns it.  Ends the process
  * when a party is gone.
  */
-bool cm_bench_barrier(cm_mpc *mpc, bool go_on);
-CM_NORETURN void cm_bench_party_failed(const cm_mpc *mpc, const char *what);
+bool cm_bench_barrier(cm_mesh *mesh, bool go_on);
+CM_NORETURN void cm_bench_mesh_failed(const cm_mesh *mesh, const char *what);
 /* The highest resident size of this process so far. */
 uint64_t cm_bench_peak_bytes(void);
-/* All lanes of all parties measure at once, in step. */
-cm_bench_machine cm_bench_probe(cm_bench_party *party);
+/* One lane; all lanes of all parties do it at once, in step. */
+cm_bench_machine cm_bench_probe(cm_mesh *mesh);
 
 void cm_bench_bound(cm_bench_result *result);
 

@@ -81,10 +81,6 @@ static bool add_case(cm_bench_options *o, const cm_bench_op *op, size_t rows)
     unsigned bits = o->bits != 0 ? o->bits : op->bits;
     bits = bits < op->min_bits ? op->min_bits : bits;
     bits = bits > op->max_bits ? op->max_bits : bits;
-    if (op->whole && o->lanes > 1) {
-        (void)fprintf(stderr, "comity bench: %s needs all rows at once: one lane\n", op->name);
-        return false;
-    }
     if (o->case_count == CM_BENCH_CASES_MAX) {
         (void)fprintf(stderr, "comity bench: more than %d cases\n", CM_BENCH_CASES_MAX);
         return false;
@@ -111,7 +107,7 @@ static bool add_all(cm_bench_options *o)
     bool good = true;
     for (size_t i = 0; good && cm_bench_op_at(i) != NULL; i++) {
         const cm_bench_op *op = cm_bench_op_at(i);
-        good = (op->whole && o->lanes > 1) || add_op(o, op);
+        good = add_op(o, op);
     }
     return good;
 }
@@ -121,7 +117,7 @@ static bool add_table(cm_bench_options *o)
     bool good = true;
     for (size_t i = 0; good && i < CM_COUNT(TABLE); i++) {
         const cm_bench_op *op = cm_bench_find(TABLE[i].op);
-        good = (op->whole && o->lanes > 1) || add_case(o, op, TABLE[i].rows);
+        good = add_case(o, op, TABLE[i].rows);
     }
     return good;
 }
@@ -131,7 +127,7 @@ static bool add_plotted(cm_bench_options *o)
     bool good = true;
     for (size_t i = 0; good && i < CM_COUNT(PLOTTED); i++) {
         const cm_bench_op *op = cm_bench_find(PLOTTED[i]);
-        good = (op->whole && o->lanes > 1) || add_op(o, op);
+        good = add_op(o, op);
     }
     return good;
 }

@@ -1,6 +1,6 @@
 /*
- * One case in one party's process: a thread per lane, each with links and a session of its own and
- * its share of the rows.  Lanes start together, and a run lasts until the last one is done.
+ * One case in one party's process: one session, whose lanes have links of their own.  Afterwards a
+ * thread per lane measures what the machine could have done.
  */
 #include "cli/bench.h"
 
@@ -18,41 +18,24 @@ enum { HANDSHAKE_TIMEOUT_MS = 30000, IDLE_TIMEOUT_MS = 600000, USUAL_RUNS = 5 };
 static const size_t ARENA_BYTES = (size_t)1 << 36; /* of address space */
 static const int64_t LONG_NS = 30000000000;        /* after that, a case gets no further run */
 
-/* A lane's figures of the present run; lane 0 puts them together. */
-typedef struct lane_run {
-    int64_t start_ns, end_ns;
-    uint64_t bytes, rounds;
-    double cpu_start, cpu_end; /* lane 0: of the whole process */
-} lane_run;
-
+/* What a party's process knows. */
 typedef struct team {
     const cm_bench_options *options;
     const cm_bench_case *c;
     const cm_bench_seat *seat;
-    pthread_barrier_t gate; /* all lanes of this party */
-    bool go_on;             /* written by lane 0 while the others wait at the gate */
-    lane_run run[CM_BENCH_LANES_MAX];
-    cm_bench_machine machine[CM_BENCH_LANES_MAX];
-    cm_bench_work work[CM_BENCH_LANES_MAX];
-} team;
-
-typedef struct lane {
-    team *team;
-    unsigned number;
-    cm_mesh *mesh;
+    cm_mesh *mesh[CM_BENCH_LANES_MAX];
     cm_arena arena;
     cm_bench_party party;
-} lane;
+} team;
 
-void cm_bench_party_failed(const cm_mpc *mpc, const char *what)
+void cm_bench_mesh_failed(const cm_mesh *mesh, const char *what)
 {
-    (void)fprintf(stderr, "comity bench: %s: %s\n", what, cm_mpc_diag(mpc)->message);
+    (void)fprintf(stderr, "comity bench: %s: %s\n", what, cm_mesh_diag(mesh)->message);
     _exit(1);
 }
 
-bool cm_bench_barrier(cm_mpc *mpc, bool go_on)
+bool cm_bench_barrier(cm_mesh *mesh, bool go_on)
 {
-    cm_mesh *mesh = cm_mpc_mesh(mpc);
     unsigned me = cm_mesh_me(mesh);
     uint8_t mine = go_on;
     uint8_t word = go_on;
@@ -66,15 +49,9 @@ bool cm_bench_barrier(cm_mpc *mpc, bool go_on)
         word = j == 0 && me != 0 ? got : word;
     }
     if (st != CM_OK) {
-        (void)fprintf(stderr, "comity bench: %s\n", cm_mesh_diag(mesh)->message);
-        _exit(1);
+        cm_bench_mesh_failed(mesh, "waiting for the parties");
     }
     return word != 0;
-}
-
-static void wait_for_lanes(team *t)
-{
-    (void)pthread_barrier_wait(&t->gate);
 }
 
 static double cpu_seconds(void)
@@ -85,50 +62,6 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
-static size_t rows_of_lane(const team *t, unsigned number)
-{
-    size_t lanes = t->options->lanes;
-    return t->c->rows / lanes + (number < t->c->rows % lanes);
-}
-
-/* From fresh inputs to results.  Memory of earlier runs is used again: its pages are there. */
-static void run_once(lane *l)
-{
-    const cm_bench_case *c = l->team->c;
-    cm_arena arena = l->arena;
-    l->party.arena = &arena;
-    void *input = c->op->prepare(&l->party, rows_of_lane(l->team, l->number), c->bits);
-    wait_for_lanes(l->team);
-    (void)cm_bench_barrier(l->party.mpc, true);
-    cm_mesh_stats before = cm_mesh_statistics(l->mesh);
-    lane_run *run = &l->team->run[l->number];
-    run->cpu_start = cpu_seconds();
-    run->start_ns = cm_clock_ns();
-    if (c->op->run(&l->party, input) != CM_OK) {
-        cm_bench_party_failed(l->party.mpc, c->op->name);
-    }
-    run->end_ns = cm_clock_ns();
-    cm_mesh_stats after = cm_mesh_statistics(l->mesh);
-    run->bytes = after.bytes_sent - before.bytes_sent;
-    run->rounds = after.rounds - before.rounds;
-    wait_for_lanes(l->team);
-    run->cpu_end = cpu_seconds();
-}
-
-static cm_bench_record record_of(const team *t)
-{
-    cm_bench_record ret = {.start_ns = t->run[0].start_ns,
-                           .cpu_seconds = t->run[0].cpu_end - t->run[0].cpu_start};
-    for (unsigned i = 0; i < t->options->lanes; i++) {
-        const lane_run *run = &t->run[i];
-        ret.start_ns = run->start_ns < ret.start_ns ? run->start_ns : ret.start_ns;
-        ret.end_ns = run->end_ns > ret.end_ns ? run->end_ns : ret.end_ns;
-        ret.bytes += run->bytes;
-        ret.rounds = run->rounds > ret.rounds ? run->rounds : ret.rounds;
-    }
-    return ret;
-}
-
 static void send_record(const team *t, const cm_bench_record *record)
 {
     if (write(t->seat->out, record, sizeof *record) != (ssize_t)sizeof *record) {
@@ -136,23 +69,43 @@ static void send_record(const team *t, const cm_bench_record *record)
     }
 }
 
-/* The parties stop together: party 0's lane 0 decides, each lane hears it from its counterpart. */
-static void run_all(lane *l)
+/* From fresh inputs to results.  Memory of earlier runs is used again: its pages are there. */
+static cm_bench_record run_once(team *t)
 {
-    team *t = l->team;
+    const cm_bench_case *c = t->c;
+    cm_bench_record ret = {.last = false};
+    cm_arena arena = t->arena;
+    t->party.arena = &arena;
+    void *input = c->op->prepare(&t->party, c->rows, c->bits);
+    (void)cm_bench_barrier(t->mesh[0], true);
+    cm_mesh_stats before = cm_mpc_statistics(t->party.mpc);
+    double cpu_start = cpu_seconds();
+    ret.start_ns = cm_clock_ns();
+    if (c->op->run(&t->party, input) != CM_OK) {
+        (void)fprintf(stderr, "comity bench: %s: %s\n", c->op->name,
+                      cm_mpc_diag(t->party.mpc)->message);
+        _exit(1);
+    }
+    ret.end_ns = cm_clock_ns();
+    cm_mesh_stats after = cm_mpc_statistics(t->party.mpc);
+    ret.cpu_seconds = cpu_seconds() - cpu_start;
+    ret.bytes = after.bytes_sent - before.bytes_sent;
+    ret.rounds = after.rounds - before.rounds;
+    return ret;
+}
+
+/* The parties stop together: party 0 decides. */
+static void run_all(team *t)
+{
     unsigned most = t->options->runs != 0 ? t->options->runs : USUAL_RUNS;
     int64_t start_ns = cm_clock_ns();
     for (unsigned i = 0; i <= most; i++) { /* the first is a warm-up */
-        run_once(l);
-        if (l->number == 0) {
-            if (i > 0) {
-                cm_bench_record record = record_of(t);
-                send_record(t, &record);
-            }
-            t->go_on = i == 0 || t->options->runs != 0 || cm_clock_ns() - start_ns < LONG_NS;
+        cm_bench_record record = run_once(t);
+        if (i > 0) {
+            send_record(t, &record);
         }
-        wait_for_lanes(t);
-        if (!cm_bench_barrier(l->party.mpc, t->go_on)) {
+        bool go_on = i == 0 || t->options->runs != 0 || cm_clock_ns() - start_ns < LONG_NS;
+        if (!cm_bench_barrier(t->mesh[0], go_on)) {
             break;
         }
     }
@@ -175,49 +128,88 @@ uint64_t cm_bench_peak_bytes(void)
     return (uint64_t)kib * 1024;
 }
 
-static void add_up(const team *t, cm_bench_record *last)
+/* ---- the machine -------------------------------------------------------------------------- */
+
+typedef struct probe {
+    cm_mesh *mesh;
+    cm_bench_machine machine;
+    pthread_t thread;
+} probe;
+
+static void *run_probe(void *arg)
 {
-    for (unsigned i = 0; i < t->options->lanes; i++) {
-        last->work.ands += t->work[i].ands;
-        last->work.products += t->work[i].products;
-        last->work.touched += t->work[i].touched;
-        last->machine.rotate += t->machine[i].rotate;
-        last->machine.alone += t->machine[i].alone;
-        last->machine.prg += t->machine[i].prg;
-        last->machine.ands += t->machine[i].ands;
-        last->machine.product += t->machine[i].product;
-        last->machine.memory += t->machine[i].memory;
-    }
-    last->machine.round = t->machine[0].round;
+    probe *p = arg;
+    p->machine = cm_bench_probe(p->mesh);
+    return NULL;
 }
 
-static void open_lane(lane *l)
+/* All lanes of all parties measure at once, in step. */
+static cm_bench_machine probe_lanes(team *t)
+{
+    probe all[CM_BENCH_LANES_MAX] = {{0}};
+    cm_bench_machine ret = {0};
+    for (unsigned i = 0; i < t->options->lanes; i++) {
+        all[i].mesh = t->mesh[i];
+        if (pthread_create(&all[i].thread, NULL, run_probe, &all[i]) != 0) {
+            perror("comity bench");
+            _exit(1);
+        }
+    }
+    for (unsigned i = 0; i < t->options->lanes; i++) {
+        (void)pthread_join(all[i].thread, NULL);
+        ret.rotate += all[i].machine.rotate;
+        ret.alone += all[i].machine.alone;
+        ret.prg += all[i].machine.prg;
+        ret.ands += all[i].machine.ands;
+        ret.product += all[i].machine.product;
+        ret.memory += all[i].machine.memory;
+    }
+    ret.round = all[0].machine.round;
+    return ret;
+}
+
+/* ---- the party ---------------------------------------------------------------------------- */
+
+static cm_status open_mesh(team *t, unsigned lane, cm_diag *diag)
 {
     static const char *const NAMES[CM_BENCH_PARTIES] = {"party 0", "party 1", "party 2"};
-    const cm_bench_seat *seat = l->team->seat;
+    const cm_bench_seat *seat = t->seat;
     cm_cert certs[CM_BENCH_PARTIES];
-    cm_diag diag = {0};
     for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
         certs[i] = *cm_identity_cert(seat->identity[i]);
     }
     const cm_mesh_tls links = {.me = seat->me,
                                .participants = CM_BENCH_PARTIES,
-                               .fds = seat->fds[l->number],
+                               .fds = seat->fds[lane],
                                .identity = seat->identity[seat->me],
                                .certs = certs,
                                .names = NAMES,
                                .timeout_ms = HANDSHAKE_TIMEOUT_MS,
                                .idle_timeout_ms = IDLE_TIMEOUT_MS};
-    cm_status st = l->team->options->plain ? cm_mesh_new_plain(&links, &l->mesh, &diag)
-                                           : cm_mesh_new_tls(&links, &l->mesh, &diag);
+    return t->options->plain ? cm_mesh_new_plain(&links, &t->mesh[lane], diag)
+                             : cm_mesh_new_tls(&links, &t->mesh[lane], diag);
+}
+
+static void open_session(team *t)
+{
+    cm_diag diag = {0};
+    cm_status st = CM_OK;
+    for (unsigned i = 0; st == CM_OK && i < t->options->lanes; i++) {
+        st = open_mesh(t, i, &diag);
+    }
+    const cm_mpc_options options = {.protocol = CM_PROTOCOL_REP3,
+                                    .lanes = t->options->lanes,
+                                    .mesh = t->mesh,
+                                    .parties = CM_BENCH_PARTIES,
+                                    .scratch_bytes = ARENA_BYTES};
     if (st == CM_OK) {
-        st = cm_mpc_new(CM_PROTOCOL_REP3, l->mesh, CM_BENCH_PARTIES, NULL, &l->party.mpc, &diag);
+        st = cm_mpc_new_lanes(&options, &t->party.mpc, &diag);
     }
     if (st == CM_OK) {
-        st = cm_arena_init(&l->arena, ARENA_BYTES);
+        st = cm_arena_init(&t->arena, ARENA_BYTES);
     }
     if (st == CM_OK) {
-        st = cm_arena_init(&l->party.scratch, ARENA_BYTES);
+        st = cm_arena_init(&t->party.scratch, ARENA_BYTES);
     }
     if (st != CM_OK) {
         (void)fprintf(stderr, "comity bench: %s\n",
@@ -226,53 +218,24 @@ static void open_lane(lane *l)
     }
 }
 
-static void *be_lane(void *arg)
-{
-    lane *l = arg;
-    team *t = l->team;
-    CM_ASSERT(t != NULL);
-    open_lane(l);
-    run_all(l);
-    cm_bench_record last = {.last = true};
-    if (l->number == 0) {
-        last.peak_bytes = cm_bench_peak_bytes(); /* before the probes take memory of their own */
-    }
-    wait_for_lanes(t);
-    t->machine[l->number] = cm_bench_probe(&l->party);
-    t->work[l->number] = l->party.work;
-    wait_for_lanes(t);
-    if (l->number == 0) {
-        add_up(t, &last);
-        send_record(t, &last);
-    }
-    cm_program_free(l->party.program);
-    cm_mpc_free(l->party.mpc);
-    cm_mesh_free(l->mesh);
-    return NULL;
-}
-
 void cm_bench_be_party(const cm_bench_options *options, const cm_bench_case *c,
                        const cm_bench_seat *seat)
 {
     team t = {.options = options, .c = c, .seat = seat};
-    lane lanes[CM_BENCH_LANES_MAX] = {{0}};
-    pthread_t threads[CM_BENCH_LANES_MAX];
-    if ((seat->namespace_fd >= 0 && setns(seat->namespace_fd, CLONE_NEWNET) != 0) ||
-        pthread_barrier_init(&t.gate, NULL, options->lanes) != 0) {
+    if (seat->namespace_fd >= 0 && setns(seat->namespace_fd, CLONE_NEWNET) != 0) {
         perror("comity bench");
         _exit(1);
     }
+    open_session(&t);
+    run_all(&t);
+    cm_bench_record last = {.last = true, .work = t.party.work};
+    last.peak_bytes = cm_bench_peak_bytes(); /* before the probes take memory of their own */
+    last.machine = probe_lanes(&t);
+    send_record(&t, &last);
+    cm_program_free(t.party.program);
+    cm_mpc_free(t.party.mpc);
     for (unsigned i = 0; i < options->lanes; i++) {
-        lanes[i].team = &t;
-        lanes[i].number = i;
-        if (i > 0 && pthread_create(&threads[i], NULL, be_lane, &lanes[i]) != 0) {
-            perror("comity bench");
-            _exit(1);
-        }
-    }
-    (void)be_lane(&lanes[0]);
-    for (unsigned i = 1; i < options->lanes; i++) {
-        (void)pthread_join(threads[i], NULL);
+        cm_mesh_free(t.mesh[i]);
     }
     _exit(0);
 }

@@ -5,6 +5,9 @@
  */
 #include "cli/bench.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "crypto/prg.h"
 #include "share/kern.h"
@@ -28,79 +31,77 @@ typedef struct bench_desk {
     uint64_t *vec[7];
 } bench_desk;
 
-typedef void step_fn(cm_bench_party *party, uint8_t *data);
+typedef void step_fn(cm_mesh *mesh, uint8_t *data);
 typedef void chunk_fn(bench_desk *desk);
 
 /* ---- links -------------------------------------------------------------------------------- */
 
-static void put(cm_bench_party *party, unsigned to, const uint8_t *data, size_t bytes)
+static void put(cm_mesh *mesh, unsigned to, const uint8_t *data, size_t bytes)
 {
-    cm_mesh *mesh = cm_mpc_mesh(party->mpc);
     if (cm_mesh_send(mesh, to, data, bytes) != CM_OK) {
-        cm_bench_party_failed(party->mpc, cm_mesh_diag(mesh)->message);
+        cm_bench_mesh_failed(mesh, "probing the links");
     }
 }
 
-static void get(cm_bench_party *party, unsigned from, uint8_t *data, size_t bytes)
+static void get(cm_mesh *mesh, unsigned from, uint8_t *data, size_t bytes)
 {
-    cm_mesh *mesh = cm_mpc_mesh(party->mpc);
     if (cm_mesh_recv(mesh, from, data, bytes) != CM_OK) {
-        cm_bench_party_failed(party->mpc, cm_mesh_diag(mesh)->message);
+        cm_bench_mesh_failed(mesh, "probing the links");
     }
 }
 
 /* One message is always under way while another one is waited for. */
-static void rotate_large(cm_bench_party *party, uint8_t *data)
+static void rotate_large(cm_mesh *mesh, uint8_t *data)
 {
-    unsigned me = cm_mpc_me(party->mpc);
+    unsigned me = cm_mesh_me(mesh);
     unsigned to = (me + CM_BENCH_PARTIES - 1) % CM_BENCH_PARTIES;
     unsigned from = (me + 1) % CM_BENCH_PARTIES;
-    put(party, to, data, LARGE_BYTES);
+    put(mesh, to, data, LARGE_BYTES);
     for (unsigned i = 1; i < LARGE_COUNT; i++) {
-        put(party, to, data, LARGE_BYTES);
-        get(party, from, data + LARGE_BYTES, LARGE_BYTES);
+        put(mesh, to, data, LARGE_BYTES);
+        get(mesh, from, data + LARGE_BYTES, LARGE_BYTES);
     }
-    get(party, from, data + LARGE_BYTES, LARGE_BYTES);
+    get(mesh, from, data + LARGE_BYTES, LARGE_BYTES);
 }
 
-static void rotate_small(cm_bench_party *party, uint8_t *data)
+static void rotate_small(cm_mesh *mesh, uint8_t *data)
 {
-    unsigned me = cm_mpc_me(party->mpc);
+    unsigned me = cm_mesh_me(mesh);
     for (unsigned i = 0; i < ROUNDS_A_BATCH; i++) {
-        put(party, (me + CM_BENCH_PARTIES - 1) % CM_BENCH_PARTIES, data, SMALL_BYTES);
-        get(party, (me + 1) % CM_BENCH_PARTIES, data, SMALL_BYTES);
+        put(mesh, (me + CM_BENCH_PARTIES - 1) % CM_BENCH_PARTIES, data, SMALL_BYTES);
+        get(mesh, (me + 1) % CM_BENCH_PARTIES, data, SMALL_BYTES);
     }
 }
 
 /* Party 0 to party 1, and a word back. */
-static void send_alone(cm_bench_party *party, uint8_t *data)
+static void send_alone(cm_mesh *mesh, uint8_t *data)
 {
-    unsigned me = cm_mpc_me(party->mpc);
+    unsigned me = cm_mesh_me(mesh);
     for (unsigned i = 0; me < 2 && i < LARGE_COUNT; i++) {
         if (me == 0) {
-            put(party, 1, data, LARGE_BYTES);
+            put(mesh, 1, data, LARGE_BYTES);
         } else {
-            get(party, 0, data, LARGE_BYTES);
+            get(mesh, 0, data, LARGE_BYTES);
         }
     }
     if (me == 0) {
-        get(party, 1, data, SMALL_BYTES);
+        get(mesh, 1, data, SMALL_BYTES);
     } else if (me == 1) {
-        put(party, 0, data, SMALL_BYTES);
+        put(mesh, 0, data, SMALL_BYTES);
     }
 }
 
 /* Seconds of a step after one that does not count; all parties take equally many. */
-static double time_steps(cm_bench_party *party, step_fn *step, uint8_t *data)
+static double time_steps(cm_mesh *mesh, step_fn *step, uint8_t *data)
 {
     int64_t took_ns = 0;
-    step(party, data);
+    step(mesh, data);
     for (unsigned steps = 1;; steps++) {
-        (void)cm_bench_barrier(party->mpc, true);
+        (void)cm_bench_barrier(mesh, true);
         int64_t start_ns = cm_clock_ns();
-        step(party, data);
+        step(mesh, data);
         took_ns += cm_clock_ns() - start_ns;
-        if (!cm_bench_barrier(party->mpc, steps < LINK_STEPS_MIN || took_ns < LINK_WINDOW_NS)) {
+        if (!cm_bench_barrier(mesh, steps < LINK_STEPS_MIN || took_ns < LINK_WINDOW_NS)) {
             return (double)took_ns * 1e-9 / steps;
         }
     }
@@ -136,11 +137,11 @@ static void stream(bench_desk *desk)
 }
 
 /* Calls a second, while all parties do the same on the processors that there are. */
-static double rate_of(cm_bench_party *party, chunk_fn *chunk, bench_desk *desk)
+static double rate_of(cm_mesh *mesh, chunk_fn *chunk, bench_desk *desk)
 {
     double calls = 0;
     chunk(desk);
-    (void)cm_bench_barrier(party->mpc, true);
+    (void)cm_bench_barrier(mesh, true);
     int64_t start_ns = cm_clock_ns();
     int64_t now_ns = start_ns;
     for (; now_ns - start_ns < CPU_WINDOW_NS; now_ns = cm_clock_ns()) {
@@ -155,35 +156,40 @@ static double lesser(double a, double b)
     return a < b ? a : b;
 }
 
-static void probe_processor(cm_bench_party *party, cm_bench_machine *ret)
+static void probe_processor(cm_mesh *mesh, cm_bench_machine *ret, cm_arena scratch)
 {
     static const cm_key KEY = {{0}}; /* what it encrypts is thrown away */
     const cm_cpu cpu = cm_cpu_detect();
-    cm_arena scratch = party->scratch;
     bench_desk desk = {.kernels = cm_kernels_best()};
     for (unsigned i = 0; i < CM_COUNT(desk.vec); i++) {
         desk.vec[i] = CM_NEW(&scratch, uint64_t, STREAM_WORDS);
     }
     cm_prg_init(&desk.prg[0], &KEY, 0, &cpu);
     cm_prg_init(&desk.prg[1], &KEY, 1, &cpu);
-    double fills = rate_of(party, fill_chunk, &desk);
-    double ands = rate_of(party, and_chunk, &desk);
-    double products = rate_of(party, multiply_chunk, &desk);
+    double fills = rate_of(mesh, fill_chunk, &desk);
+    double ands = rate_of(mesh, and_chunk, &desk);
+    double products = rate_of(mesh, multiply_chunk, &desk);
     ret->prg = fills * 2 * CHUNK_WORDS * sizeof(uint64_t);
     ret->ands = lesser(fills, ands) * CHUNK_WORDS * 64;
     ret->product = lesser(fills, products) * CHUNK_WORDS;
-    ret->memory = rate_of(party, stream, &desk) * 3 * STREAM_WORDS * sizeof(uint64_t);
+    ret->memory = rate_of(mesh, stream, &desk) * 3 * STREAM_WORDS * sizeof(uint64_t);
 }
 
-cm_bench_machine cm_bench_probe(cm_bench_party *party)
+cm_bench_machine cm_bench_probe(cm_mesh *mesh)
 {
     cm_bench_machine ret = {0};
-    cm_arena scratch = party->scratch;
+    cm_arena scratch;
+    if (cm_arena_init(&scratch, 8 * STREAM_WORDS * sizeof(uint64_t)) != CM_OK) {
+        perror("comity bench");
+        _exit(1);
+    }
+    cm_arena memory = scratch;
     uint8_t *data = CM_NEW(&scratch, uint8_t, 2 * (size_t)LARGE_BYTES);
-    ret.rotate = LARGE_COUNT * LARGE_BYTES / time_steps(party, rotate_large, data);
-    ret.round = time_steps(party, rotate_small, data) / ROUNDS_A_BATCH;
-    ret.alone = LARGE_COUNT * LARGE_BYTES / time_steps(party, send_alone, data);
-    ret.alone = cm_mpc_me(party->mpc) == 0 ? ret.alone : 0;
-    probe_processor(party, &ret);
+    ret.rotate = LARGE_COUNT * LARGE_BYTES / time_steps(mesh, rotate_large, data);
+    ret.round = time_steps(mesh, rotate_small, data) / ROUNDS_A_BATCH;
+    ret.alone = LARGE_COUNT * LARGE_BYTES / time_steps(mesh, send_alone, data);
+    ret.alone = cm_mesh_me(mesh) == 0 ? ret.alone : 0;
+    probe_processor(mesh, &ret, scratch);
+    cm_arena_fini(&memory);
     return ret;
 }

@@ -170,18 +170,17 @@ static cm_status run_join_group(cm_bench_party *p, void *input)
 
 static const cm_bench_op OPS[] = {
     {"shuffle", "secret shuffle of one ring column", 1 << 20, 64, 64, 64, prepare_shuffle,
-     run_shuffle, true},
-    {"sort", "sort by one key", 1 << 16, 64, 1, 64, prepare_sort, run_sort, true},
+     run_shuffle},
+    {"sort", "sort by one key", 1 << 16, 64, 1, 64, prepare_sort, run_sort},
     {"partition", "stable partition by one bit", 1 << 18, 64, 1, 64, prepare_partition,
-     run_partition, true},
-    {"group_sum", "GROUP BY with sum, by sort", 1 << 16, 64, 1, 64, prepare_group, run_group_sum,
-     true},
+     run_partition},
+    {"group_sum", "GROUP BY with sum, by sort", 1 << 16, 64, 1, 64, prepare_group, run_group_sum},
     {"group_domain", "GROUP BY with sum, over all values of the key", 1 << 18, DOMAIN_PLANES, 1,
-     DOMAIN_PLANES, prepare_group_domain, run_group_domain, true},
+     DOMAIN_PLANES, prepare_group_domain, run_group_domain},
     {"join", "join with one unique side, half of the rows each", 1 << 17, 64, 32, 64, prepare_join,
-     run_join, true},
+     run_join},
     {"join_group", "that join, and a GROUP BY over it", 1 << 17, 64, 32, 64, prepare_join,
-     run_join_group, true},
+     run_join_group},
 };
 
 const cm_bench_op *cm_bench_table_ops(size_t *ret_count)

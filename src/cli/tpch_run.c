@@ -133,7 +133,7 @@ CM_MUST static cm_status compute(party *p, cm_diag *diag)
                                      .sources = {p, find_source},
                                      .measured = p->measured,
                                      .input_timeout_ms = CM_TPCH_SOURCE_MS};
-    (void)cm_bench_barrier(p->mpc, true);
+    (void)cm_bench_barrier(cm_mpc_mesh(p->mpc), true);
     cm_mesh_stats before = cm_mesh_statistics(p->mesh);
     report->start_ns = cm_clock_ns();
     cm_status st = cm_exec_run(&options, &p->arena, &p->result_arena, &result, diag);
@@ -145,7 +145,7 @@ CM_MUST static cm_status compute(party *p, cm_diag *diag)
     report->nodes = p->plan->nodes;
     report->peak_bytes = cm_bench_peak_bytes();
     if (st == CM_OK) { /* nobody ends while others still compute */
-        (void)cm_bench_barrier(p->mpc, true);
+        (void)cm_bench_barrier(cm_mpc_mesh(p->mpc), true);
     }
     return st;
 }
@@ -157,8 +157,7 @@ CM_NORETURN static void be_party(party *p, int out)
     if (st == CM_OK && p->plan != NULL) {
         st = compute(p, &report->why);
     } else if (st == CM_OK) {
-        cm_bench_party probe = {.mpc = p->mpc, .arena = &p->result_arena, .scratch = p->arena};
-        report->machine = cm_bench_probe(&probe);
+        report->machine = cm_bench_probe(cm_mpc_mesh(p->mpc));
     }
     if (st != CM_OK && report->why.status == CM_OK) {
         st = cm_fail(&report->why, st, CM_SQL_INTERNAL, "%s", cm_status_text(st));
