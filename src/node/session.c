@@ -307,6 +307,8 @@ static const ddl_rule ddl_rules[] = {
     {CM_STMT_DROP_SERVER, CM_RIGHT_PUBLISHER, "drop servers", cm_ddl_drop_server, NULL},
     {CM_STMT_DROP_TYPE, CM_RIGHT_PUBLISHER, "drop types", cm_ddl_drop_type, NULL},
     {CM_STMT_DROP_TABLE, CM_RIGHT_PUBLISHER, "drop tables", cm_ddl_drop_table, NULL},
+    {CM_STMT_CREATE_VIEW, CM_RIGHT_ANALYST, "create views", cm_ddl_create_view, NULL},
+    {CM_STMT_DROP_VIEW, CM_RIGHT_ANALYST, "drop views", cm_ddl_drop_view, NULL},
     {CM_STMT_LABEL, CM_RIGHT_PUBLISHER, "label columns", cm_ddl_label, NULL},
     {CM_STMT_GRANT, CM_RIGHT_PUBLISHER, "grant rights on tables", cm_ddl_grant, NULL},
     {CM_STMT_CREATE_ROLE, CM_RIGHT_ADMINISTRATOR, "create roles", cm_role_create, NULL},
@@ -373,7 +375,7 @@ static void run_select(cm_session *s, const cm_stmt *stmt, const char *const *pa
     if (stmt->kind == CM_STMT_SYSTEM_SELECT) {
         cm_syscatalog_select(s, stmt, params);
     } else {
-        cm_session_select(s, stmt->sql, stmt->offset, params, (size_t)stmt->params);
+        cm_session_select(s, stmt, params);
     }
 }
 

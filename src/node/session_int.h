@@ -92,9 +92,8 @@ int cm_session_deadline_ms(cm_session *s);
 
 /* ---- session_select.c --------------------------------------------------------------------- */
 
-/* One SELECT over the federation.  offset: where sql begins in the client's text. */
-void cm_session_select(cm_session *s, const char *sql, int offset, const char *const *params,
-                       size_t count);
+/* One SELECT over the federation. */
+void cm_session_select(cm_session *s, const cm_stmt *stmt, const char *const *params);
 void cm_session_explain(cm_session *s, const cm_stmt *stmt, const char *const *params);
 cm_result_col cm_result_col_of(const char *name, const cm_type *type);
 CM_MUST cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_t *oids,
@@ -118,6 +117,18 @@ CM_MUST cm_status cm_role_create(cm_session *s, const cm_stmt *stmt, cm_diag *di
 CM_MUST cm_status cm_role_alter(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
 CM_MUST cm_status cm_role_drop(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
 CM_MUST cm_status cm_role_grant(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+
+/* ---- views.c ------------------------------------------------------------------------------ */
+
+CM_MUST cm_status cm_ddl_create_view(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_ddl_drop_view(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+/* sql, which reads what stmt reads, with the definitions of this node's views before it: what
+ * cm_sql_prepare takes.  sql itself when it reads none. */
+CM_MUST cm_status cm_view_expand(cm_session *s, const cm_stmt *stmt, const char *sql,
+                                 cm_arena *arena, const char **ret, cm_diag *diag);
+/* Names and types alone. */
+CM_MUST cm_status cm_view_columns(cm_session *s, const cm_state_view *view, cm_arena *arena,
+                                  const cm_column **ret, size_t *ret_cols, cm_diag *diag);
 
 /* What the audit log says of a statement: its text, with passwords and sources' credentials taken
  * out. */

@@ -139,27 +139,27 @@ static void on_failed(void *arg, const cm_diag *diag)
 
 /* ---- starting ----------------------------------------------------------------------------- */
 
-static cm_status start(cm_session *s, const char *sql, const char *const *params, size_t count,
-                       cm_diag *diag)
+static cm_status start(cm_session *s, const cm_stmt *stmt, const char *const *params, cm_diag *diag)
 {
-    const cm_job_request request = {.role = s->role,
-                                    .sql = sql,
-                                    .params = count,
-                                    .param = params,
-                                    .settings = cm_session_plan_settings(s),
-                                    .deadline_ms = cm_session_deadline_ms(s)};
+    cm_job_request request = {.role = s->role,
+                              .params = (size_t)stmt->params,
+                              .param = params,
+                              .settings = cm_session_plan_settings(s),
+                              .deadline_ms = cm_session_deadline_ms(s)};
     const cm_job_events events = {.arg = s, .row = on_row, .done = on_done, .failed = on_failed};
     cm_status st = cm_session_require(s, CM_RIGHT_ANALYST, "query the federation", diag);
+    if (st == CM_OK) {
+        st = cm_view_expand(s, stmt, stmt->query, &s->arena, &request.sql, diag);
+    }
     return st == CM_OK ? cm_job_start(s->node, &request, &events, &s->job, diag) : st;
 }
 
-void cm_session_select(cm_session *s, const char *sql, int offset, const char *const *params,
-                       size_t count)
+void cm_session_select(cm_session *s, const cm_stmt *stmt, const char *const *params)
 {
     cm_diag diag = {0};
-    if (start(s, sql, params, count, &diag) != CM_OK) {
+    if (start(s, stmt, params, &diag) != CM_OK) {
         s->job = NULL;
-        shift_position(&diag, offset);
+        shift_position(&diag, stmt->offset);
         cm_session_fail(s, &diag);
     }
 }
@@ -172,9 +172,13 @@ static cm_status explain_only(cm_session *s, const cm_stmt *stmt, const char *co
     const cm_plan *plan = NULL;
     cm_plan_settings settings = cm_session_plan_settings(s);
     cm_status st = cm_session_require(s, CM_RIGHT_ANALYST, "query the federation", diag);
+    const char *sql = NULL;
+    if (st == CM_OK) {
+        st = cm_view_expand(s, stmt, stmt->query, &s->arena, &sql, diag);
+    }
     if (st == CM_OK) {
         /* Nothing of the snapshot outlives this call. */
-        st = cm_sql_prepare(stmt->query, cm_node_schema(s->node), cm_node_org(s->node), params,
+        st = cm_sql_prepare(sql, cm_node_schema(s->node), cm_node_org(s->node), params,
                             (size_t)stmt->params, &settings, &s->arena, &query, &plan, diag);
     }
     if (st != CM_OK) {
@@ -192,7 +196,7 @@ void cm_session_explain(cm_session *s, const cm_stmt *stmt, const char *const *p
     s->explain = stmt->explain;
     if (stmt->explain.analyze) {
         s->explaining = true;
-        st = start(s, stmt->query, params, (size_t)stmt->params, &diag);
+        st = start(s, stmt, params, &diag);
         if (st == CM_OK) {
             return;
         }
@@ -213,9 +217,21 @@ cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_
     const cm_query *query = NULL;
     cm_type *types = CM_NEW_SMALL(arena, cm_type, (size_t)stmt->params + 1);
     cm_snapshot *snapshot = cm_node_snapshot(s->node);
-    cm_status st = cm_sql_bind(stmt->select, cm_snapshot_schema(snapshot), cm_node_org(s->node),
-                               types, NULL, stmt->params, arena, &query, diag);
+    const char *sql = NULL;
+    const cm_stmt *whole = NULL;
+    cm_status st = cm_view_expand(s, stmt, stmt->query, arena, &sql, diag);
+    if (st == CM_OK) {
+        st = cm_sql_parse_query(sql, arena, &whole, diag);
+    }
     if (st != CM_OK) {
+        return st;
+    }
+    CM_ASSERT(whole != NULL);
+    st = cm_sql_bind(whole->select, cm_snapshot_schema(snapshot), cm_node_org(s->node), types, NULL,
+                     stmt->params, arena, &query, diag);
+    if (st != CM_OK) {
+        cm_sql_query_position(whole, diag);
+        shift_position(diag, stmt->query_offset);
         return st;
     }
     cm_result_col *col = CM_NEW_SMALL(arena, cm_result_col, query->targets + 1);

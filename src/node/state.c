@@ -27,6 +27,11 @@ static const char schema_sql[] =
     " hash BLOB NOT NULL, signature BLOB NOT NULL);"
     "CREATE INDEX audit_job ON audit(job);";
 
+/* What version 2 adds. */
+static const char schema_2_sql[] =
+    "CREATE TABLE view(name TEXT PRIMARY KEY, columns BLOB NOT NULL, definition TEXT NOT NULL)"
+    " WITHOUT ROWID;";
+
 cm_status cm_state_failed(cm_state *state, cm_diag *diag)
 {
     int code = sqlite3_errcode(state->db) & 0xff;
@@ -175,11 +180,32 @@ static cm_status run(cm_state *state, const char *sql, cm_diag *diag)
     return CM_OK;
 }
 
-static cm_status check_version(cm_state *state, cm_diag *diag)
+static cm_status read_version(cm_state *state, int64_t *ret, cm_diag *diag)
 {
     cm_sq q = cm_sq_open(state, "PRAGMA user_version", diag);
-    int64_t version = cm_sq_row(&q) ? cm_sq_get_int(&q, 0) : 0;
-    cm_status st = cm_sq_close(&q, NULL);
+    *ret = cm_sq_row(&q) ? cm_sq_get_int(&q, 0) : 0;
+    return cm_sq_close(&q, NULL);
+}
+
+/* A file of the version before gets what it lacks, in one transaction. */
+static cm_status upgrade(cm_state *state, cm_diag *diag)
+{
+    int64_t version = 0;
+    cm_status st = read_version(state, &version, diag);
+    if (st != CM_OK || version != 1) {
+        return st;
+    }
+    st = run(state, "BEGIN IMMEDIATE", diag);
+    if (st == CM_OK) {
+        st = run(state, schema_2_sql, diag);
+    }
+    return st == CM_OK ? run(state, "PRAGMA user_version=2; COMMIT", diag) : st;
+}
+
+static cm_status check_version(cm_state *state, cm_diag *diag)
+{
+    int64_t version = 0;
+    cm_status st = read_version(state, &version, diag);
     if (st == CM_OK && version != CM_STATE_VERSION) {
         st = cm_fail(diag, CM_EUNSUPPORTED, CM_SQL_NOT_READY,
                      "this node's state has schema version %lld, this program knows version %d",
@@ -195,7 +221,10 @@ static cm_status create_schema(cm_state *state, cm_diag *diag)
         st = run(state, schema_sql, diag);
     }
     if (st == CM_OK) {
-        st = run(state, "PRAGMA user_version=1; COMMIT", diag);
+        st = run(state, schema_2_sql, diag);
+    }
+    if (st == CM_OK) {
+        st = run(state, "PRAGMA user_version=2; COMMIT", diag);
     }
     return st;
 }
@@ -233,6 +262,9 @@ cm_status cm_state_open(const char *path, bool create, cm_state **ret, cm_diag *
              diag);
     if (st == CM_OK && create) {
         st = create_schema(state, diag);
+    }
+    if (st == CM_OK && !create) {
+        st = upgrade(state, diag);
     }
     if (st == CM_OK) {
         st = check_version(state, diag);

@@ -15,7 +15,7 @@
 
 typedef struct cm_state cm_state;
 
-enum { CM_STATE_VERSION = 1, CM_JOB_ID_BYTES = 16 };
+enum { CM_STATE_VERSION = 2, CM_JOB_ID_BYTES = 16 };
 
 /* Creates (create: there must be none) or opens; 55000 for a file of a newer schema version. */
 CM_MUST cm_status cm_state_open(const char *path, bool create, cm_state **ret, cm_diag *diag);
@@ -92,6 +92,22 @@ CM_MUST cm_status cm_state_table_get(cm_state *state, const char *name, cm_arena
 /* Ordered by name. */
 CM_MUST cm_status cm_state_table_list(cm_state *state, cm_arena *arena, const cm_state_table **ret,
                                       size_t *ret_count, cm_diag *diag);
+
+/* ---- views -------------------------------------------------------------------------------- */
+
+typedef struct cm_state_view {
+    const char *name;
+    size_t cols; /* names of its first columns */
+    const char *const *col;
+    const char *definition; /* a SELECT */
+} cm_state_view;
+CM_MUST cm_status cm_state_view_put(cm_state *state, const cm_state_view *view, cm_diag *diag);
+CM_MUST cm_status cm_state_view_drop(cm_state *state, const char *name, cm_diag *diag); /* 42P01 */
+CM_MUST cm_status cm_state_view_find(cm_state *state, const char *name, cm_arena *arena,
+                                     cm_state_view *ret, bool *ret_found, cm_diag *diag);
+/* Ordered by name. */
+CM_MUST cm_status cm_state_view_list(cm_state *state, cm_arena *arena, const cm_state_view **ret,
+                                     size_t *ret_count, cm_diag *diag);
 
 /* ---- roles -------------------------------------------------------------------------------- */
 

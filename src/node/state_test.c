@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <sqlite3.h>
+
 /* Of the tests' own making. */
 static int shell(const char *command)
 {
@@ -297,6 +299,56 @@ static void keeps_invites(void **state)
     assert_int_equal(count, 0);
 }
 
+static void keeps_views(void **state)
+{
+    fixture *f = *state;
+    static const char *const cols[] = {"a", "the b"};
+    cm_state_view view = {"v", 2, cols, "SELECT 1, 2"}, found;
+    const cm_state_view *list;
+    size_t count;
+    bool exists;
+    cm_diag diag = {0};
+    assert_int_equal(cm_state_view_put(f->state, &view, NULL), CM_OK);
+    view = (cm_state_view){"u", 0, NULL, "SELECT 3"};
+    assert_int_equal(cm_state_view_put(f->state, &view, NULL), CM_OK);
+    view.definition = "SELECT 4";
+    assert_int_equal(cm_state_view_put(f->state, &view, NULL), CM_OK);
+    reopen(f);
+    assert_int_equal(cm_state_view_find(f->state, "v", &f->arena, &found, &exists, NULL), CM_OK);
+    assert_true(exists);
+    assert_int_equal(found.cols, 2);
+    assert_string_equal(found.col[1], "the b");
+    assert_int_equal(cm_state_view_list(f->state, &f->arena, &list, &count, NULL), CM_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].definition, "SELECT 4");
+    cm_state_table table = example_table("v"); /* names are shared with tables */
+    assert_int_equal(cm_state_table_add(f->state, &table, &diag), CM_EEXISTS);
+    assert_int_equal(cm_state_view_drop(f->state, "v", NULL), CM_OK);
+    cm_diag_reset(&diag);
+    assert_int_equal(cm_state_view_drop(f->state, "v", &diag), CM_ENOTFOUND);
+    assert_string_equal(diag.sqlstate, CM_SQL_UNDEFINED_TABLE);
+}
+
+/* A file of version 1, which had no views. */
+static void upgrades(void **state)
+{
+    fixture *f = *state;
+    sqlite3 *db;
+    const cm_state_view view = {"v", 0, NULL, "SELECT 1"};
+    assert_int_equal(cm_state_fact_put(f->state, "org", "north", NULL), CM_OK);
+    cm_state_close(f->state);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE view; PRAGMA user_version=1", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(cm_state_open(f->path, false, &f->state, NULL), CM_OK);
+    assert_int_equal(cm_state_view_put(f->state, &view, NULL), CM_OK);
+    reopen(f);
+    const char *org;
+    assert_int_equal(cm_state_fact_get(f->state, "org", &f->arena, &org, NULL), CM_OK);
+    assert_string_equal(org, "north");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +361,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_files_that_are_not_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_invites, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keeps_views, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(upgrades, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,7 +185,6 @@ static void add_column(filler *f, uint32_t oid, uint32_t schema_oid, uint32_t ow
     number(f->add_attribute, 7, col->not_null);
     number(f->add_attribute, 8, is_text ? 100 : 0);
     run(f, f->add_attribute);
-    describe_column(f, oid, col, attnum);
 }
 
 /* ---- constraints -------------------------------------------------------------------------- */
@@ -304,6 +303,7 @@ static uint32_t add_table(filler *f, const cm_org_table *t, uint32_t schema_oid,
         const cm_column *col = &t->col[i];
         int attnum = (int)i + 1;
         add_column(f, oid, schema_oid, owner, col, attnum);
+        describe_column(f, oid, col, attnum);
         if (has_range(col)) {
             add_check(f, oid, schema_oid, t->name, col, attnum);
         }
@@ -319,6 +319,38 @@ static uint32_t add_table(filler *f, const cm_org_table *t, uint32_t schema_oid,
         add_key(f, oid, schema_oid, owner, t, &t->key[k]);
     }
     return oid;
+}
+
+/* A view of this node.  What it reads may be gone: then it has no columns. */
+static void add_view(filler *f, const cm_state_view *view)
+{
+    uint32_t oid = f->next_oid++;
+    const cm_column *col = NULL;
+    size_t cols = 0;
+    cm_diag ignored = {0};
+    if (cm_view_columns(f->session, view, &f->arena, &col, &cols, &ignored) != CM_OK) {
+        cols = 0;
+    }
+    add_class(f, oid, view->name, CM_OID_PUBLIC, COMITY, "v", 0, cols, false, 0, NULL);
+    for (size_t i = 0; i < cols; i++) {
+        add_column(f, oid, CM_OID_PUBLIC, COMITY, &col[i], (int)i + 1);
+    }
+    number(f->add_definition, 1, oid);
+    text(f->add_definition, 2, view->definition);
+    text(f->add_definition, 3, NULL);
+    run(f, f->add_definition);
+}
+
+static cm_status add_views(filler *f, cm_diag *diag)
+{
+    const cm_state_view *view = NULL;
+    size_t count = 0;
+    cm_status st =
+        cm_state_view_list(cm_node_state(f->session->node), &f->arena, &view, &count, diag);
+    for (size_t i = 0; st == CM_OK && i < count; i++) {
+        add_view(f, &view[i]);
+    }
+    return st;
 }
 
 static uint32_t schema_oid_of(const filler *f, const char *org)
@@ -560,7 +592,10 @@ cm_status cm_system_fill(sqlite3 *db, cm_session *s, const cm_schema *schema, cm
     f.code = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
     prepare_all(&f);
     fill_schema(&f);
-    cm_status st = add_roles(&f, diag);
+    cm_status st = add_views(&f, diag);
+    if (st == CM_OK) {
+        st = add_roles(&f, diag);
+    }
     if (st == CM_OK) {
         st = add_servers(&f, diag);
     }

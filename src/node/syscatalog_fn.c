@@ -76,7 +76,6 @@ static const constant constants[] = {
     {"pg_get_serial_sequence", CM_OID_TEXT, NULL, 0},
     {"pg_get_statisticsobjdef_columns", CM_OID_TEXT, NULL, 0},
     {"pg_get_triggerdef", CM_OID_TEXT, NULL, 0},
-    {"pg_get_viewdef", CM_OID_TEXT, NULL, 0},
     {"shobj_description", CM_OID_TEXT, NULL, 0},
 };
 
@@ -148,6 +147,7 @@ static const query_function queries[] = {
      "SELECT description FROM pg_description WHERE objoid = ?1 AND objsubid = ?2"},
     {"pg_get_constraintdef", -1, CM_OID_TEXT,
      "SELECT definition FROM cm_definition WHERE oid = ?1"},
+    {"pg_get_viewdef", -1, CM_OID_TEXT, "SELECT definition FROM cm_definition WHERE oid = ?1"},
     {"pg_get_indexdef", 1, CM_OID_TEXT, "SELECT definition FROM cm_definition WHERE oid = ?1"},
     {"pg_get_indexdef", 3, CM_OID_TEXT,
      "SELECT CASE ?2 WHEN 0 THEN definition ELSE column_name END FROM cm_definition WHERE oid = "

@@ -77,7 +77,7 @@ static void run_next(cm_pg_conn *conn)
                                   .failed = on_failed};
     const cm_stmt *stmt = &conn->query.stmt[conn->query_next++];
     conn->busy = true;
-    if (stmt->params > 0) {
+    if (stmt->params > 0 && stmt->kind != CM_STMT_PREPARE) {
         cm_diag diag = {0};
         cm_status st = cm_fail(&diag, CM_EINVAL, "42P02", "there is no parameter $1");
         CM_ASSERT(st == CM_EINVAL);

@@ -160,6 +160,8 @@ typedef struct cm_ast_row { /* of VALUES */
 /* A set operation has its two sides, WITH, ORDER BY and LIMIT; VALUES has rows in place of FROM. */
 struct cm_ast_select {
     int position; /* of the first thing that it shows */
+    size_t views; /* of a whole query: CREATE VIEW statements before it */
+    const cm_stmt *view;
     cm_ast_set set;
     bool all;
     const cm_ast_select *left, *right;

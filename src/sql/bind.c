@@ -438,7 +438,10 @@ cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema, cons
                    .diag = diag,
                    .param_types = param_types,
                    .param_values = param_values,
-                   .params = params};
+                   .params = params,
+                   .views = select->views,
+                   .view = select->view};
+    b.view_bound = CM_NEW_SMALL(arena, cm_with_query *, b.views + 1);
     const cm_query *query = NULL;
     uint64_t rows = 0;
 

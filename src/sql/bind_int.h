@@ -40,6 +40,9 @@ typedef struct cm_binder {
     const cm_value *param_values;
     int params;
     unsigned relations; /* of the whole statement so far */
+    size_t views;       /* that can be seen here: a view sees those before it */
+    const cm_stmt *view;
+    cm_with_query **view_bound; /* entries of view; NULL until it is read */
     const cm_with_query *withs;
 } cm_binder;
 

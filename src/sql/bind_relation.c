@@ -284,6 +284,30 @@ cm_status cm_bind_derived(cm_scope *s, const cm_ast_from *from, const cm_from **
     return add_relation(s, from, relation, rows, ret, names);
 }
 
+/* A query under a name, with other names for its first columns. */
+static cm_status name_query(cm_binder *b, const char *what, const char *name, size_t cols,
+                            const char *const *col, const cm_query *query, int position,
+                            const cm_relation **ret)
+{
+    cm_relation *relation = CM_NEW_SMALL(b->arena, cm_relation, 1);
+
+    *relation = cm_bind_derive(b, query);
+    if (cols > relation->cols) {
+        cm_bind_at(b, position);
+        return cm_fail(b->diag, CM_EINVAL, "42P10",
+                       "%s \"%s\" has %zu columns available but %zu columns specified", what, name,
+                       relation->cols, cols);
+    }
+    cm_column *renamed = CM_NEW_SMALL(b->arena, cm_column, relation->cols + 1);
+    for (size_t c = 0; c < relation->cols; c++) {
+        renamed[c] = relation->col[c];
+        renamed[c].name = c < cols ? col[c] : renamed[c].name;
+    }
+    relation->col = renamed;
+    *ret = relation;
+    return CM_OK;
+}
+
 /* WITH queries are bound where they stand and shared by all who read them. */
 cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select)
 {
@@ -291,7 +315,7 @@ cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select)
         const cm_ast_with *with = &select->with[i];
         const cm_query *query;
         uint64_t rows;
-        cm_relation *relation = CM_NEW_SMALL(b->arena, cm_relation, 1);
+        const cm_relation *relation = NULL;
         cm_with_query *entry = CM_NEW_SMALL(b->arena, cm_with_query, 1);
 
         for (size_t j = 0; j < i; j++) {
@@ -306,23 +330,62 @@ cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select)
         if (st != CM_OK) {
             return st;
         }
-        *relation = cm_bind_derive(b, query);
-        if (with->cols > relation->cols) {
-            cm_bind_at(b, with->position);
-            return cm_fail(b->diag, CM_EINVAL, "42P10",
-                           "WITH query \"%s\" has %zu columns available but %zu columns specified",
-                           with->name, relation->cols, with->cols);
+        st = name_query(b, "WITH query", with->name, with->cols, with->col, query, with->position,
+                        &relation);
+        if (st != CM_OK) {
+            return st;
         }
-        cm_column *cols = CM_NEW_SMALL(b->arena, cm_column, relation->cols + 1);
-        for (size_t c = 0; c < relation->cols; c++) {
-            cols[c] = relation->col[c];
-            cols[c].name = c < with->cols ? with->col[c] : cols[c].name;
-        }
-        relation->col = cols;
         *entry = (cm_with_query){with->name, relation, rows, b->withs};
         b->withs = entry;
     }
     return CM_OK;
+}
+
+/* A view sees neither WITH queries nor later views; it is bound once. */
+static cm_status bind_view(cm_binder *b, size_t index, const cm_with_query **ret)
+{
+    const cm_with_query *withs = b->withs;
+    const cm_stmt *view = &b->view[index];
+    const cm_relation *relation = NULL;
+    const cm_query *query = NULL;
+    size_t views = b->views;
+    uint64_t rows = 0;
+
+    if (b->view_bound[index] != NULL) {
+        *ret = b->view_bound[index];
+        return CM_OK;
+    }
+    b->withs = NULL;
+    b->views = index;
+    cm_status st = cm_bind_select(b, view->select, &query, &rows);
+    b->withs = withs;
+    b->views = views;
+    if (st == CM_OK) {
+        st =
+            name_query(b, "view", view->name, view->view.cols, view->view.col, query, 0, &relation);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    b->view_bound[index] = CM_NEW_SMALL(b->arena, cm_with_query, 1);
+    *b->view_bound[index] = (cm_with_query){view->name, relation, rows, NULL};
+    *ret = b->view_bound[index];
+    return CM_OK;
+}
+
+/* Views are the asking organisation's own. */
+static bool means_view(const cm_binder *b, const cm_ast_from *from, size_t *ret)
+{
+    bool own = from->schema == NULL || strcmp(from->schema, "public") == 0 ||
+               strcmp(from->schema, b->requester) == 0;
+
+    for (size_t i = b->views; own && i-- > 0;) {
+        if (strcmp(b->view[i].name, from->name) == 0) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 cm_status cm_bind_table(cm_scope *s, const cm_ast_from *from, const cm_from **ret, cm_names *names)
@@ -334,5 +397,17 @@ cm_status cm_bind_table(cm_scope *s, const cm_ast_from *from, const cm_from **re
             return add_relation(s, from, relation, w->rows, ret, names);
         }
     }
-    return bind_base(s, from, ret, names);
+    const cm_with_query *view = NULL;
+    size_t index;
+    if (!means_view(s->b, from, &index)) {
+        return bind_base(s, from, ret, names);
+    }
+    cm_status st = bind_view(s->b, index, &view);
+    if (st != CM_OK) {
+        return st;
+    }
+    CM_ASSERT(view != NULL);
+    cm_relation relation = *view->relation;
+    relation.alias = from->alias != NULL ? from->alias : from->name;
+    return add_relation(s, from, relation, view->rows, ret, names);
 }

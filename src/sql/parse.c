@@ -20,10 +20,15 @@ enum {
     CHARS_STEP = 256,
     NESTING_TOKENS_MAX = 16000,
     STACK_BYTES = 96 << 20,
+    TYPE_BYTES_MAX = 100,
     /* A node of the tree takes two bytes of text at least and less than 512 bytes of arena. */
     ARENA_BYTES_PER_BYTE = 256,
     ARENA_BYTES_LEAST = 64 << 10,
 };
+
+typedef struct cm_span { /* bytes of the text */
+    size_t from, to;
+} cm_span;
 
 int cm_parser_position(const cm_parser *p, int32_t location)
 {
@@ -206,7 +211,8 @@ static size_t skip_parentheses(const PgQuery__ScanResult *tokens, size_t i)
     return i;
 }
 
-/* Where the SELECT begins in EXPLAIN [options] SELECT and PREPARE name AS SELECT: a byte offset. */
+/* Where the SELECT begins in EXPLAIN [options] SELECT, PREPARE name AS SELECT and CREATE VIEW name
+ * AS SELECT: a byte offset. */
 static size_t find_query(const cm_parser *p, cm_stmt_kind kind, size_t from, size_t to)
 {
     const PgQuery__ScanResult *tokens = p->tokens;
@@ -217,7 +223,7 @@ static size_t find_query(const cm_parser *p, cm_stmt_kind kind, size_t from, siz
     }
     for (i++; i + 1 < tokens->n_tokens && (size_t)tokens->tokens[i]->start < to; i++) {
         int token = (int)tokens->tokens[i]->token;
-        if (kind == CM_STMT_PREPARE) {
+        if (kind != CM_STMT_EXPLAIN) {
             if (token == PG_QUERY__TOKEN__AS) {
                 return (size_t)tokens->tokens[i + 1]->start;
             }
@@ -233,13 +239,81 @@ static size_t find_query(const cm_parser *p, cm_stmt_kind kind, size_t from, siz
     return from;
 }
 
+/* The types of PREPARE name (type, ...), as they are written: i is the first token. */
+static void find_types(cm_parser *p, size_t i, cm_span *types)
+{
+    int open = 0;
+    size_t found = 0;
+
+    while (i < p->tokens->n_tokens &&
+           (int)p->tokens->tokens[i]->token != PG_QUERY__TOKEN__ASCII_40) {
+        i++;
+    }
+    for (; i < p->tokens->n_tokens && found < p->param_types; i++) {
+        int token = (int)p->tokens->tokens[i]->token;
+        size_t start = (size_t)p->tokens->tokens[i]->start;
+        bool separates = (token == PG_QUERY__TOKEN__ASCII_44 && open == 1) ||
+                         (token == PG_QUERY__TOKEN__ASCII_41 && open == 1);
+        if (separates) {
+            types[found++].to = start;
+        }
+        open += (token == PG_QUERY__TOKEN__ASCII_40) - (token == PG_QUERY__TOKEN__ASCII_41);
+        bool opens = token == PG_QUERY__TOKEN__ASCII_40 && open == 1;
+        if ((opens || separates) && found < p->param_types) {
+            types[found].from = start + 1;
+        }
+    }
+}
+
+/* The query of PREPARE with types: each parameter is cast to its own. */
+static cm_status cast_params(cm_parser *p, size_t from, size_t query, size_t to, const char **ret)
+{
+    cm_span *types = CM_NEW_SMALL(p->arena, cm_span, p->param_types);
+    size_t at = query, i = 0;
+    cm_buf text = {0};
+
+    while (i < p->tokens->n_tokens && (size_t)p->tokens->tokens[i]->start < from) {
+        i++;
+    }
+    find_types(p, i, types);
+    for (size_t t = 0; t < p->param_types; t++) {
+        if (types[t].to - types[t].from > TYPE_BYTES_MAX) { /* it is written for every use */
+            return cm_parser_refuse(p, (int32_t)types[t].from, "a type of so many characters");
+        }
+    }
+    for (; i < p->tokens->n_tokens && (size_t)p->tokens->tokens[i]->start < to; i++) {
+        size_t start = (size_t)p->tokens->tokens[i]->start;
+        size_t end = (size_t)p->tokens->tokens[i]->end;
+        if ((int)p->tokens->tokens[i]->token != PG_QUERY__TOKEN__PARAM || start < query) {
+            continue;
+        }
+        unsigned long number = strtoul(p->sql + start + 1, NULL, 10);
+        if (number >= 1 && number <= p->param_types) {
+            const cm_span *type = &types[number - 1];
+            cm_buf_put(&text, p->sql + at, start - at);
+            cm_buf_printf(&text, "CAST($%lu AS %.*s)", number, (int)(type->to - type->from),
+                          p->sql + type->from);
+            at = end;
+        }
+    }
+    cm_buf_put(&text, p->sql + at, to - at);
+    cm_status st = CM_OK;
+    if (text.failed) {
+        st = cm_fail(p->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    } else {
+        *ret = cm_arena_strdup(p->arena, cm_buf_text(&text));
+    }
+    cm_buf_free(&text);
+    return st;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 /* The statement's own text, without the blanks around it. */
-static void cut_text(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *stmt)
+static cm_status cut_text(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *stmt)
 {
     size_t from = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
     size_t to = raw->stmt_len > 0 ? from + (size_t)raw->stmt_len : p->bytes;
@@ -255,11 +329,16 @@ static void cut_text(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *stmt)
     stmt->offset = cm_parser_position(p, (int32_t)from) - 1;
     stmt->query = stmt->sql;
     stmt->query_offset = stmt->offset;
-    if (stmt->kind == CM_STMT_EXPLAIN || stmt->kind == CM_STMT_PREPARE) {
+    if (stmt->kind == CM_STMT_EXPLAIN || stmt->kind == CM_STMT_PREPARE ||
+        stmt->kind == CM_STMT_CREATE_VIEW) {
         size_t query = find_query(p, stmt->kind, from, to);
         stmt->query = stmt->sql + (query - from);
         stmt->query_offset = cm_parser_position(p, (int32_t)query) - 1;
+        if (p->param_types > 0) {
+            return cast_params(p, from, query, to, &stmt->query);
+        }
     }
+    return CM_OK;
 }
 
 /* "CREATE TABLE" of a statement that is not supported: its first one or two words. */
@@ -312,6 +391,20 @@ static cm_status parse_select_stmt(cm_parser *p, const PgQuery__Node *node, cm_s
     return st;
 }
 
+static void list_relations(cm_parser *p, cm_stmt *stmt)
+{
+    cm_relation_name *list;
+
+    for (const cm_named_relation *r = p->named; r != NULL; r = r->next) {
+        stmt->relations++;
+    }
+    list = CM_NEW_SMALL(p->arena, cm_relation_name, stmt->relations + 1);
+    stmt->relation = list;
+    for (const cm_named_relation *r = p->named; r != NULL; r = r->next) {
+        *list++ = r->name;
+    }
+}
+
 static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *stmt)
 {
     bool known = true;
@@ -319,9 +412,11 @@ static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *
 
     p->start = raw->stmt_location > 0 ? (size_t)raw->stmt_location : 0;
     p->params = 0;
+    p->param_types = 0;
     p->user_tables = 0;
     p->system_tables = 0;
     p->with_names = NULL;
+    p->named = NULL;
     p->depth = 0;
     if (raw->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
         st = parse_select_stmt(p, raw->stmt, stmt);
@@ -333,6 +428,9 @@ static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *
         if (st == CM_OK && !known) {
             st = cm_parse_rights(p, raw->stmt, stmt, &known);
         }
+        if (st == CM_OK && !known) {
+            st = cm_parse_view(p, raw->stmt, stmt, &known);
+        }
     }
     if (st != CM_OK) {
         return st;
@@ -341,8 +439,8 @@ static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *
         return refuse_statement(p, raw);
     }
     stmt->params = p->params;
-    cut_text(p, raw, stmt);
-    return CM_OK;
+    list_relations(p, stmt);
+    return cut_text(p, raw, stmt);
 }
 
 static cm_status parse_tree(cm_parser *p, const PgQuery__ParseResult *tree, cm_stmts *ret)
@@ -473,4 +571,34 @@ cm_status cm_sql_fingerprint(const char *sql, cm_arena *arena, const char **ret,
 
     cm_status st = begin(&j, sql, arena, diag);
     return st == CM_OK ? run_on_thread(&j) : st;
+}
+
+cm_status cm_sql_parse_query(const char *sql, cm_arena *arena, const cm_stmt **ret, cm_diag *diag)
+{
+    cm_stmts stmts;
+
+    cm_status st = cm_sql_parse(sql, arena, &stmts, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    const cm_stmt *query = stmts.count > 0 ? &stmts.stmt[stmts.count - 1] : NULL;
+    bool good = query != NULL && query->select != NULL && query->kind != CM_STMT_CREATE_VIEW;
+    for (size_t i = 0; good && i + 1 < stmts.count; i++) {
+        good = stmts.stmt[i].kind == CM_STMT_CREATE_VIEW;
+    }
+    if (!good) {
+        return cm_fail(diag, CM_EINVAL, CM_SQL_SYNTAX, "one SELECT statement was expected");
+    }
+    cm_ast_select *select = (cm_ast_select *)(uintptr_t)query->select; /* made above */
+    select->views = stmts.count - 1;
+    select->view = stmts.stmt;
+    *ret = query;
+    return CM_OK;
+}
+
+void cm_sql_query_position(const cm_stmt *query, cm_diag *diag)
+{
+    if (diag != NULL && query->select->views > 0) {
+        diag->position = diag->position > query->offset ? diag->position - query->offset : 0;
+    }
 }

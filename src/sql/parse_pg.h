@@ -25,8 +25,10 @@ typedef struct cm_parser {
     /* of the statement at hand */
     size_t start;
     int params;
+    size_t param_types; /* PREPARE name (type, ...) */
     unsigned user_tables, system_tables;
     const struct cm_with_name *with_names;
+    struct cm_named_relation *named;   /* all tables that are named, the last one first */
     const PgQuery__SelectStmt *select; /* whose clauses are translated: it names windows */
 } cm_parser;
 
@@ -35,6 +37,11 @@ typedef struct cm_with_name {
     const char *name;
     const struct cm_with_name *next;
 } cm_with_name;
+
+typedef struct cm_named_relation {
+    cm_relation_name name;
+    struct cm_named_relation *next;
+} cm_named_relation;
 
 /* Characters from 1 of a byte offset; 0 for libpg_query's "unknown". */
 int cm_parser_position(const cm_parser *p, int32_t location);
@@ -72,6 +79,8 @@ bool cm_parse_literal(cm_parser *p, const PgQuery__Node *node, const char **ret)
 /* Each fills stmt from one kind of statement (parse_ddl.c, parse_role.c, parse_session.c). */
 CM_MUST cm_status cm_parse_ddl(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt,
                                bool *ret_known);
+CM_MUST cm_status cm_parse_view(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt,
+                                bool *ret_known);
 CM_MUST cm_status cm_parse_rights(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt,
                                   bool *ret_known);
 CM_MUST cm_status cm_parse_session(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt,

@@ -41,6 +41,10 @@ static bool starts_with(const char *text, const char *prefix)
 /* Counts whose table it is: the system's own, a WITH query's (neither), or the federation's. */
 static void count_table(cm_parser *p, const char *schema, const char *name)
 {
+    cm_named_relation *named = CM_NEW_SMALL(p->arena, cm_named_relation, 1);
+
+    *named = (cm_named_relation){{schema, name}, p->named};
+    p->named = named;
     if (schema != NULL
             ? strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "information_schema") == 0
             : starts_with(name, "pg_")) {
@@ -189,17 +193,23 @@ static cm_status parse_with(cm_parser *p, const PgQuery__CommonTableExpr *cte,
     return cm_parse_select(p, cte->ctequery->select_stmt, &with->select);
 }
 
+/* Only for telling whose tables are read, so names stay until the statement ends. */
+static void push_with_name(cm_parser *p, const char *name)
+{
+    cm_with_name *with = CM_NEW_SMALL(p->arena, cm_with_name, 1);
+
+    with->name = cm_arena_strdup(p->arena, name);
+    with->next = p->with_names;
+    p->with_names = with;
+}
+
 static cm_status parse_withs(cm_parser *p, const PgQuery__WithClause *clause, cm_ast_select *select)
 {
     cm_ast_with *withs = CM_NEW_SMALL(p->arena, cm_ast_with, clause->n_ctes + 1);
 
     mark_unsupported(p, select, clause->recursive, clause->location, "WITH RECURSIVE");
-    /* Only for telling whose tables are read, so scopes need no care. */
-    for (size_t i = 0; i < clause->n_ctes; i++) {
-        cm_with_name *name = CM_NEW_SMALL(p->arena, cm_with_name, 1);
-        name->name = cm_arena_strdup(p->arena, clause->ctes[i]->common_table_expr->ctename);
-        name->next = p->with_names;
-        p->with_names = name;
+    for (size_t i = 0; clause->recursive && i < clause->n_ctes; i++) {
+        push_with_name(p, clause->ctes[i]->common_table_expr->ctename);
     }
     select->withs = clause->n_ctes;
     select->with = withs;
@@ -208,6 +218,7 @@ static cm_status parse_withs(cm_parser *p, const PgQuery__WithClause *clause, cm
         if (st != CM_OK) {
             return st;
         }
+        push_with_name(p, clause->ctes[i]->common_table_expr->ctename);
     }
     return CM_OK;
 }

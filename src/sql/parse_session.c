@@ -94,12 +94,7 @@ static cm_status parse_prepare(cm_parser *p, const PgQuery__PrepareStmt *s, cm_s
     stmt->kind = CM_STMT_PREPARE;
     stmt->tag = "PREPARE";
     stmt->name = cm_arena_strdup(p->arena, s->name);
-    if (s->n_argtypes > 0) {
-        cm_status st = cm_parser_refuse(p, s->argtypes[0]->type_name->location,
-                                        "a list of parameter types in PREPARE");
-        cm_diag_hint(p->diag, "Write the type at the parameter: $1::integer.");
-        return st;
-    }
+    p->param_types = s->n_argtypes;
     return parse_inner_select(p, s->query, "PREPARE", stmt);
 }
 

@@ -316,6 +316,46 @@ static void test_whose_tables(void **state)
     }
 }
 
+static void test_views(void **state)
+{
+    fixture *f = *state;
+    const cm_stmt *s = one(f, "create or replace view public.v (x, \"Y y\") as "
+                              "select 1, 2 from t, (select 2 from h.u) s -- all");
+
+    assert_int_equal(s->kind, CM_STMT_CREATE_VIEW);
+    assert_string_equal(s->name, "v");
+    assert_string_equal(s->schema, "public");
+    assert_true(s->view.replace);
+    assert_int_equal(s->view.cols, 2);
+    assert_string_equal(s->view.col[1], "Y y");
+    assert_string_equal(s->query, "select 1, 2 from t, (select 2 from h.u) s -- all");
+    assert_int_equal(s->relations, 2);
+    s = one(f, "DROP VIEW IF EXISTS v CASCADE");
+    assert_int_equal(s->kind, CM_STMT_DROP_VIEW);
+    assert_true(s->if_exists && s->view.cascade);
+
+    /* How a query with views travels. */
+    static const char text[] =
+        "CREATE VIEW a AS SELECT 1 FROM t;\n CREATE VIEW b AS SELECT * FROM a;"
+        "SELECT x FROM b";
+    assert_int_equal(cm_sql_parse_query(text, &f->arena, &s, &f->diag), CM_OK);
+    assert_string_equal(s->query, "SELECT x FROM b");
+    assert_int_equal(s->select->views, 2);
+    f->diag.position = s->offset + 8;
+    cm_sql_query_position(s, &f->diag);
+    assert_int_equal(f->diag.position, 8);
+    f->diag.position = 13; /* within a view */
+    cm_sql_query_position(s, &f->diag);
+    assert_int_equal(f->diag.position, 0);
+    assert_int_not_equal(cm_sql_parse_query("SELECT 1; SELECT 2", &f->arena, &s, &f->diag), CM_OK);
+    cm_diag_reset(&f->diag);
+
+    s = one(f, "PREPARE p (int, numeric(10, 2)) AS SELECT $1, $2, $3 FROM t WHERE a = $1");
+    assert_string_equal(s->query, "SELECT CAST($1 AS int), CAST($2 AS  numeric(10, 2)), $3 FROM t "
+                                  "WHERE a = CAST($1 AS int)");
+    assert_int_equal(s->params, 3);
+}
+
 static void test_errors(void **state)
 {
     fixture *f = *state;
@@ -490,9 +530,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_owner_ddl), CASE(test_foreign_table), CASE(test_rights),       CASE(test_session),
-        CASE(test_explain),   CASE(test_split),         CASE(test_whose_tables), CASE(test_errors),
-        CASE(test_depth),     CASE(test_garbage),       CASE(test_fingerprint),  CASE(test_threads),
+        CASE(test_owner_ddl),    CASE(test_foreign_table), CASE(test_rights),
+        CASE(test_session),      CASE(test_explain),       CASE(test_split),
+        CASE(test_whose_tables), CASE(test_errors),        CASE(test_views),
+        CASE(test_depth),        CASE(test_garbage),       CASE(test_fingerprint),
+        CASE(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,16 @@ static const cm_expr *into_query(const cm_expr *expr, void *arg)
     return target;
 }
 
+static bool is_values(const cm_query *query)
+{
+    bool values = true;
+
+    for (size_t i = 0; i < query->arms; i++) {
+        values = values && query->arm[i]->arms == 0 && query->arm[i]->from == NULL;
+    }
+    return values;
+}
+
 /* Adds the condition on the query's columns to its WHERE; *ret NULL where it has to stay above. */
 static cm_status sink(cm_planner *pl, const cm_query *query, const cm_expr *condition,
                       const cm_query **ret)
@@ -35,6 +45,9 @@ static cm_status sink(cm_planner *pl, const cm_query *query, const cm_expr *cond
 
     *ret = NULL;
     *copy = *query;
+    if (query->arms > 0 && is_values(query)) { /* one node, and what is unique stays so */
+        return CM_OK;
+    }
     if (query->arms > 0) {
         const cm_query **arm = CM_NEW_SMALL(pl->arena, const cm_query *, query->arms);
         for (size_t i = 0; i < query->arms; i++) {

@@ -112,23 +112,15 @@ static cm_status check_size(const cm_query *query, cm_diag *diag)
 
 /* ---- prepare ------------------------------------------------------------------------------- */
 
-cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
-                         const char *const *params, size_t param_count,
-                         const cm_plan_settings *settings, cm_arena *arena,
-                         const cm_query **ret_query, const cm_plan **ret_plan, cm_diag *diag)
+static cm_status prepare_stmt(const cm_stmt *stmt, const cm_schema *schema, const char *coordinator,
+                              const char *const *params, size_t param_count,
+                              const cm_plan_settings *settings, cm_arena *arena,
+                              const cm_query **ret_query, const cm_plan **ret_plan, cm_diag *diag)
 {
-    cm_stmts stmts;
     const cm_query *query;
     const cm_plan *plan;
+    cm_status st = CM_OK;
 
-    cm_status st = cm_sql_parse(sql, arena, &stmts, diag);
-    if (st != CM_OK) {
-        return st;
-    }
-    if (stmts.count != 1 || stmts.stmt[0].select == NULL) {
-        return cm_fail(diag, CM_EINVAL, CM_SQL_SYNTAX, "one SELECT statement was expected");
-    }
-    const cm_stmt *stmt = &stmts.stmt[0];
     if (stmt->params < 0 || (size_t)stmt->params != param_count) {
         return cm_fail(diag, CM_EINVAL, CM_SQL_PROTOCOL,
                        "the statement has %d parameters, %zu values were given", stmt->params,
@@ -161,6 +153,26 @@ cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *c
     if (st == CM_OK) {
         *ret_query = query;
         *ret_plan = plan;
+    }
+    return st;
+}
+
+cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
+                         const char *const *params, size_t param_count,
+                         const cm_plan_settings *settings, cm_arena *arena,
+                         const cm_query **ret_query, const cm_plan **ret_plan, cm_diag *diag)
+{
+    const cm_stmt *stmt = NULL;
+
+    cm_status st = cm_sql_parse_query(sql, arena, &stmt, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    CM_ASSERT(stmt != NULL);
+    st = prepare_stmt(stmt, schema, coordinator, params, param_count, settings, arena, ret_query,
+                      ret_plan, diag);
+    if (st != CM_OK) {
+        cm_sql_query_position(stmt, diag);
     }
     return st;
 }

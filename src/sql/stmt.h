@@ -24,6 +24,8 @@ typedef enum cm_stmt_kind {
     CM_STMT_DROP_TYPE,
     CM_STMT_CREATE_TABLE, /* CREATE FOREIGN TABLE */
     CM_STMT_DROP_TABLE,
+    CM_STMT_CREATE_VIEW,
+    CM_STMT_DROP_VIEW,
     CM_STMT_IMPORT_SCHEMA,
     CM_STMT_LABEL,
     CM_STMT_GRANT, /* and REVOKE: stmt.grant.revoke */
@@ -78,6 +80,11 @@ CM_MUST cm_status cm_column_resolve(const cm_column_def *def, const cm_enum *con
                                     size_t enum_count, cm_arena *arena, cm_column *ret,
                                     cm_diag *diag);
 
+typedef struct cm_relation_name {
+    const char *schema; /* or NULL */
+    const char *name;
+} cm_relation_name;
+
 typedef struct cm_explain {
     bool analyze, disclosure, cost, json;
 } cm_explain;
@@ -87,12 +94,14 @@ typedef struct cm_stmt {
     const char *sql;   /* this statement's text alone */
     int offset;        /* of sql in the whole text, in characters.  Positions in here count from the
                           start of the whole text; whoever parses sql again adds offset to them */
-    const char *query; /* EXPLAIN, PREPARE: text of the SELECT alone; SELECT: sql itself */
+    const char *query; /* EXPLAIN, PREPARE, CREATE VIEW: text of the SELECT alone; SELECT: sql */
     int query_offset;  /* of query in the whole text */
     const char *tag;   /* command tag without counts: "SELECT", "CREATE SERVER", ... */
     bool if_not_exists, if_exists;
-    const cm_ast_select *select; /* SELECT, SYSTEM_SELECT, EXPLAIN, PREPARE */
-    int params;                  /* highest $n */
+    const cm_ast_select *select; /* SELECT, SYSTEM_SELECT, EXPLAIN, PREPARE, CREATE VIEW */
+    size_t relations;            /* names that select reads, some of them WITH queries' */
+    const cm_relation_name *relation;
+    int params; /* highest $n */
     cm_explain explain;
     const char *name;   /* server, type, table, role, setting, prepared statement */
     const char *schema; /* qualifier of name, or NULL */
@@ -124,6 +133,11 @@ typedef struct cm_stmt {
         size_t roles; /* also of CREATE ROLE ... IN ROLE */
         const char *const *role;
     } grant;
+    struct {
+        bool replace, cascade;
+        size_t cols; /* CREATE VIEW name (col, ...) */
+        const char *const *col;
+    } view;
     const char *password; /* CREATE/ALTER ROLE ... PASSWORD; wiped by the node after use */
     size_t args;          /* EXECUTE name (args): literal texts, NULL for NULL */
     const char *const *arg;
@@ -144,6 +158,14 @@ typedef struct cm_stmts {
  * Statements that PostgreSQL knows and Comity does not: 0A000 naming the statement.  Never crashes
  * on any bytes; sql is valid UTF-8 (22021 otherwise). */
 CM_MUST cm_status cm_sql_parse(const char *sql, cm_arena *arena, cm_stmts *ret, cm_diag *diag);
+/*
+ * One SELECT, after the definitions of the views that it reads: "CREATE VIEW a AS ...; SELECT ...",
+ * which is how a query with views travels.  A view sees those before it.
+ */
+CM_MUST cm_status cm_sql_parse_query(const char *sql, cm_arena *arena, const cm_stmt **ret,
+                                     cm_diag *diag);
+/* What such a text reports as position is one of the SELECT alone. */
+void cm_sql_query_position(const cm_stmt *query, cm_diag *diag);
 /* libpg_query's fingerprint of a statement: equal for queries that differ in constants only. */
 CM_MUST cm_status cm_sql_fingerprint(const char *sql, cm_arena *arena, const char **ret,
                                      cm_diag *diag);
