@@ -342,6 +342,12 @@ static const char *const QUERIES[] = {
     "GROUP BY p.stage",
     "SELECT v.person, v.cost, p.stage FROM visits v JOIN people p ON v.person = p.person "
     "WHERE v.cost > p.stage * 100",
+    "SELECT p.person, p.stage, count(*), sum(v.cost), min(v.code) FROM visits v JOIN people p "
+    "ON v.person = p.person WHERE p.stage <> 2 AND v.year > 2005 GROUP BY p.person, p.stage "
+    "HAVING count(*) > p.stage",
+    "SELECT v.person, p.stage * 10 + v.region, max(v.cost) - p.stage FROM visits v, people p "
+    "WHERE v.person = p.person AND v.person IN (SELECT person FROM visits WHERE cost < 0) "
+    "GROUP BY v.region, v.person, p.stage",
     "SELECT DISTINCT region, year FROM visits WHERE cost IS NOT NULL",
     "SELECT person, cost, year, region, code FROM visits WHERE cost IS NOT NULL "
     "ORDER BY cost DESC, person, year, region, code LIMIT 7 OFFSET 2",

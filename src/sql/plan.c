@@ -251,6 +251,10 @@ cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, boo
     if (query->arms > 0) {
         return cm_plan_union(pl, query, visible, need, needs, ret);
     }
+    cm_status st = cm_plan_early(pl, query, &query);
+    if (st != CM_OK) {
+        return st;
+    }
     bool sorted = is_limited(query) || (root && orders_by_hidden(query));
     size_t all;
     const cm_need *list = all_needs(pl, query, sorted, need, needs, &all);
@@ -259,7 +263,7 @@ cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, boo
     if (++pl->depth > CM_PLAN_DEPTH_MAX) {
         return cm_plan_unsupported(pl, 0, "a query of more than 32 levels", NULL);
     }
-    cm_status st = block_init(pl, query, visible, &b);
+    st = block_init(pl, query, visible, &b);
     if (st == CM_OK) {
         st = query->grouped ? cm_block_group(&b, list, all, ret) : block_rows(&b, list, all, ret);
     }

@@ -170,6 +170,8 @@ typedef struct cm_block {
 
 /* plan_merge.c: simple subqueries are merged into the query. */
 CM_MUST cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret);
+/* plan_early.c: the query itself, or one that groups before it joins. */
+CM_MUST cm_status cm_plan_early(cm_planner *pl, const cm_query *query, const cm_query **ret);
 /* plan_push.c: whether the expression is computed where the row of its one relation is. */
 bool cm_block_is_item(const cm_block *b, const cm_expr *expr);
 /* What gate programs cannot do: look into text, and most of the calendar. */

@@ -556,6 +556,63 @@ static void test_shared(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* Whether a join comes before the first grouping by sort. */
+static void check_early(cm_plan_fixture *f, const char *sql, bool joins_below)
+{
+    const cm_plan *plan = plan_of(f, sql);
+    bool grouped = false, joined = false;
+
+    for (size_t n = 0; n < plan->nodes && !grouped; n++) {
+        grouped = plan->node[n]->op == CM_PLAN_GROUP_SORT;
+        joined = joined || plan->node[n]->op == CM_PLAN_JOIN;
+    }
+    if (!grouped || joined != joins_below) {
+        fail_msg("%s: %s", sql, grouped ? "joined on the wrong side" : "not grouped by sort");
+    }
+}
+
+/* Grouping before joins, where each group stays what it is. */
+static void test_early(void **state)
+{
+    static const char *const before[] = {
+        "SELECT d.id, d.name, d.age, sum(v.cost) FROM visits v JOIN doctors d ON v.doctor = d.id "
+        "GROUP BY d.id, d.name, d.age",
+        "SELECT d.name, v.doctor, count(*) FROM visits v, doctors d WHERE v.doctor = d.id "
+        "AND d.age > 50 GROUP BY v.doctor, d.age, d.name HAVING count(*) > d.age",
+        "SELECT v.year, d.name, sum(v.cost) FROM visits v JOIN doctors d ON v.doctor = d.id "
+        "WHERE v.person IN (SELECT person FROM tumours) GROUP BY d.id, v.year, d.name",
+        "SELECT d.id, t.person, t.stage, max(v.cost) FROM visits v, doctors d, tumours t "
+        "WHERE v.doctor = d.id AND v.person = t.person GROUP BY d.id, t.person, t.stage",
+    };
+    static const char *const after[] = {
+        /* names may repeat */
+        "SELECT d.name, sum(v.cost) FROM visits v JOIN doctors d ON v.doctor = d.id "
+        "GROUP BY d.name",
+        /* values of both sides */
+        "SELECT d.id, sum(v.cost + d.age) FROM visits v JOIN doctors d ON v.doctor = d.id "
+        "GROUP BY d.id",
+        "SELECT d.id, count(*) FROM visits v JOIN doctors d ON v.doctor = d.id AND v.year > d.age "
+        "GROUP BY d.id",
+        /* rows that no doctor has must not divide by zero */
+        "SELECT d.id, sum(v.cost / (v.year - 2000)) FROM visits v JOIN doctors d "
+        "ON v.doctor = d.id GROUP BY d.id",
+        /* rows without a partner */
+        "SELECT d.id, count(v.cost) FROM visits v LEFT JOIN doctors d ON v.doctor = d.id "
+        "GROUP BY d.id",
+    };
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    for (size_t i = 0; i < CM_COUNT(before); i++) {
+        check_early(&f, before[i], i == 2); /* IN is a join, too */
+    }
+    for (size_t i = 0; i < CM_COUNT(after); i++) {
+        check_early(&f, after[i], true);
+    }
+    cm_plan_fixture_fini(&f);
+}
+
 /* What is written twice is computed once, and what only looks alike is not. */
 static void test_same_subplans(void **state)
 {
@@ -697,6 +754,7 @@ int main(void)
         cmocka_unit_test(test_unsupported),
         cmocka_unit_test(test_composite_key),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_early),
         cmocka_unit_test(test_same_subplans),
         cmocka_unit_test(test_json),
     };
