@@ -8,10 +8,15 @@
 #include <string.h>
 
 static const struct option OPTIONS[] = {
-    {"data", required_argument, NULL, 'd'},    {"scale", required_argument, NULL, 's'},
-    {"queries", required_argument, NULL, 'q'}, {"pushdown", required_argument, NULL, 'p'},
-    {"explain", no_argument, NULL, 'e'},       {"list", no_argument, NULL, 'l'},
-    {"json", no_argument, NULL, 'j'},          {NULL, 0, NULL, 0},
+    {"data", required_argument, NULL, 'd'},
+    {"scale", required_argument, NULL, 's'},
+    {"split", required_argument, NULL, 'S'},
+    {"queries", required_argument, NULL, 'q'},
+    {"pushdown", required_argument, NULL, 'p'},
+    {"explain", no_argument, NULL, 'e'},
+    {"list", no_argument, NULL, 'l'},
+    {"json", no_argument, NULL, 'j'},
+    {NULL, 0, NULL, 0},
 };
 
 /* 1,6,14 or q01,q06 */
@@ -52,6 +57,9 @@ static bool take(cm_tpch_options *o, int option, const char *text)
     case 'd':
         o->data = text;
         return true;
+    case 'S':
+        o->whole_tables = strcmp(text, "tables") == 0;
+        return o->whole_tables || strcmp(text, "rows") == 0;
     case 's':
         return take_scale(o, text);
     case 'q':

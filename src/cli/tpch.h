@@ -43,8 +43,9 @@ typedef struct cm_tpch_options {
     bool json, explain, list;
     bool query[CM_TPCH_QUERIES];
     bool with_pushdown, without_pushdown;
-    const char *data; /* folder with name.csv or name.csv.gz; NULL: made */
-    double scale;     /* of made data */
+    bool whole_tables; /* each at one owner, but lineitem; else all are split by rows */
+    const char *data;  /* folder with name.csv or name.csv.gz; NULL: made */
+    double scale;      /* of made data */
 } cm_tpch_options;
 
 /*
@@ -131,6 +132,9 @@ int cm_tpch(int argc, char **argv);
     "  --scale FACTOR     of made data (0.01)\n"                                                   \
     "  --queries LIST     such as 1,6,14\n"                                                        \
     "  --pushdown on|off|both   whether owners compute what they can alone (both)\n"               \
+    "  --split rows|tables      every table is dealt out row by row to the three owners, or "      \
+    "only\n"                                                                                       \
+    "                           lineitem is and each other table is at one owner (rows)\n"         \
     "  --explain          prints each plan, predicted and measured by node\n"                      \
     "  --list             prints the queries' texts\n"                                             \
     "  --json             one JSON array\n"

@@ -186,9 +186,11 @@ CM_MUST static cm_status make_folders(cm_tpch_data *data, cm_diag *diag)
                           strerror(errno));
 }
 
-static void place_tables(cm_tpch_data *data)
+static void place_tables(const cm_tpch_options *options, cm_tpch_data *data)
 {
-    data->split[CM_TPCH_LINEITEM] = true;
+    for (unsigned t = 0; t < CM_TPCH_TABLES; t++) {
+        data->split[t] = !options->whole_tables || t == CM_TPCH_LINEITEM;
+    }
     data->home[CM_TPCH_PART] = data->home[CM_TPCH_SUPPLIER] = 1;
     data->home[CM_TPCH_PARTSUPP] = data->home[CM_TPCH_ORDERS] = 2;
 }
@@ -197,7 +199,7 @@ cm_status cm_tpch_data_new(const cm_tpch_options *options, cm_tpch_data *ret, cm
 {
     const char *from = options->data;
     *ret = (cm_tpch_data){.made = false};
-    place_tables(ret);
+    place_tables(options, ret);
     cm_status st = make_folders(ret, diag);
     if (st == CM_OK && from == NULL) {
         from = ret->dir;

@@ -161,16 +161,23 @@ static void start_below(early *e)
 
 /* ---- who can come later ---- */
 
-/* The column, alone, has no value twice in all of the relation. */
+/*
+ * The column, alone, has no value twice in all of the relation.  Over several owners that is
+ * presumed, and checked by the join that relies on it: so it is used of relations joined later.
+ */
 static bool is_unique_column(const early *e, const cm_expr *expr)
 {
     if (expr->op != CM_X_COLUMN) {
         return false;
     }
     const cm_relation *relation = &e->query->relation[expr->rel];
-    return relation->tables == 1 && expr->index < relation->cols &&
-           relation->table[0]->col[expr->index].unique &&
-           relation->table[0]->col[expr->index].not_null;
+    bool unique = relation->tables > 0 && expr->index < relation->cols;
+    for (size_t t = 0; unique && t < relation->tables; t++) {
+        const cm_column *col = &relation->table[t]->col[expr->index];
+        unique = col->unique && col->not_null;
+    }
+    return unique && (relation->tables == 1 ||
+                      (e->pl->settings.cross_owner_keys && (e->above >> expr->rel & 1) != 0));
 }
 
 /* An equality of a unique column of the relation and something of the others' rows. */
@@ -371,9 +378,9 @@ static void settle(early *e)
         }
     }
     e->below = e->all & ~e->above;
-    find_known(e);
     do {
         e->keys = (cm_exprs){0};
+        find_known(e);
     } while (e->above != 0 &&
              !(settle_links(e) && settle_conditions(e) && settle_filters(e) && settle_groups(e)));
 }
@@ -537,6 +544,9 @@ static cm_status make_outer(early *e, const cm_relation *groups, cm_query *outer
 
     memcpy(relation, query->relation, query->relations * sizeof *relation);
     relation[query->relations] = *groups;
+    for (unsigned rel = 0; rel < query->relations; rel++) {
+        relation[rel].once = relation[rel].once || (e->above >> rel & 1) != 0;
+    }
     *leaf = (cm_from){.kind = CM_FROM_RELATION, .rel = e->rel, .position = query->from->position};
     *outer = *query;
     outer->relations = query->relations + 1;

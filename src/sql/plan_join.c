@@ -278,6 +278,31 @@ cm_status cm_join_refuse(cm_block *b, const cm_part *part, uint64_t x, uint64_t 
     return st;
 }
 
+/* Relations that were left for after a grouping (plan_early.c) and nothing else; and whether one of
+ * their keys is presumed.  Such a flow has to be the unique side for the groups, which checks it.
+ */
+static bool is_late(const cm_block *b, uint64_t rels, bool *ret_presumed)
+{
+    bool late = true;
+
+    *ret_presumed = false;
+    for (unsigned rel = 0; rel < b->query->relations; rel++) {
+        const cm_relation *relation = &b->query->relation[rel];
+        if ((rels >> rel & 1) != 0) {
+            late = late && relation->once;
+            *ret_presumed = *ret_presumed || relation->tables > 1;
+        }
+    }
+    return late;
+}
+
+static bool leaves_unchecked(const cm_block *b, const cm_flow *unique, const cm_flow *other)
+{
+    bool presumed, ignored;
+
+    return is_late(b, other->rels, &presumed) && presumed && !is_late(b, unique->rels, &ignored);
+}
+
 /* The cheapest join of two flows of the group; false when there is none. */
 static bool choose(cm_block *b, const cm_part *part, cm_flow *flow, size_t flows,
                    size_t *ret_unique, size_t *ret_other, cm_edge *ret_edge)
@@ -293,7 +318,7 @@ static bool choose(cm_block *b, const cm_part *part, cm_flow *flow, size_t flows
             cm_edge e = cm_edge_of(b, part, &flow[u], &flow[o]);
             uint64_t rows = flow[u].node->rows + flow[o].node->rows;
             const cm_unique *why = cm_flow_unique_on(b, &flow[u], e.unique_item, e.keys);
-            if (why == NULL) {
+            if (why == NULL || leaves_unchecked(b, &flow[u], &flow[o])) {
                 continue;
             }
             bool certain = why->presumed == NULL;

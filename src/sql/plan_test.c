@@ -613,6 +613,34 @@ static void test_early(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* A key that is presumed has to be the unique side's when groups rely on it: that is checked. */
+static void test_early_presumed(void **state)
+{
+    static const char *const sql = "SELECT a.doctor, a.year, sum(b.cost) FROM north.visits b, "
+                                   "visits a WHERE b.doctor = a.doctor GROUP BY a.doctor, a.year";
+    cm_plan_fixture f;
+
+    (void)state;
+    for (unsigned presumed = 0; presumed < 2; presumed++) {
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        f.visits[6].unique = f.visits[6].not_null = true;
+        f.settings.cross_owner_keys = presumed;
+        cm_plan_fixture_build(&f);
+        const cm_plan *plan = plan_of(&f, sql);
+        if (presumed) {
+            check_early(&f, sql, false);
+        }
+        for (size_t n = 0; n < plan->nodes; n++) {
+            const cm_plan_node *node = plan->node[n];
+            if (presumed && node->op == CM_PLAN_JOIN) {
+                assert_int_equal(node->child[0]->rows, 1024 + 2048);
+                assert_int_not_equal(node->check, 0);
+            }
+        }
+        cm_plan_fixture_fini(&f);
+    }
+}
+
 /* What is written twice is computed once, and what only looks alike is not. */
 static void test_same_subplans(void **state)
 {
@@ -755,6 +783,7 @@ int main(void)
         cmocka_unit_test(test_composite_key),
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_early),
+        cmocka_unit_test(test_early_presumed),
         cmocka_unit_test(test_same_subplans),
         cmocka_unit_test(test_json),
     };

@@ -33,7 +33,9 @@ typedef struct cm_relation {
     const cm_query *derived; /* or a subquery in FROM, WITH or a view, or what windows are over */
     size_t windows;          /* of a derived relation: its last columns, over its rows */
     const cm_window *window;
-    size_t cols;          /* without org */
+    bool once;   /* the planner's own: a key of it was taken for unique, so the join by that key has
+                    to rely on it, which checks it */
+    size_t cols; /* without org */
     const cm_column *col; /* for unions: the hull of ranges, the strictest label */
 } cm_relation;
 
