@@ -75,11 +75,11 @@ def window_query(schema):
     if form < 0.2:
         return over_groups(schema, columns, source, where)
     shown = rng.sample(columns, min(len(columns), rng.choice([1, 2])))
-    names = [c.name for c in shown]
-    items = names + [f"{text} AS w{i}" for i, text in enumerate(functions(schema, columns, rng.randint(1, 3)))]
+    items = [f"{c.name} AS c{i}" for i, c in enumerate(shown)]
+    items += [f"{text} AS w{i}" for i, text in enumerate(functions(schema, columns, rng.randint(1, 3)))]
     rows = f"SELECT {', '.join(items)} FROM {source}{where}"
     if form < 0.6:
         return rows
-    condition = f" WHERE {rng.choice(['w0 IS NOT NULL', schema.condition(shown, 0)])}"
-    return (f"SELECT {names[0]}, count(*), count(w0) FROM ({rows}) x"
-            f"{condition if rng.random() < 0.5 else ''} GROUP BY {names[0]}")
+    outer = [c.called(f"c{i}") for i, c in enumerate(shown)]
+    condition = f" WHERE {rng.choice(['w0 IS NOT NULL', schema.condition(outer, 0)])}"
+    return f"SELECT c0, count(*), count(w0) FROM ({rows}) x{condition if rng.random() < 0.5 else ''} GROUP BY c0"

@@ -1,0 +1,97 @@
+"""Random FROM clauses with joins of all kinds."""
+
+KINDS = ["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]
+
+
+def of(alias, table, *without):
+    return [c.called(f"{alias}.{c.name}") for c in table.columns if c.name not in without]
+
+
+def keyed(schema):
+    """One side is unique on k, or on (p, q); either side first."""
+    rng = schema.rng
+    t, (other, names) = schema.t, rng.choice([(schema.u, ["k"]), (schema.v, ["p", "q"]), (schema.w, ["k"])])
+    sides = [t, other] if rng.random() < 0.7 else [other, t]
+    kind = rng.choice(KINDS)
+    equal = " AND ".join(f"{sides[0].name}.{n} = {sides[1].name}.{n}" for n in names)
+    columns = of(t.name, t) + of(other.name, other)
+    if rng.random() < 0.25 and kind != "FULL JOIN":  # beside the equality: of the side that may be missing
+        optional = {"LEFT JOIN": sides[1], "RIGHT JOIN": sides[0]}.get(kind, rng.choice(sides))
+        equal += f" AND {schema.condition(of(optional.name, optional), 1)}"
+    return f"{sides[0].name} {kind} {sides[1].name} ON {equal}", columns
+
+
+def merged(schema):
+    """USING and NATURAL: common columns are shown once."""
+    rng = schema.rng
+    t, other = schema.t, rng.choice([schema.u, schema.w, schema.v])
+    common = [c.name for c in other.columns if c.name in [d.name for d in t.columns]]
+    kind = rng.choice(KINDS)
+    if other is schema.v:  # s is common too, and no part of the key
+        text = f"t {kind} v USING (p, q)"
+        columns = of("t", t, "p", "q") + of("v", other, "p", "q")
+    elif rng.random() < 0.5:
+        text = f"t {kind} {other.name} USING ({', '.join(common)})"
+        columns = of("t", t, *common) + of(other.name, other, *common)
+    else:
+        text = f"t NATURAL {kind} {other.name}"
+        columns = of("t", t, *common) + of(other.name, other, *common)
+    if kind in ("JOIN", "LEFT JOIN"):
+        columns += [c for c in t.columns if c.name in (["p", "q"] if other is schema.v else common)]
+    return text, columns
+
+
+def comma(schema):
+    other, names = schema.rng.choice([(schema.u, ["k"]), (schema.v, ["p", "q"])])
+    equal = [f"t.{n} = {other.name}.{n}" for n in names]
+    inner = " AND ".join(equal)
+    return f"(SELECT t.*, 1 AS one FROM t, {other.name} WHERE {inner}) j", of("j", schema.t)
+
+
+def three(schema):
+    rng = schema.rng
+    first, second = rng.choice(["JOIN", "LEFT JOIN"]), rng.choice(["JOIN", "LEFT JOIN"])
+    text = f"t {first} u ON t.k = u.k {second} v ON v.p = t.p AND v.q = t.q"
+    return text, of("t", schema.t) + of("u", schema.u) + of("v", schema.v)
+
+
+def grouped(schema):
+    """With a grouped subquery, which is unique on its keys; or a DISTINCT one."""
+    rng = schema.rng
+    kind = rng.choice(["JOIN", "LEFT JOIN"])
+    k = next(c for c in schema.t.columns if c.name == "k")
+    if rng.random() < 0.3:
+        return f"t {kind} (SELECT DISTINCT k FROM t WHERE k > 3) g ON g.k = t.k", of("t", schema.t) + [k.called("g.k")]
+    inner = f"SELECT k, count(*) AS n, max(q) AS m FROM t{schema.where(schema.t.columns, 0.3)} GROUP BY k"
+    columns = of("t", schema.t) + [k.called("g.k"), k.called("g.n"), k.called("g.m")]
+    return f"t {kind} ({inner}) g ON g.k = t.k", columns
+
+
+def single(schema):
+    """With one row, without a condition."""
+    k = next(c for c in schema.t.columns if c.name == "k")
+    inner = schema.rng.choice(["SELECT count(*) AS n, max(k) AS m FROM u", "SELECT sum(q) AS n, min(p) AS m FROM t"])
+    return f"t CROSS JOIN ({inner}) x", of("t", schema.t) + [k.called("x.n"), k.called("x.m")]
+
+
+def many(schema):
+    """Neither side is unique."""
+    rng = schema.rng
+    if rng.random() < 0.4:
+        return f"u JOIN t ON t.s = u.k::text", of("u", schema.u) + of("t", schema.t)
+    equal = rng.choice(["a.k = b.k", "a.p = b.p AND a.q = b.q", "a.k = b.k AND a.s = b.s"])
+    extra = rng.choice(["", "", " AND b.q BETWEEN a.q AND a.q + 1", " AND a.q < b.q", " AND b.q >= a.q AND b.q <= a.p"])
+    kind = rng.choice(["JOIN", "JOIN", "LEFT JOIN"])
+    return f"t a {kind} t b ON {equal}{extra}", of("a", schema.t) + of("b", schema.t)
+
+
+def text_key(schema):
+    kind = schema.rng.choice(["JOIN", "LEFT JOIN"])
+    inner = "SELECT s, count(*) AS n, min(p) AS m FROM v GROUP BY s"
+    p = next(c for c in schema.t.columns if c.name == "p")
+    return f"t {kind} ({inner}) g ON g.s = t.s", of("t", schema.t) + [p.called("g.n"), p.called("g.m")]
+
+
+def source(schema):
+    forms = [(40, keyed), (20, merged), (5, comma), (8, three), (10, grouped), (5, single), (6, many), (6, text_key)]
+    return schema.rng.choices([f for _, f in forms], [weight for weight, _ in forms])[0](schema)
