@@ -1,6 +1,7 @@
 #include "node/job_links.h"
 
 #include "base/clock.h"
+#include "base/fabric.h"
 #include "node/address.h"
 #include "node/peers.h"
 #include "node/wire.h"
@@ -9,26 +10,53 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { RETRY_MS = 100, POLL_MS = 100 };
 
-typedef struct attempt {
+typedef struct place {
     struct sockaddr_storage to;
     socklen_t to_bytes;
+} place;
+
+typedef struct attempt {
     int fd;           /* connecting; -1: none */
     int64_t again_ms; /* when to try again */
 } attempt;
 
+enum { LINKS_MAX = CM_LANES_MAX * CM_FEDERATION_MAX_MEMBERS };
+
+/* A link has the number lane * participants + participant. */
 typedef struct links {
     const cm_links_request *request;
     int *fds;
-    attempt attempt[CM_FEDERATION_MAX_MEMBERS];
+    size_t count; /* of numbers */
+    place place[CM_FEDERATION_MAX_MEMBERS];
+    attempt attempt[LINKS_MAX];
 } links;
 
-static cm_status look_up(const char *endpoint, attempt *ret, cm_diag *diag)
+static unsigned lane_of(const links *l, size_t link)
+{
+    return (unsigned)(link / l->request->participants);
+}
+
+static unsigned peer_of(const links *l, size_t link)
+{
+    return (unsigned)(link % l->request->participants);
+}
+
+static bool wanted(const links *l, size_t link)
+{
+    const cm_links_request *q = l->request;
+    unsigned peer = peer_of(l, link);
+
+    return peer != q->me && (lane_of(l, link) == 0 || (peer < q->parties && q->me < q->parties));
+}
+
+static cm_status look_up(const char *endpoint, place *ret, cm_diag *diag)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -59,25 +87,26 @@ static void give_up(attempt *a)
     a->again_ms = cm_clock_ms() + RETRY_MS;
 }
 
-static void begin(attempt *a)
+static void begin(attempt *a, const place *to_place)
 {
     union {
         const struct sockaddr_storage *in;
         const struct sockaddr *out;
-    } to = {.in = &a->to};
-    a->fd = socket(a->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (a->fd < 0 || (connect(a->fd, to.out, a->to_bytes) != 0 && errno != EINPROGRESS)) {
+    } to = {.in = &to_place->to};
+    a->fd = socket(to_place->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (a->fd < 0 || (connect(a->fd, to.out, to_place->to_bytes) != 0 && errno != EINPROGRESS)) {
         give_up(a);
     }
 }
 
 /* The connection is up, or failed: says what it is for. */
-static void finish(links *l, unsigned to)
+static void finish(links *l, size_t link)
 {
-    attempt *a = &l->attempt[to];
+    attempt *a = &l->attempt[link];
     const cm_links_request *q = l->request;
     uint8_t preamble[CM_PREAMBLE_BYTES];
-    cm_preamble p = {.kind = CM_LINK_JOB, .sender = (uint8_t)q->me};
+    cm_preamble p = {
+        .kind = CM_LINK_JOB, .sender = (uint8_t)q->me, .lane = (uint16_t)lane_of(l, link)};
     int error = 0;
     socklen_t bytes = sizeof error;
     memcpy(p.federation, q->federation->bytes, sizeof p.federation);
@@ -88,7 +117,7 @@ static void finish(links *l, unsigned to)
         give_up(a);
         return;
     }
-    l->fds[to] = a->fd;
+    l->fds[link] = a->fd;
     a->fd = -1;
 }
 
@@ -112,18 +141,23 @@ static void take_handed(links *l)
     }
     int fd;
     memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    if (got != (ssize_t)sizeof what || what.lane != 0 || what.sender >= l->request->me ||
-        l->fds[what.sender] >= 0) {
+    if (got != (ssize_t)sizeof what || what.lane >= l->request->lanes ||
+        what.sender >= l->request->me) {
         close(fd);
         return;
     }
-    l->fds[what.sender] = fd;
+    size_t link = (size_t)what.lane * l->request->participants + what.sender;
+    if (!wanted(l, link) || l->fds[link] >= 0) {
+        close(fd);
+        return;
+    }
+    l->fds[link] = fd;
 }
 
 static bool complete(const links *l)
 {
-    for (unsigned j = 0; j < l->request->participants; j++) {
-        if (j != l->request->me && l->fds[j] < 0) {
+    for (size_t i = 0; i < l->count; i++) {
+        if (wanted(l, i) && l->fds[i] < 0) {
             return false;
         }
     }
@@ -133,18 +167,21 @@ static bool complete(const links *l)
 /* Waits a little for anything to happen, and deals with it. */
 static cm_status step(links *l, cm_diag *diag)
 {
-    struct pollfd poll_fds[CM_FEDERATION_MAX_MEMBERS + 1];
-    unsigned who[CM_FEDERATION_MAX_MEMBERS + 1];
+    struct pollfd poll_fds[LINKS_MAX + 1];
+    size_t which[LINKS_MAX + 1];
     nfds_t count = 0;
     int64_t now = cm_clock_ms();
     poll_fds[count++] = (struct pollfd){.fd = l->request->handed_fd, .events = POLLIN};
-    for (unsigned j = l->request->me + 1; j < l->request->participants; j++) {
-        attempt *a = &l->attempt[j];
-        if (l->fds[j] < 0 && a->fd < 0 && now >= a->again_ms) {
-            begin(a);
+    for (size_t i = 0; i < l->count; i++) {
+        attempt *a = &l->attempt[i];
+        if (!wanted(l, i) || peer_of(l, i) < l->request->me) {
+            continue;
+        }
+        if (l->fds[i] < 0 && a->fd < 0 && now >= a->again_ms) {
+            begin(a, &l->place[peer_of(l, i)]);
         }
         if (a->fd >= 0) {
-            who[count] = j;
+            which[count] = i;
             poll_fds[count++] = (struct pollfd){.fd = a->fd, .events = POLLOUT};
         }
     }
@@ -158,7 +195,7 @@ static cm_status step(links *l, cm_diag *diag)
     }
     for (nfds_t i = 1; i < count; i++) {
         if (poll_fds[i].revents != 0) {
-            finish(l, who[i]);
+            finish(l, which[i]);
         }
     }
     return CM_OK;
@@ -166,12 +203,13 @@ static cm_status step(links *l, cm_diag *diag)
 
 static cm_status missing(const links *l, cm_diag *diag)
 {
-    for (unsigned j = 0; j < l->request->participants; j++) {
-        if (j != l->request->me && l->fds[j] < 0) {
-            cm_diag_party(diag, l->request->member[j]->org);
+    for (size_t i = 0; i < l->count; i++) {
+        if (wanted(l, i) && l->fds[i] < 0) {
+            const char *org = l->request->member[peer_of(l, i)]->org;
+            cm_diag_party(diag, org);
             return cm_fail(diag, CM_EPEER, CM_SQL_CONNECTION_FAILURE,
-                           "the job's process of \"%s\" could not be reached within %d s",
-                           l->request->member[j]->org, l->request->timeout_ms / 1000);
+                           "the job's process of \"%s\" could not be reached within %d s", org,
+                           l->request->timeout_ms / 1000);
         }
     }
     return CM_OK;
@@ -179,29 +217,37 @@ static cm_status missing(const links *l, cm_diag *diag)
 
 cm_status cm_links_open(const cm_links_request *request, int *ret_fds, cm_diag *diag)
 {
-    links l = {.request = request, .fds = ret_fds};
+    links *l = calloc(1, sizeof *l);
     int64_t deadline_ms = cm_clock_ms() + request->timeout_ms;
     cm_status st = CM_OK;
     CM_ASSERT(request->participants <= CM_FEDERATION_MAX_MEMBERS);
-    for (unsigned j = 0; j < request->participants; j++) {
-        ret_fds[j] = -1;
-        l.attempt[j].fd = -1;
+    CM_ASSERT(request->lanes >= 1 && request->lanes <= CM_LANES_MAX);
+    if (l == NULL) {
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    }
+    l->request = request;
+    l->fds = ret_fds;
+    l->count = (size_t)request->lanes * request->participants;
+    for (size_t i = 0; i < l->count; i++) {
+        ret_fds[i] = -1;
+        l->attempt[i].fd = -1;
     }
     for (unsigned j = request->me + 1; st == CM_OK && j < request->participants; j++) {
-        st = look_up(request->member[j]->endpoint, &l.attempt[j], diag);
+        st = look_up(request->member[j]->endpoint, &l->place[j], diag);
     }
-    while (st == CM_OK && !complete(&l) && cm_clock_left_ms(deadline_ms) > 0) {
-        st = step(&l, diag);
+    while (st == CM_OK && !complete(l) && cm_clock_left_ms(deadline_ms) > 0) {
+        st = step(l, diag);
     }
     if (st == CM_OK) {
-        st = missing(&l, diag);
+        st = missing(l, diag);
     }
-    for (unsigned j = 0; j < request->participants; j++) {
-        give_up(&l.attempt[j]);
-        if (st != CM_OK && ret_fds[j] >= 0) {
-            close(ret_fds[j]);
-            ret_fds[j] = -1;
+    for (size_t i = 0; i < l->count; i++) {
+        give_up(&l->attempt[i]);
+        if (st != CM_OK && ret_fds[i] >= 0) {
+            close(ret_fds[i]);
+            ret_fds[i] = -1;
         }
     }
+    free(l);
     return st;
 }

@@ -30,6 +30,7 @@ enum {
 
 /* Address space, not memory: comityd watches what a job really takes (job_memory). */
 static const size_t SHARES_BYTES = (size_t)1 << 38;
+static const double LANES_MIN_BYTES = 1 << 20;
 static const size_t RESULT_BYTES = (size_t)1 << 36;
 
 typedef struct run {
@@ -43,9 +44,10 @@ typedef struct run {
     const cm_plan *plan;
     const cm_schema *schema;
     unsigned me;
-    cm_source **source;     /* by server */
-    cm_source_table *table; /* by table */
-    cm_mesh *mesh;
+    cm_source **source;          /* by server */
+    cm_source_table *table;      /* by table */
+    cm_mesh *mesh[CM_LANES_MAX]; /* 0 links all participants, the others computing parties */
+    unsigned lanes;
     cm_mpc *mpc;
     cm_measured *measured;
     int64_t began_ns;
@@ -247,12 +249,37 @@ static cm_status find_source(void *arg, const cm_org_table *table, cm_source **r
 
 /* ---- computing ---------------------------------------------------------------------------- */
 
-static cm_status open_mesh(run *x, cm_diag *diag)
+/*
+ * Lanes that this job uses: what the coordinator asked for, unless so little is sent that links
+ * of their own cost more than they bring.  Public, and the same at all participants.
+ */
+static unsigned lanes_of(const run *x)
+{
+    return x->plan->total.bytes < LANES_MIN_BYTES ? 1 : x->order.settings.lanes;
+}
+
+/* Links to member[j] at fds[j], in the order of the plan's participants. */
+static cm_status open_mesh(run *x, unsigned lane, const int *fds, const cm_cert *certs,
+                           cm_diag *diag)
+{
+    const cm_plan *plan = x->plan;
+    cm_mesh_tls options = {.me = x->me,
+                           .participants =
+                               (unsigned)(lane == 0 ? plan->participants : plan->parties),
+                           .fds = fds,
+                           .identity = x->identity,
+                           .certs = certs,
+                           .names = plan->participant,
+                           .timeout_ms = HANDSHAKE_MS,
+                           .idle_timeout_ms = (int)x->order.idle_timeout_ms};
+    return cm_mesh_new_tls(&options, &x->mesh[lane], diag);
+}
+
+static cm_status open_meshes(run *x, cm_diag *diag)
 {
     const cm_plan *plan = x->plan;
     const cm_federation_member *member[CM_FEDERATION_MAX_MEMBERS];
     cm_cert *certs = CM_NEW_SMALL(&x->arena, cm_cert, plan->participants);
-    int fds[CM_FEDERATION_MAX_MEMBERS];
     CM_ASSERT(plan->participants <= CM_FEDERATION_MAX_MEMBERS);
     for (size_t i = 0; i < plan->participants; i++) {
         int index = cm_federation_index(x->federation, plan->participant[i]);
@@ -260,26 +287,28 @@ static cm_status open_mesh(run *x, cm_diag *diag)
         member[i] = &x->federation->member[index];
         certs[i] = member[i]->cert;
     }
+    x->lanes = lanes_of(x);
+    int *fds = CM_NEW_SMALL(&x->arena, int, x->lanes * plan->participants);
     cm_links_request request = {.job = x->order.job,
                                 .federation = &x->federation->digest,
                                 .me = x->me,
                                 .participants = (unsigned)plan->participants,
+                                .parties = (unsigned)plan->parties,
+                                .lanes = x->lanes,
                                 .member = member,
                                 .handed_fd = CM_JOB_LINKS_FD,
                                 .timeout_ms = LINKS_MS};
     cm_status st = cm_links_open(&request, fds, diag);
-    if (st != CM_OK) {
-        return st;
+    unsigned lanes = x->me < plan->parties ? x->lanes : 1, opened = 0;
+    for (; st == CM_OK && opened < lanes; opened++) {
+        st = open_mesh(x, opened, fds + opened * plan->participants, certs, diag);
     }
-    cm_mesh_tls options = {.me = x->me,
-                           .participants = (unsigned)plan->participants,
-                           .fds = fds,
-                           .identity = x->identity,
-                           .certs = certs,
-                           .names = plan->participant,
-                           .timeout_ms = HANDSHAKE_MS,
-                           .idle_timeout_ms = (int)x->order.idle_timeout_ms};
-    return cm_mesh_new_tls(&options, &x->mesh, diag);
+    for (size_t i = opened * plan->participants; i < x->lanes * plan->participants; i++) {
+        if (st != CM_OK && fds[i] >= 0) { /* of meshes that there was no time for */
+            close(fds[i]);
+        }
+    }
+    return st;
 }
 
 static void on_progress(void *arg, unsigned node)
@@ -294,7 +323,7 @@ static void on_progress(void *arg, unsigned node)
 static cm_status mesh_failed(run *x, cm_status st, cm_diag *diag)
 {
     if (diag->status == CM_OK) {
-        *diag = *cm_mesh_diag(x->mesh);
+        *diag = *cm_mesh_diag(x->mesh[0]);
     }
     return diag->status != CM_OK
                ? st
@@ -342,10 +371,10 @@ static cm_status meet_at_the_end(run *x, cm_diag *diag)
     uint8_t end = 0xed, got = 0;
     cm_status st = CM_OK;
     for (unsigned j = 0; st == CM_OK && j < x->plan->participants; j++) {
-        st = j != x->me ? cm_mesh_send(x->mesh, j, &end, 1) : CM_OK;
+        st = j != x->me ? cm_mesh_send(x->mesh[0], j, &end, 1) : CM_OK;
     }
     for (unsigned j = 0; st == CM_OK && j < x->plan->participants; j++) {
-        st = j != x->me ? cm_mesh_recv(x->mesh, j, &got, 1) : CM_OK;
+        st = j != x->me ? cm_mesh_recv(x->mesh[0], j, &got, 1) : CM_OK;
         if (st == CM_OK && j != x->me && got != end) {
             return cm_fail(diag, CM_EPROTO, CM_SQL_PROTOCOL, "\"%s\" is out of step",
                            x->plan->participant[j]);
@@ -362,7 +391,12 @@ static cm_status compute(run *x, cm_exec_result *ret, cm_diag *diag)
         return cm_fail(diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED, "protocol \"%.63s\"",
                        x->federation->charter.protocol);
     }
-    st = cm_mpc_new(protocol, x->mesh, (unsigned)x->plan->parties, NULL, &x->mpc, diag);
+    cm_mpc_options session = {.protocol = protocol,
+                              .lanes = x->lanes,
+                              .mesh = x->mesh,
+                              .parties = (unsigned)x->plan->parties,
+                              .scratch_bytes = SHARES_BYTES};
+    st = cm_mpc_new_lanes(&session, &x->mpc, diag);
     if (st != CM_OK) {
         return st;
     }
@@ -430,8 +464,8 @@ static bool send_report(const run *x, cm_status st, const cm_diag *why)
             cm_diag_set(&report.why, st, CM_SQL_INTERNAL, "%s", cm_status_text(st));
         }
     }
-    if (x->mesh != NULL) {
-        cm_mesh_stats stats = cm_mesh_statistics(x->mesh);
+    if (x->mpc != NULL) {
+        cm_mesh_stats stats = cm_mpc_statistics(x->mpc);
         report.bytes = stats.bytes_sent;
         report.rounds = stats.rounds;
     }
@@ -483,7 +517,7 @@ static cm_status work(run *x, cm_diag *diag)
     x->began_ns = cm_clock_ns();
     cm_status st = begin_reading(x, diag);
     if (st == CM_OK) {
-        st = open_mesh(x, diag);
+        st = open_meshes(x, diag);
     }
     if (st == CM_OK) {
         st = finish_reading(x, diag);
@@ -503,7 +537,9 @@ static cm_status work(run *x, cm_diag *diag)
 static void clean_up(run *x)
 {
     cm_mpc_free(x->mpc);
-    cm_mesh_free(x->mesh);
+    for (unsigned i = 0; i < CM_LANES_MAX; i++) {
+        cm_mesh_free(x->mesh[i]);
+    }
     for (size_t i = 0; x->source != NULL && i < x->order.servers; i++) {
         cm_source_free(x->source[i]);
     }

@@ -5,6 +5,7 @@
  */
 #include "node/session_int.h"
 
+#include "base/fabric.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ static const setting_def defs[] = {
     {"comity.domain_max", "4096", NUMBER, false, NULL, "most groups of a public domain"},
     {"comity.join_rows", "0", NUMBER, false, NULL,
      "most rows of a join where neither side is unique; 0: no bound"},
+    {"comity.lanes", "1", NUMBER, false, NULL, "threads and links of each computing party"},
     {"comity.pushdown", "on", SWITCH, false, NULL, "owners evaluate what they can by themselves"},
     {"comity.timing", "off", SWITCH, false, NULL, "tell seconds, bytes and rounds of queries"},
     {"DateStyle", "ISO, MDY", ONE_OF, true, "iso|iso, mdy|iso, dmy|iso, ymd", "form of dates"},
@@ -386,6 +388,7 @@ static cm_status check_bounds(const setting_def *def, const char *value, cm_diag
     long number = strtol(value, NULL, 10);
     bool wrong =
         (strcmp(def->name, "comity.domain_max") == 0 && (number < 0 || number > 1 << 20)) ||
+        (strcmp(def->name, "comity.lanes") == 0 && (number < 1 || number > CM_LANES_MAX)) ||
         (strcmp(def->name, "comity.join_rows") == 0 && (number < 0 || number > 1 << 30));
     if (wrong) {
         return bad_value(def, value, diag);
@@ -519,6 +522,7 @@ cm_plan_settings cm_session_plan_settings(cm_session *s)
     settings.cross_owner_keys =
         strcmp(cm_session_setting(s, "comity.cross_owner_keys", &s->arena), "on") == 0;
     settings.join_rows = strtoull(cm_session_setting(s, "comity.join_rows", &s->arena), NULL, 10);
+    settings.lanes = (uint32_t)strtoul(cm_session_setting(s, "comity.lanes", &s->arena), NULL, 10);
     if (rtt > 0) {
         settings.rtt_seconds = rtt;
     }

@@ -1,5 +1,6 @@
 #include "node/wire.h"
 
+#include "base/fabric.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,6 +111,7 @@ static void encode_settings(const cm_plan_settings *s, cm_buf *out)
     cm_buf_put_u32(out, s->domain_max);
     cm_buf_put_u8(out, s->cross_owner_keys);
     cm_buf_put_u64(out, s->join_rows);
+    cm_buf_put_u32(out, s->lanes);
     cm_put_double(out, s->rtt_seconds);
     cm_put_double(out, s->bytes_per_second);
 }
@@ -123,9 +125,11 @@ static cm_plan_settings decode_settings(cm_reader *r)
     uint8_t cross_owner_keys = cm_reader_u8(r);
     s.cross_owner_keys = cross_owner_keys == 1;
     s.join_rows = cm_reader_u64(r);
+    s.lanes = cm_reader_u32(r);
     s.rtt_seconds = cm_reader_double(r);
     s.bytes_per_second = cm_reader_double(r);
-    r->failed = r->failed || pushdown > 1 || cross_owner_keys > 1;
+    r->failed =
+        r->failed || pushdown > 1 || cross_owner_keys > 1 || s.lanes < 1 || s.lanes > CM_LANES_MAX;
     return s;
 }
 

@@ -8,6 +8,7 @@ cm_plan_settings cm_plan_settings_default(void)
     return (cm_plan_settings){.pushdown = true,
                               .domain_max = 4096,
                               .cross_owner_keys = true,
+                              .lanes = 1,
                               .rtt_seconds = 0.0005,
                               .bytes_per_second = 134217728.0};
 }

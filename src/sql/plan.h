@@ -197,6 +197,7 @@ typedef struct cm_plan_settings {
     uint32_t domain_max;     /* most groups for a group-by on a public domain: 4096 */
     bool cross_owner_keys;   /* presume that a key of every owner is one of their union: on */
     uint64_t join_rows;      /* bound of a join without a unique side; 0: none */
+    uint32_t lanes;          /* of each computing party, 1 to 16; plans are the same, jobs not */
     double rtt_seconds;      /* measured link, rounded to steps of 0.5 ms, */
     double bytes_per_second; /* and to powers of 2 */
 } cm_plan_settings;

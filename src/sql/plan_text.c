@@ -332,10 +332,10 @@ void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_s
     put_quoted(schema->protocol, out);
     cm_buf_printf(out,
                   "\nsettings pushdown %d domain_max %u cross_owner_keys %d join_rows %llu "
-                  "rtt_us %.0f bytes_per_second %.0f\n",
+                  "lanes %u rtt_us %.0f bytes_per_second %.0f\n",
                   settings->pushdown, settings->domain_max, settings->cross_owner_keys,
-                  (unsigned long long)settings->join_rows, settings->rtt_seconds * 1e6,
-                  settings->bytes_per_second);
+                  (unsigned long long)settings->join_rows, settings->lanes,
+                  settings->rtt_seconds * 1e6, settings->bytes_per_second);
     for (size_t i = 0; i < plan->participants; i++) {
         cm_buf_printf(out, "%s ", i < plan->parties ? "party" : "participant");
         put_quoted(plan->participant[i], out);
