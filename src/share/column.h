@@ -26,6 +26,26 @@ void cm_bcol_get_rows(cm_bcol x, size_t first, cm_bcol z);
 /* z row r = x row from[r]; from has z.rows entries below x.rows; z does not overlap x. */
 void cm_bcol_gather(cm_bcol x, const uint32_t *from, cm_bcol z);
 void cm_acol_gather(cm_acol x, const uint32_t *from, cm_acol z);
+/* The first `rows` rows of x, in place: row r becomes row from[r]; from is a permutation of them.
+ */
+void cm_bcol_permute(cm_bcol x, size_t rows, const uint32_t *from, cm_arena scratch);
+
+/*
+ * Rows of a boolean column side by side, all legs of a row together, for those who gather from the
+ * same rows again and again: a row is one place in memory, not one for each plane.
+ */
+typedef struct cm_brows {
+    size_t rows;
+    unsigned planes, legs;
+    size_t stride; /* words a row */
+    cm_b64 *word;
+} cm_brows;
+cm_brows cm_brows_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows);
+/* z = rows first .. first + z.rows - 1 of x; first is a multiple of 64. */
+void cm_brows_load(cm_bcol x, size_t first, cm_brows z);
+/* z row r = x row from[r]: as rows for x.rows == z.rows or less, and back into planes. */
+void cm_brows_pick(cm_brows x, const uint32_t *from, cm_brows z);
+void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z);
 
 /* z row r = x row 0 + ... + x row r; in place allowed. */
 void cm_acol_prefix_sum(cm_acol x, cm_acol z);

@@ -129,6 +129,77 @@ static void test_bcol_gather(void **state)
     each_shape(check_gather);
 }
 
+static void random_permutation(uint32_t *from, size_t rows, uint64_t seed)
+{
+    for (size_t r = 0; r < rows; r++) {
+        from[r] = (uint32_t)r;
+    }
+    for (size_t r = rows; r > 1; r--) {
+        size_t other = next_random(&seed) % r;
+        uint32_t swap = from[r - 1];
+        from[r - 1] = from[other];
+        from[other] = swap;
+    }
+}
+
+/* All rows, and the first of more: the others stay. */
+static void check_permute(cm_arena *arena, unsigned planes, size_t rows)
+{
+    for (size_t more = 0; more <= 70; more += 35) {
+        cm_bcol x = random_bits(arena, planes, rows + more, rows);
+        cm_bcol before = random_bits(arena, planes, rows + more, rows); /* the same */
+        uint32_t *from = CM_NEW(arena, uint32_t, rows);
+
+        random_permutation(from, rows, rows + planes);
+        cm_bcol_permute(x, rows, from, *arena);
+        for (unsigned k = 0; k < LEGS; k++) {
+            for (unsigned p = 0; p < planes; p++) {
+                for (size_t r = 0; r < rows + more; r++) {
+                    assert_int_equal(bit_of(x, k, p, r),
+                                     bit_of(before, k, p, r < rows ? from[r] : r));
+                }
+            }
+        }
+    }
+}
+
+static void test_bcol_permute(void **state)
+{
+    (void)state;
+    each_shape(check_permute);
+}
+
+/* Loaded from some row on, picked, and gathered into planes. */
+static void check_brows(cm_arena *arena, unsigned planes, size_t rows)
+{
+    for (size_t first = 0; first <= 128; first += 64) {
+        cm_bcol x = random_bits(arena, planes, first + rows, rows);
+        cm_bcol z = random_bits(arena, planes, rows, 1);
+        cm_brows side = cm_brows_new(arena, LEGS, planes, rows);
+        cm_brows picked = cm_brows_new(arena, LEGS, planes, rows);
+        uint32_t *from = CM_NEW(arena, uint32_t, rows), *back = CM_NEW(arena, uint32_t, rows);
+
+        random_permutation(from, rows, rows + planes);
+        random_permutation(back, rows, first);
+        cm_brows_load(x, first, side);
+        cm_brows_pick(side, from, picked);
+        cm_brows_gather(picked, back, z);
+        for (unsigned k = 0; k < LEGS; k++) {
+            for (unsigned p = 0; p < planes; p++) {
+                for (size_t r = 0; r < rows; r++) {
+                    assert_int_equal(bit_of(z, k, p, r), bit_of(x, k, p, first + from[back[r]]));
+                }
+            }
+        }
+    }
+}
+
+static void test_brows(void **state)
+{
+    (void)state;
+    each_shape(check_brows);
+}
+
 static void check_rows(cm_arena *arena, unsigned planes, size_t rows)
 {
     static const size_t firsts[] = {0, 1, 63, 64, 65, 200};
@@ -281,6 +352,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pack_unpack),
         cmocka_unit_test(test_bcol_gather),
+        cmocka_unit_test(test_bcol_permute),
+        cmocka_unit_test(test_brows),
         cmocka_unit_test(test_put_and_get_rows),
         cmocka_unit_test(test_scans),
         cmocka_unit_test(test_ring),

@@ -70,8 +70,9 @@ static inline uint64_t *cm_a64_words(cm_a64 *leg)
 
 /*
  * Gathers rows of separate planes: bit r of z[p] is bit from[r] of x[p] for rows_z rows.  Planes of
- * x hold rows_x rows and do not overlap those of z.  Works through row-major words, 64 planes at a
- * time, so that a row costs one access per 64 planes; bits of z past the last row become 0.
+ * x hold rows_x rows; z[p] is x[p] for all p, or they do not overlap.  Works through row-major
+ * words, 64 planes at a time, so that a row costs one access per 64 planes; bits of z past the last
+ * row become 0.
  */
 typedef struct cm_plane_gather {
     const uint64_t *const *x;

@@ -125,7 +125,7 @@ static void gather_bits(const uint64_t *x, const uint32_t *from, size_t rows, ui
     }
 }
 
-/* At most 64 planes, through one word per row of x. */
+/* At most 64 planes, through one word per row of x, which is all read before z is written. */
 static void gather_words(const cm_kernels *kernels, const cm_plane_gather *job, size_t first,
                          unsigned planes, uint64_t *row)
 {
@@ -164,7 +164,7 @@ void cm_planes_gather(const cm_plane_gather *job, cm_arena scratch)
     uint64_t *row = NULL;
     for (size_t first = 0; first < job->planes; first += 64) {
         unsigned planes = (unsigned)smaller(64, job->planes - first);
-        if (planes <= 2) {
+        if (planes <= 2 && job->x[first] != job->z[first]) {
             for (unsigned p = 0; p < planes; p++) {
                 gather_bits(job->x[first + p], job->from, job->rows_z, job->z[first + p]);
             }
@@ -175,4 +175,156 @@ void cm_planes_gather(const cm_plane_gather *job, cm_arena scratch)
         }
         gather_words(kernels, job, first, planes, row);
     }
+}
+
+/* ---- in place ------------------------------------------------------------------------------ */
+
+/* Word w of every plane: kept, or put back beyond the first `rows` rows of it. */
+static void keep_words(cm_bcol x, size_t w, uint64_t *kept)
+{
+    for (unsigned k = 0; k < CM_LEGS_MAX && x.leg[k]; k++) {
+        for (unsigned p = 0; p < x.planes; p++) {
+            *kept++ = cm_b64_words(x.leg[k])[p * x.words + w];
+        }
+    }
+}
+
+static void restore_words(cm_bcol x, size_t w, size_t rows, const uint64_t *kept)
+{
+    uint64_t ours = (UINT64_C(1) << rows) - 1;
+
+    for (unsigned k = 0; k < CM_LEGS_MAX && x.leg[k]; k++) {
+        for (unsigned p = 0; p < x.planes; p++, kept++) {
+            uint64_t *word = &cm_b64_words(x.leg[k])[p * x.words + w];
+            *word = (*word & ours) | (*kept & ~ours);
+        }
+    }
+}
+
+void cm_bcol_permute(cm_bcol x, size_t rows, const uint32_t *from, cm_arena scratch)
+{
+    CM_ASSERT(rows <= x.rows);
+    if (rows == 0 || x.planes == 0) {
+        return;
+    }
+    size_t planes = 0, last = rows / 64;
+    uint64_t **plane = CM_NEW(&scratch, uint64_t *, (size_t)CM_LEGS_MAX * x.planes);
+    uint64_t *kept = CM_NEW(&scratch, uint64_t, (size_t)CM_LEGS_MAX * x.planes);
+
+    for (unsigned k = 0; k < CM_LEGS_MAX && x.leg[k]; k++) {
+        for (unsigned p = 0; p < x.planes; p++) {
+            plane[planes++] = cm_b64_words(x.leg[k] + p * x.words);
+        }
+    }
+    if (rows % 64 != 0) {
+        keep_words(x, last, kept);
+    }
+    cm_planes_gather(
+        &(cm_plane_gather){(const uint64_t *const *)plane, plane, planes, rows, rows, from},
+        scratch);
+    if (rows % 64 != 0) {
+        restore_words(x, last, rows % 64, kept);
+    }
+}
+
+/* ---- rows side by side --------------------------------------------------------------------- */
+
+enum { TOGETHER = 4 }; /* words of a row in one go: strips of so many stay in the first cache */
+
+cm_brows cm_brows_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows)
+{
+    size_t stride = cm_words_of((size_t)legs * planes);
+
+    stride = stride == 3 ? 4 : stride; /* so that no row lies in two cache lines */
+    return (cm_brows){rows, planes, legs, stride, CM_NEW(arena, cm_b64, stride * rows)};
+}
+
+/* The planes of all legs from plane `first` on, at most 64: legs one after the other. */
+static unsigned point_planes(cm_bcol x, unsigned legs, size_t first, uint64_t **ret)
+{
+    unsigned count = 0;
+
+    for (; count < 64 && first + count < (size_t)legs * x.planes; count++) {
+        size_t leg = (first + count) / x.planes, plane = (first + count) % x.planes;
+        ret[count] = cm_b64_words(x.leg[leg] + plane * x.words);
+    }
+    return count;
+}
+
+void cm_brows_load(cm_bcol x, size_t first, cm_brows z)
+{
+    CM_ASSERT(first % 64 == 0 && first <= x.rows && z.rows <= x.rows - first);
+    CM_ASSERT(x.planes == z.planes);
+
+    const cm_kernels *kernels = cm_kernels_best();
+    size_t words = cm_words_of(z.rows);
+    uint64_t *to = cm_b64_words(z.word);
+    strip s;
+    for (size_t c = 0; 64 * c < (size_t)z.legs * z.planes; c++) {
+        uint64_t *plane[64];
+        unsigned planes = point_planes(x, z.legs, 64 * c, plane);
+        for (size_t w = 0; w < words; w += STRIP) {
+            size_t now = smaller(STRIP, words - w), rows = smaller(64 * now, z.rows - 64 * w);
+            strip_from_planes(kernels, &s, (const uint64_t *const *)plane, planes, first / 64 + w,
+                              now);
+            const uint64_t *flat = &s.block[0][0];
+            for (size_t r = 0; r < rows; r++) {
+                to[(64 * w + r) * z.stride + c] = flat[r];
+            }
+        }
+    }
+    cm_wipe(&s, sizeof s);
+}
+
+void cm_brows_pick(cm_brows x, const uint32_t *from, cm_brows z)
+{
+    CM_ASSERT(x.stride == z.stride && x.planes == z.planes && x.legs == z.legs);
+
+    for (size_t r = 0; r < z.rows; r++) {
+        CM_ASSERT(from[r] < x.rows);
+        memcpy(z.word + r * z.stride, x.word + from[r] * x.stride, x.stride * sizeof *x.word);
+    }
+}
+
+/* Words c .. c + count - 1 of the rows of one strip. */
+static void pick_strip(cm_brows x, const uint32_t *from, size_t rows, size_t c, size_t count,
+                       strip *s)
+{
+    const uint64_t *word = cm_b64_words(x.word) + c;
+
+    for (size_t r = 0; r < rows; r++) {
+        const uint64_t *row = word + from[r] * x.stride;
+        for (size_t i = 0; i < count; i++) {
+            (&s[i].block[0][0])[r] = row[i];
+        }
+    }
+}
+
+void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z)
+{
+    CM_ASSERT(x.planes == z.planes);
+    for (size_t r = 0; r < z.rows; r++) {
+        CM_ASSERT(from[r] < x.rows);
+    }
+
+    const cm_kernels *kernels = cm_kernels_best();
+    size_t chunks = cm_words_of((size_t)x.legs * x.planes);
+    strip s[TOGETHER];
+    memset(s, 0, sizeof s);
+    for (size_t c = 0; c < chunks; c += TOGETHER) {
+        size_t count = smaller(TOGETHER, chunks - c);
+        uint64_t *plane[TOGETHER][64];
+        unsigned planes[TOGETHER];
+        for (size_t i = 0; i < count; i++) {
+            planes[i] = point_planes(z, x.legs, 64 * (c + i), plane[i]);
+        }
+        for (size_t w = 0; w < z.words; w += STRIP) {
+            size_t now = smaller(STRIP, z.words - w), rows = smaller(64 * now, z.rows - 64 * w);
+            pick_strip(x, from + 64 * w, rows, c, count, s);
+            for (size_t i = 0; i < count; i++) {
+                strip_to_planes(kernels, &s[i], plane[i], planes[i], w, now);
+            }
+        }
+    }
+    cm_wipe(s, sizeof s);
 }

@@ -121,16 +121,16 @@ static cm_status sort_inner(grouping *g, cm_arena *keep)
     unsigned legs = cm_mpc_legs(g->mpc), tag = cm_bits_for(g->inner.rows);
     unsigned key = g->distinct_planes + g->group_planes;
     unsigned payload = cm_table_planes(&g->inner);
-    cm_bcol sorted = cm_bcol_new(keep, legs, key + payload, g->inner.rows);
+    cm_bcol wide = cm_bcol_new_raw(keep, legs, tag + key + payload, g->inner.rows);
+    cm_bcol sorted = cm_bcol_planes(wide, tag, key + payload);
     cm_arena scratch = *keep;
-    cm_bcol wide = cm_bcol_new(&scratch, legs, tag + key + payload, g->inner.rows);
 
     cm_rows_index_bits(g->mpc, cm_bcol_planes(wide, 0, tag), scratch);
     cm_status st = cm_sort_key_build(g->mpc, g->table, g->sort_keys, g->sort_key_count, true,
                                      cm_bcol_planes(wide, tag, key), scratch);
     if (st == CM_OK) {
         cm_table_pack(&g->inner, cm_bcol_planes(wide, tag + key, payload));
-        st = cm_sort_rows(g->mpc, wide, tag + key, sorted, scratch);
+        st = cm_sort_rows(g->mpc, wide, tag + key, scratch);
     }
     if (st == CM_OK) {
         g->sort_key = cm_bcol_planes(sorted, 0, key);

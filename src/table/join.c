@@ -127,12 +127,10 @@ static cm_status sort_both(join *j, cm_arena *keep)
     unsigned legs = cm_mpc_legs(j->mpc), carried = carried_planes(j);
     unsigned planes = j->tag_planes + carried + 1;
     cm_bcol sorted = cm_bcol_new(keep, legs, planes, j->rows);
-    cm_arena scratch = *keep;
-    cm_bcol wide = cm_bcol_new(&scratch, legs, planes, j->rows);
 
-    cm_status st = lay_out(j, wide, scratch);
+    cm_status st = lay_out(j, sorted, *keep);
     if (st == CM_OK) {
-        st = cm_sort_rows(j->mpc, wide, j->tag_planes + 1 + j->key_planes, sorted, scratch);
+        st = cm_sort_rows(j->mpc, sorted, j->tag_planes + 1 + j->key_planes, *keep);
     }
     j->tag = cm_bcol_planes(sorted, 0, j->tag_planes);
     j->carried = cm_bcol_planes(sorted, j->tag_planes, carried);

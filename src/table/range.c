@@ -282,12 +282,9 @@ static cm_status sort_walk(walk *w, cm_arena *keep)
     cm_arena scratch = *keep;
     cm_status st = CM_OK;
 
-    if (sorted_by == w->tag_planes) { /* nothing to sort by: in order already */
-        lay_out_rows(w, sorted, scratch);
-    } else {
-        cm_bcol wide = cm_bcol_new(&scratch, w->legs, planes, w->rows);
-        lay_out_rows(w, wide, scratch);
-        st = cm_sort_rows(w->mpc, wide, sorted_by, sorted, scratch);
+    lay_out_rows(w, sorted, scratch);
+    if (sorted_by > w->tag_planes) { /* else in order already */
+        st = cm_sort_rows(w->mpc, sorted, sorted_by, scratch);
     }
     w->tag = cm_bcol_planes(sorted, 0, w->tag_planes);
     w->key = cm_bcol_planes(sorted, w->tag_planes + w->order_planes, w->key_planes);

@@ -3,24 +3,14 @@
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_bcol ret,
-                       cm_arena scratch)
+cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_arena scratch)
 {
-    CM_ASSERT(key_planes <= wide.planes && ret.planes <= wide.planes);
-    CM_ASSERT(ret.rows == wide.rows);
-    if (wide.rows == 0) {
+    CM_ASSERT(key_planes <= wide.planes);
+    if (wide.rows < 2) {
         return CM_OK;
     }
     cm_status st = cm_mpc_shuffle(mpc, NULL, 0, &wide, 1, scratch);
-    if (st != CM_OK) {
-        return st;
-    }
-    uint32_t *from = CM_NEW(&scratch, uint32_t, wide.rows);
-    st = cm_sort_order(mpc, cm_bcol_planes(wide, 0, key_planes), from, scratch);
-    if (st == CM_OK) {
-        cm_bcol_gather(cm_bcol_planes(wide, wide.planes - ret.planes, ret.planes), from, ret);
-    }
-    return st;
+    return st == CM_OK ? cm_sort_in_place(mpc, wide, key_planes, NULL, NULL, scratch) : st;
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -186,11 +176,10 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
                           bool valid_first, cm_arena *arena, cm_table *ret, cm_bcol *ret_key,
                           cm_arena scratch)
 {
-    unsigned legs = cm_mpc_legs(mpc);
     moved m = lay_out(table, keys, count, valid_first, &scratch);
     unsigned planes = m.tag + m.key + m.payload;
-    cm_bcol sorted = cm_bcol_new(arena, legs, planes - m.tag, table->rows);
-    cm_bcol wide = cm_bcol_new(&scratch, legs, planes, table->rows);
+    cm_bcol wide = cm_bcol_new_raw(arena, cm_mpc_legs(mpc), planes, table->rows);
+    cm_bcol sorted = cm_bcol_planes(wide, m.tag, planes - m.tag);
 
     CM_ASSERT(ret->cols == table->cols);
     cm_rows_index_bits(mpc, cm_bcol_planes(wide, 0, m.tag), scratch);
@@ -198,7 +187,7 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
                                      cm_bcol_planes(wide, m.tag, m.key), scratch);
     if (st == CM_OK) {
         put_payload(table, &m, valid_first, cm_bcol_planes(wide, m.tag + m.key, m.payload));
-        st = cm_sort_rows(mpc, wide, m.tag + m.key, sorted, scratch);
+        st = cm_sort_rows(mpc, wide, m.tag + m.key, scratch);
     }
     if (st == CM_OK) {
         take_columns(mpc, table, &m, valid_first, sorted, arena, ret);

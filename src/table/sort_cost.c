@@ -1,16 +1,16 @@
 /* What a sort costs, from its own schedule: for planners. */
 #include "table/table_int.h"
 
-/* One batch of comparisons, in the shape that it will take. */
+/* Comparisons in windows, each in the shape that it will take. */
 static void add_batch(const cm_sort_less *less, size_t pairs, cm_sort_cost *cost)
 {
-    if (pairs == 0) {
-        return;
+    for (size_t done = 0; done < pairs; done += CM_SORT_WINDOW) {
+        size_t window = pairs - done < CM_SORT_WINDOW ? pairs - done : CM_SORT_WINDOW;
+        cm_circuit_cost program = cm_program_cost(less->program[cm_sort_shape(less, window)]);
+        cost->ands += (double)program.ands * (double)window;
+        cost->bytes += ((double)program.ands + 1) * (double)window / 8; /* and the opened bit */
+        cost->rounds += (double)program.levels + 1;
     }
-    cm_circuit_cost program = cm_program_cost(less->program[cm_sort_shape(less, pairs)]);
-    cost->ands += (double)program.ands * (double)pairs;
-    cost->bytes += ((double)program.ands + 1) * (double)pairs / 8; /* and the opened bit */
-    cost->rounds += (double)program.levels + 1;
 }
 
 cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes)

@@ -105,7 +105,13 @@ size_t cm_sort_shape(const cm_sort_less *less, size_t pairs)
 
 uint64_t cm_sort_batch_price(const cm_sort_costs *costs, size_t pairs)
 {
-    return pairs == 0 ? 0 : price_as(costs, best_shape(costs, pairs), pairs);
+    size_t whole = pairs / CM_SORT_WINDOW, rest = pairs % CM_SORT_WINDOW;
+    uint64_t price = rest == 0 ? 0 : price_as(costs, best_shape(costs, rest), rest);
+
+    if (whole > 0) {
+        price += whole * price_as(costs, best_shape(costs, CM_SORT_WINDOW), CM_SORT_WINDOW);
+    }
+    return price;
 }
 
 cm_status cm_sort_less_open(const cm_sort_less *less, cm_mpc *mpc, cm_bcol x, cm_bcol y,

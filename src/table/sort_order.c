@@ -7,24 +7,29 @@
  * compared pairwise in one batch, which is filled up to a public bound of its size.  So messages do
  * not depend on the order that is found.  What the outcomes tell has, for distinct keys in
  * uniformly random order, one distribution, whatever the data.
+ *
+ * Rows are moved where they are, twice a level: gap by gap before the pairs of a gap are compared,
+ * so that these lie next to each other in memory, and then within gaps.  Besides the rows there is
+ * memory for the pivots, for one window of pairs, and for three numbers a row.
  */
 #include "table/table_int.h"
 
 #include <string.h>
 
 enum {
-    WINDOW_ROWS = 1 << 18, /* pairs compared at once, or as many as rows when those are more */
     /* Gaps need a second batch with probability 2^-65: so many are no chance. */
     BATCHES_MAX = 64,
 };
 
 typedef struct sorter {
     cm_mpc *mpc;
-    cm_bcol key; /* of this level's rows */
+    unsigned legs;
+    cm_bcol wide; /* the first rows are in order, as far as levels are done */
+    cm_bcol key;  /* its lowest planes */
     const cm_sort_less *less;
-    uint32_t *order; /* of the rows that are sorted */
-    uint32_t *spare;
-    uint32_t *gap; /* per row of this level that is not */
+    uint32_t *from;   /* a move of rows: where each comes from */
+    uint32_t *gap;    /* of each row of a level */
+    uint32_t *origin; /* NULL, or where each row was before the sort */
 } sorter;
 
 static bool outcome(const uint64_t *less, size_t i)
@@ -32,17 +37,21 @@ static bool outcome(const uint64_t *less, size_t i)
     return ((less[i / 64] >> (i % 64)) & 1) != 0;
 }
 
-/* ---- finding gaps -------------------------------------------------------------------------- */
+/* Moves the first rows by s->from. */
+static void move_rows(sorter *s, size_t rows, cm_arena scratch)
+{
+    cm_bcol_permute(s->wide, rows, s->from, scratch);
+    if (!s->origin) {
+        return;
+    }
+    uint32_t *before = CM_NEW(&scratch, uint32_t, rows);
+    memcpy(before, s->origin, rows * sizeof *before);
+    for (size_t r = 0; r < rows; r++) {
+        s->origin[r] = before[s->from[r]];
+    }
+}
 
-/*
- * Pivots of a level as a search tree in an array: node 1 is the middle one, nodes 2h and 2h + 1 are
- * below node h, so that the nodes of consecutive depths are consecutive rows.
- */
-typedef struct search {
-    size_t fresh;   /* rows that search */
-    cm_bcol pivots; /* row h: node h; row 0 is not used */
-    cm_bcol x;      /* the searching rows' keys, once for each comparison of a step */
-} search;
+/* ---- finding gaps -------------------------------------------------------------------------- */
 
 /* In a tree of `bits` depths: the node that q-th of the 2^bits - 1 values in order, from 1, is at.
  */
@@ -53,30 +62,47 @@ static uint32_t node_of(uint32_t q, unsigned bits)
     return (UINT32_C(1) << (bits - 1 - below)) + (q >> (below + 1));
 }
 
-static search start_search(const sorter *s, const cm_sort_level *level, cm_arena *keep)
+/*
+ * Pivots of a level as a search tree in an array: node 1 is the middle one, nodes 2h and 2h + 1 are
+ * below node h, so that the nodes of consecutive depths are next to each other.  Row 0 is not used.
+ */
+static cm_brows plant_tree(const sorter *s, unsigned bits, cm_arena *keep)
 {
-    unsigned legs = cm_mpc_legs(s->mpc), planes = s->key.planes;
-    size_t nodes = (size_t)1 << level->bits, copies = ((size_t)1 << level->step_bits) - 1;
-    search ret = {
-        .fresh = level->rows - (nodes - 1),
-        .pivots = cm_bcol_new(keep, legs, planes, nodes),
-    };
-
-    ret.x = cm_bcol_new(keep, legs, planes, copies * ret.fresh);
+    size_t nodes = (size_t)1 << bits;
+    cm_brows tree = cm_brows_new(keep, s->legs, s->key.planes, nodes);
     cm_arena scratch = *keep;
+    cm_brows pivots = cm_brows_new(&scratch, s->legs, s->key.planes, nodes - 1);
     uint32_t *from = CM_NEW(&scratch, uint32_t, nodes);
+
     for (uint32_t q = 1; q < nodes; q++) {
-        from[node_of(q, level->bits)] = s->order[q - 1];
+        from[node_of(q, bits)] = q - 1;
     }
-    cm_bcol_gather(s->key, from, ret.pivots);
+    cm_brows_load(s->key, 0, pivots);
+    cm_brows_pick(pivots, from, tree);
+    return tree;
+}
+
+/* Rows that search together. */
+typedef struct search {
+    cm_brows tree;
+    size_t first, rows;
+    cm_bcol x; /* their keys, once for each comparison of a step */
+} search;
+
+static search start_search(const sorter *s, cm_brows tree, size_t first, size_t rows, size_t copies,
+                           cm_arena *keep)
+{
+    search ret = {tree, first, rows, cm_bcol_new_raw(keep, s->legs, s->key.planes, copies * rows)};
+
     if (copies == 1) {
-        cm_bcol_get_rows(s->key, nodes - 1, ret.x);
+        cm_bcol_get_rows(s->key, first, ret.x);
         return ret;
     }
-    cm_bcol x = cm_bcol_new(&scratch, legs, planes, ret.fresh);
-    cm_bcol_get_rows(s->key, nodes - 1, x);
+    cm_arena scratch = *keep;
+    cm_bcol x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, rows);
+    cm_bcol_get_rows(s->key, first, x);
     for (size_t i = 0; i < copies; i++) {
-        cm_bcol_put_rows(ret.x, i * ret.fresh, x);
+        cm_bcol_put_rows(ret.x, i * rows, x);
     }
     return ret;
 }
@@ -85,58 +111,52 @@ static search start_search(const sorter *s, const cm_sort_level *level, cm_arena
 static cm_status read_step(sorter *s, const search *f, unsigned step, const uint64_t *less)
 {
     uint32_t pivots = (UINT32_C(1) << step) - 1;
+    uint32_t *gap = s->gap + f->first;
 
-    for (size_t r = 0; r < f->fresh; r++) {
+    for (size_t r = 0; r < f->rows; r++) {
         uint32_t lower = 0;
         for (uint32_t i = 0; i < pivots; i++) {
-            bool is_lower = !outcome(less, i * f->fresh + r);
+            bool is_lower = !outcome(less, i * f->rows + r);
             if (is_lower && lower != i) {
                 return CM_EPROTO; /* below one pivot and above a greater one: no order */
             }
             lower += is_lower;
         }
-        s->gap[r] = s->gap[r] << step | lower;
+        gap[r] = gap[r] << step | lower;
     }
     return CM_OK;
 }
 
-/*
- * Which of the nodes at depths done .. done + step - 1 a row is compared with, counted from the
- * first of them: comparison i of row r is at i * fresh + r.
- */
-static const uint32_t *list_nodes(const sorter *s, const search *f, unsigned done, unsigned step,
-                                  cm_arena *keep)
+/* Which nodes at depths done .. done + step - 1 a row is compared with: comparison i of row r is at
+ * i * rows + r. */
+static void list_nodes(const sorter *s, const search *f, unsigned done, unsigned step,
+                       uint32_t *ret_node)
 {
     uint32_t pivots = (UINT32_C(1) << step) - 1;
+    const uint32_t *gap = s->gap + f->first;
 
-    if (step == 1) {
-        return s->gap; /* the node of gap g at depth `done` is the g-th of its depth */
-    }
-    uint32_t *node = CM_NEW(keep, uint32_t, pivots * f->fresh);
     for (uint32_t i = 0; i < pivots; i++) {
-        for (size_t r = 0; r < f->fresh; r++) {
-            uint32_t q = (s->gap[r] << step) + i + 1;
-            node[i * f->fresh + r] = node_of(q, done + step) - (UINT32_C(1) << done);
+        for (size_t r = 0; r < f->rows; r++) {
+            ret_node[i * f->rows + r] = node_of((gap[r] << step) + i + 1, done + step);
         }
     }
-    return node;
 }
 
 /* The gap is known to `done` bits; finds `step` more. */
 static cm_status search_step(sorter *s, const search *f, unsigned done, unsigned step,
                              cm_arena scratch)
 {
-    unsigned legs = cm_mpc_legs(s->mpc), planes = s->key.planes;
-    size_t pivots = ((size_t)1 << step) - 1, nodes = pivots << done, pairs = pivots * f->fresh;
+    size_t pairs = (((size_t)1 << step) - 1) * f->rows;
     uint64_t *less = CM_NEW(&scratch, uint64_t, cm_words_of(pairs));
-    cm_bcol near = cm_bcol_new(&scratch, legs, planes, nodes);
-    cm_bcol y = cm_bcol_new(&scratch, legs, planes, pairs);
+    cm_bcol y = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
     cm_bcol x = f->x;
+    cm_arena memory = scratch;
+    uint32_t *node = CM_NEW(&memory, uint32_t, pairs);
 
-    cm_bcol_get_rows(f->pivots, (size_t)1 << done, near);
-    cm_bcol_gather(near, list_nodes(s, f, done, step, &scratch), y);
-    if (x.rows != pairs) { /* a last step of fewer bits */
-        x = cm_bcol_new(&scratch, legs, planes, pairs);
+    list_nodes(s, f, done, step, node);
+    cm_brows_gather(f->tree, node, y); /* and node is used up */
+    if (x.rows != pairs) {             /* a last step of fewer bits */
+        x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
         cm_bcol_get_rows(f->x, 0, x);
     }
     cm_status st = cm_sort_less_open(s->less, s->mpc, x, y, less, scratch);
@@ -150,11 +170,19 @@ static cm_status find_gaps(sorter *s, const cm_sort_level *level, cm_arena scrat
         return CM_OK;
     }
 
-    search f = start_search(s, level, &scratch);
+    size_t copies = ((size_t)1 << level->step_bits) - 1;
+    size_t window = CM_SORT_WINDOW / copies / 64 * 64;
+    cm_brows tree = plant_tree(s, level->bits, &scratch);
     cm_status st = CM_OK;
-    for (unsigned done = 0; st == CM_OK && done < level->bits; done += level->step_bits) {
-        unsigned left = level->bits - done;
-        st = search_step(s, &f, done, left < level->step_bits ? left : level->step_bits, scratch);
+    for (size_t first = tree.rows - 1; first < level->rows; first += window) {
+        cm_arena memory = scratch;
+        size_t left = level->rows - first, rows = left < window ? left : window;
+        search f = start_search(s, tree, first, rows, copies, &memory);
+        for (unsigned done = 0; st == CM_OK && done < level->bits; done += level->step_bits) {
+            unsigned bits = level->bits - done;
+            st =
+                search_step(s, &f, done, bits < level->step_bits ? bits : level->step_bits, memory);
+        }
     }
     return st;
 }
@@ -163,35 +191,41 @@ static cm_status find_gaps(sorter *s, const cm_sort_level *level, cm_arena scrat
 
 typedef struct gaps {
     size_t count;
-    size_t *first;  /* of each gap, and one past the last */
-    uint32_t *rows; /* gap by gap */
+    size_t *first; /* place of each gap's first row; its pivot is the place before the next gap */
 } gaps;
-
-static gaps list_gaps(const sorter *s, const cm_sort_level *level, cm_arena *keep)
-{
-    size_t pivots = ((size_t)1 << level->bits) - 1, fresh = level->rows - pivots;
-    gaps ret = {
-        .count = pivots + 1,
-        .first = CM_NEW(keep, size_t, pivots + 3),
-        .rows = CM_NEW(keep, uint32_t, fresh),
-    };
-
-    /* first[g + 2] counts gap g, then becomes its end + 1 place on, and is its write position. */
-    for (size_t r = 0; r < fresh; r++) {
-        ret.first[s->gap[r] + 2]++;
-    }
-    for (size_t g = 2; g < ret.count + 2; g++) {
-        ret.first[g] += ret.first[g - 1];
-    }
-    for (size_t r = 0; r < fresh; r++) {
-        ret.rows[ret.first[s->gap[r] + 1]++] = (uint32_t)(pivots + r);
-    }
-    return ret;
-}
 
 static size_t gap_rows(const gaps *g, size_t i)
 {
-    return g->first[i + 1] - g->first[i];
+    return g->first[i + 1] - 1 - g->first[i];
+}
+
+/* Brings the rows of gap 0, pivot 0, the rows of gap 1, pivot 1, ... next to each other. */
+static gaps move_to_gaps(sorter *s, const cm_sort_level *level, cm_arena *keep)
+{
+    size_t pivots = ((size_t)1 << level->bits) - 1;
+    gaps g = {.count = pivots + 1, .first = CM_NEW(keep, size_t, pivots + 3)};
+
+    /* first[g + 2] counts gap g with its pivot, then is its end, and one before it writes there. */
+    for (size_t i = 0; i < g.count; i++) {
+        g.first[i + 2] = 1;
+    }
+    for (size_t r = pivots; r < level->rows; r++) {
+        g.first[s->gap[r] + 2]++;
+    }
+    for (size_t i = 2; i < g.count + 2; i++) {
+        g.first[i] += g.first[i - 1];
+    }
+    for (size_t r = pivots; r < level->rows; r++) {
+        s->from[g.first[s->gap[r] + 1]++] = (uint32_t)r;
+    }
+    for (size_t i = 0; i < pivots; i++) {
+        s->from[g.first[i + 1]++] = (uint32_t)i;
+    }
+    g.first[g.count]++; /* as if the last gap had a pivot */
+    if (pivots > 0) {
+        move_rows(s, level->rows, *keep);
+    }
+    return g;
 }
 
 static size_t count_pairs(const gaps *g)
@@ -204,48 +238,66 @@ static size_t count_pairs(const gaps *g)
     return pairs;
 }
 
-static void list_pairs(const gaps *g, uint32_t *left, uint32_t *right)
+/* The next pair: row a and row b, a < b, of gap i, counted from the gap's first. */
+typedef struct cursor {
+    size_t i, a, b;
+} cursor;
+
+/* Lists the next pairs, as places; returns how many there were, at most `most`. */
+static size_t list_pairs(const gaps *g, cursor *c, size_t most, uint32_t *left, uint32_t *right)
 {
     size_t at = 0;
 
-    for (size_t i = 0; i < g->count; i++) {
-        for (size_t b = g->first[i] + 1; b < g->first[i + 1]; b++) {
-            for (size_t a = g->first[i]; a < b; a++) {
-                left[at] = g->rows[a];
-                right[at++] = g->rows[b];
+    for (; c->i < g->count; c->i++, c->b = 1) {
+        for (; c->b < gap_rows(g, c->i); c->b++, c->a = 0) {
+            for (; c->a < c->b; c->a++) {
+                if (at == most) {
+                    return at;
+                }
+                left[at] = (uint32_t)(g->first[c->i] + c->a);
+                right[at++] = (uint32_t)(g->first[c->i] + c->b);
             }
         }
     }
-}
-
-static cm_status compare_pairs(const sorter *s, const uint32_t *left, const uint32_t *right,
-                               size_t pairs, uint64_t *ret_less, cm_arena scratch)
-{
-    /* A gather reads the whole key column, so that windows much smaller than it would cost more. */
-    size_t window = s->key.words * 64 > WINDOW_ROWS ? s->key.words * 64 : WINDOW_ROWS;
-    unsigned legs = cm_mpc_legs(s->mpc);
-    cm_status st = CM_OK;
-
-    for (size_t first = 0; st == CM_OK && first < pairs; first += window) {
-        cm_arena memory = scratch;
-        size_t rows = pairs - first < window ? pairs - first : window;
-        cm_bcol x = cm_bcol_new(&memory, legs, s->key.planes, rows);
-        cm_bcol y = cm_bcol_new(&memory, legs, s->key.planes, rows);
-        cm_bcol_gather(s->key, left + first, x);
-        cm_bcol_gather(s->key, right + first, y);
-        st = cm_sort_less_open(s->less, s->mpc, x, y, ret_less + first / 64, memory);
-    }
-    return st;
+    return at;
 }
 
 /*
- * Replaces the rows of a gap by their order.  Outcomes of no order at all (a party misbehaved) give
- * equal ranks, which is noticed.  *at is the next outcome.
+ * Compares the next `pairs` pairs.  When there are no more, some row with itself, which opens 0.
+ * Pairs lie close to each other: the rows between the first and the last are loaded once.
  */
-static cm_status order_gap(sorter *s, uint32_t *rows, size_t count, const uint64_t *less,
-                           size_t *at)
+static cm_status compare_window(const sorter *s, const gaps *g, cursor *c, size_t pairs,
+                                uint64_t *ret_less, cm_arena scratch)
 {
-    uint32_t *rank = s->gap, *sorted = s->spare; /* what was in them is used up */
+    cm_bcol x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
+    cm_bcol y = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
+    cm_arena memory = scratch;
+    uint32_t *left = CM_NEW(&memory, uint32_t, pairs), *right = CM_NEW(&memory, uint32_t, pairs);
+    size_t listed = list_pairs(g, c, pairs, left, right);
+    size_t first = listed > 0 ? left[0] / 64 * 64 : 0, past = first + 1;
+
+    for (size_t i = 0; i < listed; i++) { /* gaps are in order, the pairs of one are not */
+        past = right[i] >= past ? right[i] + 1 : past;
+        first = left[i] < first ? left[i] / 64 * 64 : first;
+    }
+    for (size_t i = 0; i < listed; i++) {
+        left[i] -= (uint32_t)first;
+        right[i] -= (uint32_t)first;
+    } /* else 0 */
+    cm_brows rows = cm_brows_new(&memory, s->legs, s->key.planes, past - first);
+    cm_brows_load(s->key, first, rows);
+    cm_brows_gather(rows, left, x);
+    cm_brows_gather(rows, right, y);
+    return cm_sort_less_open(s->less, s->mpc, x, y, ret_less, scratch);
+}
+
+/*
+ * Sets from for the places of a gap.  Outcomes of no order at all (a party misbehaved) give equal
+ * ranks, which is noticed.  *at is the next outcome.
+ */
+static cm_status order_gap(sorter *s, size_t first, size_t count, const uint64_t *less, size_t *at)
+{
+    uint32_t *rank = s->gap, *sorted = s->from + first; /* what was in them is used up */
 
     for (size_t b = 0; b < count; b++) {
         rank[b] = 0;
@@ -258,34 +310,30 @@ static cm_status order_gap(sorter *s, uint32_t *rows, size_t count, const uint64
         if (sorted[rank[b]] != UINT32_MAX) {
             return CM_EPROTO;
         }
-        sorted[rank[b]] = rows[b];
+        sorted[rank[b]] = (uint32_t)(first + b);
     }
-    memcpy(rows, sorted, count * sizeof *rows);
     return CM_OK;
 }
 
-/* The sorted rows of gap 0, pivot 0, gap 1, pivot 1, ... */
-static void merge(sorter *s, const gaps *g)
+/* Batches are as large as the plan says, whatever the gaps hold. */
+static cm_status compare_gaps(const sorter *s, const gaps *g, size_t batch, size_t filled,
+                              uint64_t *ret_less, cm_arena scratch)
 {
-    size_t at = 0;
+    cursor c = {0, 0, 1};
+    cm_status st = CM_OK;
 
-    for (size_t i = 0; i < g->count; i++) {
-        memcpy(s->spare + at, g->rows + g->first[i], gap_rows(g, i) * sizeof *s->spare);
-        at += gap_rows(g, i);
-        if (i + 1 < g->count) {
-            s->spare[at++] = s->order[i];
+    for (size_t first = 0; st == CM_OK && first < filled; first += batch) {
+        for (size_t done = 0; st == CM_OK && done < batch; done += CM_SORT_WINDOW) {
+            size_t pairs = batch - done < CM_SORT_WINDOW ? batch - done : CM_SORT_WINDOW;
+            st = compare_window(s, g, &c, pairs, ret_less + (first + done) / 64, scratch);
         }
     }
-    memcpy(s->order, s->spare, at * sizeof *s->order);
+    return st;
 }
 
-/*
- * Batches are as large as the plan says, whatever the gaps hold: what is left over compares row 0
- * with itself, which opens 0.
- */
 static cm_status order_gaps(sorter *s, const cm_sort_level *level, cm_arena scratch)
 {
-    gaps g = list_gaps(s, level, &scratch);
+    gaps g = move_to_gaps(s, level, &scratch);
     size_t pairs = count_pairs(&g), filled = level->pairs, at = 0;
 
     CM_ASSERT(filled >= pairs || filled % 64 == 0); /* batches lie in whole words */
@@ -295,80 +343,79 @@ static cm_status order_gaps(sorter *s, const cm_sort_level *level, cm_arena scra
             return CM_EPROTO;
         }
     }
-    uint32_t *left = CM_NEW(&scratch, uint32_t, filled);
-    uint32_t *right = CM_NEW(&scratch, uint32_t, filled);
     uint64_t *less = CM_NEW(&scratch, uint64_t, cm_words_of(filled));
-    list_pairs(&g, left, right);
-    cm_status st = CM_OK;
-    for (size_t first = 0; st == CM_OK && first < filled; first += level->pairs) {
-        st =
-            compare_pairs(s, left + first, right + first, level->pairs, less + first / 64, scratch);
-    }
+    cm_status st = compare_gaps(s, &g, level->pairs, filled, less, scratch);
     for (size_t i = 0; st == CM_OK && i < g.count; i++) {
-        st = order_gap(s, g.rows + g.first[i], gap_rows(&g, i), less, &at);
+        st = order_gap(s, g.first[i], gap_rows(&g, i), less, &at);
+        if (i + 1 < g.count) {
+            s->from[g.first[i + 1] - 1] = (uint32_t)(g.first[i + 1] - 1);
+        }
     }
     for (size_t i = at; st == CM_OK && i < filled; i++) {
         st = outcome(less, i) ? CM_EPROTO : CM_OK;
     }
     if (st == CM_OK) {
-        merge(s, &g);
+        move_rows(s, level->rows, scratch);
     }
     return st;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static cm_status sort_level(sorter *s, cm_bcol key, const cm_sort_level *level, cm_arena scratch)
+static cm_status sort_levels(sorter *s, const cm_sort_plan *plan, cm_arena scratch)
 {
-    CM_ASSERT(level->rows <= key.rows && level->rows >> level->bits > 0);
-    s->key = key;
-    if (level->rows < key.rows) {
-        s->key = cm_bcol_new(&scratch, cm_mpc_legs(s->mpc), key.planes, level->rows);
-        cm_bcol_get_rows(key, 0, s->key);
-    }
-    cm_status st = find_gaps(s, level, scratch);
-    return st == CM_OK ? order_gaps(s, level, scratch) : st;
-}
-
-static cm_status sort_levels(cm_mpc *mpc, cm_bcol key, const cm_sort_less *less,
-                             const cm_sort_plan *plan, uint32_t *ret_from, cm_arena scratch)
-{
-    sorter s = {
-        .mpc = mpc,
-        .less = less,
-        .order = ret_from,
-        .spare = CM_NEW(&scratch, uint32_t, key.rows),
-        .gap = CM_NEW(&scratch, uint32_t, key.rows),
-    };
     cm_status st = CM_OK;
 
-    CM_ASSERT(plan->level[plan->levels - 1].rows == key.rows);
-    ret_from[0] = 0;
+    CM_ASSERT(plan->level[plan->levels - 1].rows == s->wide.rows);
+    s->from = CM_NEW(&scratch, uint32_t, s->wide.rows);
+    s->gap = CM_NEW(&scratch, uint32_t, s->wide.rows);
     for (size_t i = 0; st == CM_OK && i < plan->levels; i++) {
-        st = sort_level(&s, key, &plan->level[i], scratch);
+        const cm_sort_level *level = &plan->level[i];
+        CM_ASSERT(level->rows <= s->wide.rows && level->rows >> level->bits > 0);
+        st = find_gaps(s, level, scratch);
+        if (st == CM_OK) {
+            st = order_gaps(s, level, scratch);
+        }
     }
+    return st;
+}
+
+cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, const cm_sort_plan *plan,
+                           uint32_t *ret_from, cm_arena scratch)
+{
+    cm_sort_less less;
+    cm_sort_plan best;
+    sorter s = {.mpc = mpc,
+                .legs = cm_mpc_legs(mpc),
+                .wide = wide,
+                .key = cm_bcol_planes(wide, 0, key_planes),
+                .less = &less,
+                .origin = ret_from};
+
+    CM_ASSERT(wide.rows < UINT32_MAX);
+    for (size_t r = 0; ret_from && r < wide.rows; r++) {
+        ret_from[r] = (uint32_t)r;
+    }
+    if (wide.rows < 2) {
+        return CM_OK;
+    }
+    cm_sort_less_init(&less, key_planes, scratch);
+    if (!plan) {
+        cm_sort_plan_make(wide.rows, &less.costs, &best);
+        plan = &best;
+    }
+    cm_status st = sort_levels(&s, plan, scratch);
+    cm_sort_less_fini(&less);
     return st;
 }
 
 cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan, uint32_t *ret_from,
                            cm_arena scratch)
 {
-    cm_sort_less less;
-    cm_sort_plan best;
+    cm_bcol moved = cm_bcol_new_raw(&scratch, cm_mpc_legs(mpc), key.planes, key.rows);
 
-    CM_ASSERT(key.rows < UINT32_MAX);
-    if (key.rows < 2) {
-        memset(ret_from, 0, key.rows * sizeof *ret_from);
-        return CM_OK;
-    }
-    cm_sort_less_init(&less, key.planes, scratch);
-    if (!plan) {
-        cm_sort_plan_make(key.rows, &less.costs, &best);
-        plan = &best;
-    }
-    cm_status st = sort_levels(mpc, key, &less, plan, ret_from, scratch);
-    cm_sort_less_fini(&less);
-    return st;
+    cm_bcol_copy(moved, key);
+    return cm_sort_in_place(mpc, moved, key.planes, plan, ret_from, scratch);
 }
 
 cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch)

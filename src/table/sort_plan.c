@@ -12,6 +12,7 @@
 
 enum {
     RATIO_MAX = 32,         /* rows of a level to a pivot: the search of larger ones never pays */
+    RATIO_MIN = 3,          /* levels that are not much larger cost memory and moves of rows */
     ALL_PAIRS_MAX = 1 << 12 /* nor does a level without pivots for more rows than this */
 };
 
@@ -139,7 +140,8 @@ static option price_rows(size_t rows, const option *best, const cm_sort_costs *c
     option ret = {.price = UINT64_MAX};
 
     for (unsigned bits = 0; ((size_t)1 << bits) - 1 < rows; bits++) {
-        if (bits == 0 ? rows > ALL_PAIRS_MAX : rows >> bits > RATIO_MAX) {
+        size_t ratio = rows >> bits;
+        if (bits == 0 ? rows > ALL_PAIRS_MAX : ratio > RATIO_MAX || ratio < RATIO_MIN) {
             continue;
         }
         option o = price_level(rows, bits, costs);

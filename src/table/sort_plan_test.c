@@ -101,8 +101,8 @@ static void test_costs(void **state)
     assert_true(cost_of(1 << 17, &less.costs).depths < 34);
     cm_sort_less_fini(&less);
     cm_sort_less_init(&less, 101, *(cm_arena *)*state);
-    assert_true(cost_of(1 << 20, &less.costs).comparisons < 25);
-    assert_true(cost_of(1 << 20, &less.costs).depths < 52);
+    assert_true(cost_of(1 << 20, &less.costs).comparisons < 21);
+    assert_true(cost_of(1 << 20, &less.costs).depths < 70);
     cm_sort_less_fini(&less);
 }
 

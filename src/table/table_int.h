@@ -67,6 +67,8 @@ typedef struct cm_sort_costs {
     uint64_t ands[CM_SORT_SHAPES], fixed[CM_SORT_SHAPES];
 } cm_sort_costs;
 uint64_t cm_sort_batch_price(const cm_sort_costs *costs, size_t pairs);
+/* So many pairs are compared at once, which bounds memory; each window takes its own rounds. */
+enum { CM_SORT_WINDOW = 1 << 20 };
 
 /* Programs that compare keys of so many planes. */
 typedef struct cm_sort_less {
@@ -114,6 +116,12 @@ size_t cm_sort_pairs_bound(size_t rows, unsigned bits);
  * are CM_TICKET_SHUFFLED.  Outcomes that are no order give CM_EPROTO.
  */
 CM_MUST cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch);
+/*
+ * Puts the rows of wide in order by its lowest key_planes planes, where they are, by a plan for so
+ * many rows; NULL: the best one.  ret_from as below, or NULL.  On failure rows are in no order.
+ */
+CM_MUST cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes,
+                                   const cm_sort_plan *plan, uint32_t *ret_from, cm_arena scratch);
 /* The same by a plan for key.rows rows; NULL: the best one. */
 CM_MUST cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan,
                                    uint32_t *ret_from, cm_arena scratch);
@@ -125,12 +133,8 @@ unsigned cm_sort_key_planes(const cm_table *table, const cm_sort_key *keys, size
                             bool valid_first);
 CM_MUST cm_status cm_sort_key_build(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
                                     size_t count, bool valid_first, cm_bcol z, cm_arena scratch);
-/*
- * Sorts the rows of wide by its key_planes lowest planes, distinct by a tag inside.  ret receives
- * its highest ret.planes planes in order.  wide is used up.
- */
-CM_MUST cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_bcol ret,
-                               cm_arena scratch);
+/* Sorts the rows of wide, in place, by its key_planes lowest planes, distinct by a tag inside. */
+CM_MUST cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_arena scratch);
 
 /*
  * The table's rows in order; ret, which may be the table, has its columns, some of which share
