@@ -100,6 +100,7 @@ void cm_diag_reset(cm_diag *diag);
 #define CM_SQL_TOO_MANY "53300"
 #define CM_SQL_OUT_OF_MEMORY "53200"
 #define CM_SQL_DISK_FULL "53100"
+#define CM_SQL_TOO_MANY_ROWS "54000"
 #define CM_SQL_IO "58030"
 #define CM_SQL_FDW "HV000"
 #define CM_SQL_INTERNAL "XX000"

@@ -122,6 +122,10 @@ static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         return cm_exec_project(x, node, ret);
     case CM_PLAN_JOIN:
         return cm_exec_join(x, node, ret);
+    case CM_PLAN_JOIN_MANY:
+        return cm_exec_join_many(x, node, ret);
+    case CM_PLAN_RANGES:
+        return cm_exec_ranges(x, node, ret);
     case CM_PLAN_PRODUCT:
         return cm_exec_product(x, node, ret);
     case CM_PLAN_NUMBER:

@@ -76,11 +76,15 @@ void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned
 /* VALUES: public constants. */
 void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
-/* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT. */
+/* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT; RANGES. */
+CM_MUST cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
-/* join.c: JOIN, PRODUCT, NUMBER. */
+/* join.c: JOIN, JOIN_MANY, PRODUCT, NUMBER. */
 CM_MUST cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+CM_MUST cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+/* What a JOIN_MANY or RANGES node matches; aggs are left empty. */
+cm_range_spec cm_exec_range(const cm_plan_node *node);
 CM_MUST cm_status cm_exec_product(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_number(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 unsigned cm_exec_flags(const cm_plan *plan);

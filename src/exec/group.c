@@ -236,3 +236,42 @@ cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     }
     return st;
 }
+
+/* Aggregates of the rows that match each row; no row is moved. */
+cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    const cm_table *points = &x->table[node->child[0]->number];
+    const cm_table *intervals = &x->table[node->child[1]->number];
+    cm_arena *arena = x->arena;
+    agg_list list = {CM_NEW(arena, cm_agg, 2 * node->aggs + 1), 0};
+    parts *part = CM_NEW(arena, parts, node->aggs + 1);
+    for (size_t i = 0; i < node->aggs; i++) {
+        part[i] = add_aggregate(&list, node, i);
+    }
+    size_t count_index = add(&list, CM_AGG_COUNT_ROWS, 0, count_planes(node->child[0]->rows));
+
+    cm_range_spec spec = cm_exec_range(node);
+    cm_ranges ranges = {0};
+    spec.aggs = list.count;
+    spec.agg = list.agg;
+    cm_status st = cm_exec_mpc_failed(
+        x, cm_table_ranges(x->mpc, points, intervals, &spec, arena, &ranges, x->scratch));
+    if (st != CM_OK) {
+        return st;
+    }
+    const cm_table found = {.rows = intervals->rows,
+                            .cols = (unsigned)list.count,
+                            .col = ranges.agg,
+                            .valid = intervals->valid};
+    cm_table made = {
+        .rows = intervals->rows, .cols = (unsigned)node->cols, .valid = intervals->valid};
+    made.col = CM_NEW(arena, cm_scol, node->cols + 1);
+    for (unsigned i = 0; i < intervals->cols; i++) {
+        made.col[i] = intervals->col[i];
+    }
+    st = finish(x, node, &found, 0, part, count_index, &made, x->scratch);
+    if (st == CM_OK) {
+        *ret = made;
+    }
+    return st;
+}

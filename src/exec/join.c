@@ -55,6 +55,36 @@ cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     return st == CM_OK && node->check > 0 ? raise_check(x, node, repeated) : st;
 }
 
+static cm_bound bound_of(const cm_plan_bound *bound)
+{
+    return (cm_bound){.given = bound->given, .open = bound->open, .col = bound->col};
+}
+
+cm_range_spec cm_exec_range(const cm_plan_node *node)
+{
+    return (cm_range_spec){.keys = node->join.keys,
+                           .point_key = node->join.unique_key,
+                           .interval_key = node->join.other_key,
+                           .lower = bound_of(&node->range.lower),
+                           .upper = bound_of(&node->range.upper),
+                           .order = node->range.order};
+}
+
+cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret)
+{
+    const cm_join_many_spec spec = {.kind = join_kind(node->join.kind),
+                                    .range = cm_exec_range(node),
+                                    .payload_cols = node->join.payloads,
+                                    .payload = node->join.payload,
+                                    .rows = (size_t)node->rows};
+    cm_bcol overflow = {0};
+    cm_status st =
+        cm_exec_mpc_failed(x, cm_table_join_many(x->mpc, &x->table[node->child[0]->number],
+                                                 &x->table[node->child[1]->number], &spec, x->arena,
+                                                 ret, &overflow, x->scratch));
+    return st == CM_OK && node->check > 0 ? raise_check(x, node, overflow) : st;
+}
+
 static cm_scol gather(cm_exec *x, const cm_scol *from, const uint32_t *rows, size_t count)
 {
     cm_scol ret = {.data = cm_bcol_new(x->arena, x->legs, from->data.planes, count),

@@ -437,6 +437,14 @@ static const char *const QUERIES[] = {
     "AND EXISTS (SELECT 1 FROM people WHERE stage = 1)",
     "SELECT a.client, b.client FROM clients a JOIN clients b ON a.zone = b.zone "
     "AND a.client < b.client",
+    "SELECT /*+ rows(b 9000) */ a.person, b.cost, b.code FROM visits a JOIN visits b "
+    "ON a.region = b.region AND b.year BETWEEN a.year AND a.year + 1 AND a.cost > b.cost",
+    "SELECT /*+ rows(b 9000) */ a.person, a.cost, count(*), sum(b.cost), min(b.year) FROM visits a "
+    "LEFT JOIN visits b ON b.person = a.person AND b.year > a.year AND b.cost > 0 "
+    "GROUP BY a.person, a.cost",
+    "SELECT /*+ rows(b 9000) */ a.person, a.year FROM visits a WHERE NOT EXISTS (SELECT 1 FROM "
+    "visits b WHERE b.region = a.region AND b.year < a.year AND b.cost <> a.cost)",
+    "SELECT /*+ rows(b 9000) */ count(*) FROM visits a JOIN visits b ON a.person = b.person",
     "SELECT a.zone, count(*), sum(b.score) FROM clients a LEFT JOIN clients b ON a.zone > b.zone "
     "GROUP BY a.zone",
     "SELECT tile, count(*) FROM (SELECT ntile(40) OVER (PARTITION BY region ORDER BY year, cost "
@@ -446,6 +454,8 @@ static const char *const QUERIES[] = {
 
 /* Under valgrind every row counts: these use everything that QUERIES use (test_few_covers). */
 static const char *const FEW_QUERIES[] = {
+    "SELECT /*+ rows(b 100) */ a.person, b.cost, b.code FROM visits a JOIN visits b "
+    "ON a.region = b.region AND b.year BETWEEN a.year AND a.year + 1 AND a.cost > b.cost",
     "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p WHERE c.zone = 2) "
     "AND EXISTS (SELECT 1 FROM people WHERE stage = 1)",
     "SELECT p.person, c.client FROM people p FULL JOIN clients c "
@@ -694,12 +704,31 @@ static void test_presumed_keys(void **state)
     cm_plan_settings settings = cm_plan_settings_default();
     settings.cross_owner_keys = false;
     run_query_as(&w, SQL, settings, &s, NULL);
+    assert_int_equal(s.plan->checks, 0);
     size_t rows = 0;
     size_t expected = 0;
     const char **got = own_rows(&w, &s, &rows);
     const char **want = pooled_rows(&w, SQL, &expected);
     assert_int_equal(rows, 1);
     assert_string_equal(got[0], want[0]);
+    cm_arena_fini(&s.result_arena);
+    world_fini(&w);
+}
+
+/* More rows than the bound are an error. */
+static void test_join_bound(void **state)
+{
+    world w;
+    run_state s;
+    (void)state;
+    world_init(&w, 8, BOUND);
+    run_query(&w,
+              "SELECT /*+ rows(b 100) */ count(*) FROM visits a JOIN visits b ON a.year <= b.year",
+              &s, NULL);
+    assert_int_equal(s.result.rows, 0);
+    const cm_diag *diag = &s.diag[s.plan->coordinator];
+    assert_string_equal(diag->sqlstate, CM_SQL_TOO_MANY_ROWS);
+    assert_string_equal(diag->message, "join of \"a\" and \"b\" has more than 100 rows");
     cm_arena_fini(&s.result_arena);
     world_fini(&w);
 }
@@ -739,10 +768,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),    cmocka_unit_test(test_few_answers),
         cmocka_unit_test(test_few_covers), cmocka_unit_test(test_traces),
-        cmocka_unit_test(test_errors),     cmocka_unit_test(test_bad_row),
-        cmocka_unit_test(test_answers),    cmocka_unit_test(test_traces),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_presumed_keys),
-        cmocka_unit_test(test_bad_row),
+        cmocka_unit_test(test_join_bound), cmocka_unit_test(test_bad_row),
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(test_few_answers),

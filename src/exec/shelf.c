@@ -13,7 +13,7 @@ static bool copies(cm_plan_op op)
 {
     return op == CM_PLAN_CONCAT || op == CM_PLAN_COMBINE || op == CM_PLAN_AGGREGATE ||
            op == CM_PLAN_GROUP_DOMAIN || op == CM_PLAN_GROUP_SORT || op == CM_PLAN_SORT ||
-           op == CM_PLAN_LIMIT || op == CM_PLAN_PRODUCT;
+           op == CM_PLAN_LIMIT || op == CM_PLAN_PRODUCT || op == CM_PLAN_JOIN_MANY;
 }
 
 /* Readers have higher numbers: seen from the last node, theirs are known. */

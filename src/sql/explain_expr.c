@@ -194,6 +194,10 @@ const char *cm_explain_title(const cm_plan_node *node)
         }
     case CM_PLAN_PRODUCT:
         return "All pairs";
+    case CM_PLAN_JOIN_MANY:
+        return "Join many to many";
+    case CM_PLAN_RANGES:
+        return "Aggregate matching rows";
     case CM_PLAN_NUMBER:
         return "Number rows";
     case CM_PLAN_AGGREGATE:
@@ -228,6 +232,37 @@ static void put_join(const cm_plan_node *node, cm_buf *out)
     }
 }
 
+static void put_bound(const cm_plan_node *node, const cm_plan_bound *bound, const char *op,
+                      cm_buf *out)
+{
+    if (bound->given) {
+        cm_buf_printf(out, "%s%s %s%s %s", node->join.keys > 0 || op[0] == '<' ? ", " : "",
+                      node->child[0]->col[node->range.order].name, op, bound->open ? "" : "=",
+                      node->child[1]->col[bound->col].name);
+    }
+}
+
+static void put_aggregates(const cm_plan_node *node, bool keyed, cm_buf *out);
+
+/* Equalities, then the range. */
+static void put_matches(const cm_plan_node *node, cm_buf *out)
+{
+    const cm_plan_col *points = node->child[0]->col, *intervals = node->child[1]->col;
+
+    cm_buf_printf(out, "Where: ");
+    for (size_t i = 0; i < node->join.keys; i++) {
+        cm_buf_printf(out, "%s%s = %s", i == 0 ? "" : ", ", points[node->join.unique_key[i]].name,
+                      intervals[node->join.other_key[i]].name);
+    }
+    put_bound(node, &node->range.lower, ">", out);
+    put_bound(node, &node->range.upper, "<", out);
+    put_aggregates(node, true, out);
+    if (node->op == CM_PLAN_JOIN_MANY) {
+        cm_buf_printf(out, node->check > 0 ? "; at most %llu rows, checked" : "; at most %llu rows",
+                      (unsigned long long)node->rows);
+    }
+}
+
 static void put_keys(const cm_plan_node *node, cm_buf *out)
 {
     if (node->keys == 0) {
@@ -239,16 +274,16 @@ static void put_keys(const cm_plan_node *node, cm_buf *out)
     }
 }
 
-static void put_aggregates(const cm_plan_node *node, cm_buf *out)
+static void put_aggregates(const cm_plan_node *node, bool keyed, cm_buf *out)
 {
     static const char *const names[] = {"count", "sum", "avg", "min", "max"};
 
     for (size_t i = 0; i < node->aggs; i++) {
         const cm_plan_agg *agg = &node->agg[i];
         cm_buf_printf(out, "%s%s(%s%s)",
-                      i > 0             ? ", "
-                      : node->keys == 0 ? "Aggregates: "
-                                        : "; aggregates: ",
+                      i > 0    ? ", "
+                      : !keyed ? "Aggregates: "
+                               : "; aggregates: ",
                       agg->any ? "any" : names[agg->aggregate], agg->distinct ? "distinct " : "",
                       agg->col < 0 ? "*" : node->child[0]->col[agg->col].name);
     }
@@ -314,12 +349,16 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
     case CM_PLAN_JOIN:
         put_join(node, out);
         return;
+    case CM_PLAN_JOIN_MANY:
+    case CM_PLAN_RANGES:
+        put_matches(node, out);
+        return;
     case CM_PLAN_COMBINE:
     case CM_PLAN_AGGREGATE:
     case CM_PLAN_GROUP_DOMAIN:
     case CM_PLAN_GROUP_SORT:
         put_keys(node, out);
-        put_aggregates(node, out);
+        put_aggregates(node, node->keys > 0, out);
         return;
     case CM_PLAN_WINDOW:
         put_windows(node, out);

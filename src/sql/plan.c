@@ -568,6 +568,8 @@ cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema, const char
                      .coordinator = coordinator,
                      .settings = *settings,
                      .min_rows = cm_policy_min_rows(query, schema),
+                     .hints = query->hints,
+                     .hint = query->hint,
                      .diag = diag != NULL ? diag : &own};
     cm_plan *plan = CM_NEW_SMALL(arena, cm_plan, 1);
 

@@ -47,8 +47,12 @@ typedef enum cm_plan_op {
     CM_PLAN_JOIN,      /* child 0 is the unique side, child 1 the other */
     CM_PLAN_PRODUCT,   /* every row of child 0 with every row of child 1, child 0's slowest;
                           columns: child 0's, then child 1's */
-    CM_PLAN_NUMBER,    /* the child's columns, then the row's position from 0: public, as shares */
-    CM_PLAN_AGGREGATE, /* one row */
+    CM_PLAN_JOIN_MANY, /* every row of child 1 with every row of child 0 that it matches, in `rows`
+                          places; more of them raise the check.  Columns: child 1's, then payload */
+    CM_PLAN_RANGES, /* child 1's rows, with aggregates over the rows of child 0 that each matches;
+                       columns: child 1's, aggs, then count(*) */
+    CM_PLAN_NUMBER, /* the child's columns, then the row's position from 0: public, as shares */
+    CM_PLAN_AGGREGATE,    /* one row */
     CM_PLAN_GROUP_DOMAIN, /* keys with a public domain of few values */
     CM_PLAN_GROUP_SORT,
     CM_PLAN_WINDOW, /* the child's rows in another order, which depends on secrets; the child's
@@ -107,6 +111,12 @@ typedef struct cm_plan_window {
     uint64_t offset;
 } cm_plan_window;
 
+typedef struct cm_plan_bound {
+    bool given;
+    bool open;    /* equality does not match */
+    unsigned col; /* of child 1 */
+} cm_plan_bound;
+
 typedef struct cm_plan_cost { /* of this node alone, one party, estimates */
     double ands, bytes, rounds, seconds;
 } cm_plan_cost;
@@ -134,9 +144,15 @@ struct cm_plan_node {
         const unsigned *unique_key, *other_key; /* none: child 0 has one row */
         size_t payloads; /* INNER and LEFT: columns of child 0 that are carried over */
         const unsigned *payload;
-    } join;      /* columns: child 1's, then the payload, nullable for LEFT */
+    } join; /* columns: child 1's, then the payload, nullable for LEFT.  JOIN_MANY and RANGES
+               have keys and payload of child 0 as `unique` though it is not */
+    struct {
+        cm_plan_bound lower, upper; /* JOIN_MANY, RANGES: where a row of child 0 has to lie */
+        unsigned order;             /* column of child 0 that is compared with them, if given */
+    } range;
     size_t keys; /* GROUP_*: the child's key columns; columns: keys, then aggs, then count(*);
-                    AGGREGATE: the same without keys.  WINDOW: the partition's */
+                    AGGREGATE: the same without keys; RANGES:
+                    as many as child 1 has columns.  WINDOW: the partition's */
     const unsigned *key;
     const cm_domain *domain; /* GROUP_DOMAIN and COMBINE: keys entries */
     size_t aggs;
@@ -206,6 +222,11 @@ cm_plan_settings cm_plan_settings_default(void);
 CM_MUST cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema,
                               const char *coordinator, const cm_plan_settings *settings,
                               cm_arena *arena, const cm_plan **ret, cm_diag *diag);
+
+/* The hints of a statement: comments that begin with a plus sign.  42601 for rows() without an
+ * alias and a number. */
+CM_MUST cm_status cm_sql_hints(const char *sql, cm_arena *arena, const cm_hint **ret,
+                               size_t *ret_count, cm_diag *diag);
 
 /* Parse, bind, check and plan one SELECT: what the coordinator does first and every node repeats.
  */

@@ -9,6 +9,7 @@
 #include "sql/plan_int.h"
 #include "sql/stat.h"
 
+#include "table/cost.h"
 #include "table/table.h"
 
 /* Gates a second on one core, conversions and TLS included. */
@@ -238,6 +239,46 @@ static void add_join(sizes *s, const cm_plan_node *node)
     add(s, rows * (keys + 2), log2_up(keys) + 1);
 }
 
+static void add_cost(sizes *s, cm_sort_cost cost)
+{
+    s->ands += cost.ands;
+    s->bytes += cost.bytes - cost.ands / 8; /* gates are counted at the end */
+    s->rounds += cost.rounds;
+}
+
+/* What matches what: JOIN_MANY and RANGES. */
+static cm_ranges_size ranges_size(const cm_plan_node *node)
+{
+    const cm_plan_node *points = node->child[0];
+    cm_ranges_size size = {.points = (size_t)points->rows,
+                           .intervals = (size_t)node->child[1]->rows,
+                           .bounds = node->range.lower.given + node->range.upper.given,
+                           .aggs = (unsigned)node->aggs + 1};
+
+    size.key_planes = (unsigned)key_planes(points, node->join.unique_key, node->join.keys) - 1;
+    size.order_planes = size.bounds > 0 ? points->col[node->range.order].enc.planes : 0;
+    for (size_t i = 0; i < node->aggs; i++) {
+        size.sum_planes += node->agg[i].col < 0 ? 1 : points->col[node->agg[i].col].enc.planes + 1;
+    }
+    return size;
+}
+
+static void add_join_many(sizes *s, const cm_plan_node *node)
+{
+    cm_ranges_size size = ranges_size(node);
+
+    add_cost(s, cm_table_join_many_cost(
+                    &size, (size_t)node->rows, (unsigned)planes_of(node->child[1]),
+                    (unsigned)key_planes(node->child[0], node->join.payload, node->join.payloads)));
+}
+
+static void add_ranges(sizes *s, const cm_plan_node *node)
+{
+    cm_ranges_size size = ranges_size(node);
+
+    add_cost(s, cm_table_ranges_cost(&size));
+}
+
 /* Planes of what is added up, and whether a MIN or MAX is among it. */
 static double aggregate_planes(const cm_plan_node *node, double *ret_extreme)
 {
@@ -329,6 +370,12 @@ static sizes sizes_of(const cm_plan_node *node)
     case CM_PLAN_CONCAT:
     case CM_PLAN_NUMBER:
     case CM_PLAN_LIMIT:
+        break;
+    case CM_PLAN_JOIN_MANY:
+        add_join_many(&s, node);
+        break;
+    case CM_PLAN_RANGES:
+        add_ranges(&s, node);
         break;
     case CM_PLAN_PRODUCT:
         add(&s, rows, 1);

@@ -26,6 +26,8 @@ typedef struct cm_planner {
     const char *coordinator;
     cm_plan_settings settings;
     uint32_t min_rows; /* K */
+    size_t hints;
+    const cm_hint *hint;
     unsigned depth;
     size_t checks;
     cm_plan_check *check; /* CM_PLAN_CHECKS_MAX of them */

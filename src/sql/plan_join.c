@@ -116,19 +116,15 @@ void cm_flow_add_zero(cm_block *b, cm_flow *flow)
     flow->item = item;
 }
 
-static void set_keys(cm_block *b, cm_plan_node *node, cm_flow *unique, cm_flow *other,
+static void set_keys(cm_block *b, cm_plan_node *node, const cm_flow *unique, const cm_flow *other,
                      const cm_edge *e)
 {
     unsigned *unique_key = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
     unsigned *other_key = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
 
-    node->join.keys = e->keys == 0 ? 1 : e->keys;
+    node->join.keys = e->keys;
     node->join.unique_key = unique_key;
     node->join.other_key = other_key;
-    if (e->keys == 0) {
-        unique_key[0] = (unsigned)unique->node->cols - 1;
-        other_key[0] = (unsigned)other->node->cols - 1;
-    }
     for (size_t i = 0; i < e->keys; i++) {
         int x = cm_flow_column(unique, e->unique_item[i]);
         int y = cm_flow_column(other, e->other_item[i]);
@@ -136,6 +132,25 @@ static void set_keys(cm_block *b, cm_plan_node *node, cm_flow *unique, cm_flow *
         unique_key[i] = (unsigned)x;
         other_key[i] = (unsigned)y;
     }
+}
+
+static void use_up(cm_block *b, cm_part *part, const cm_edge *e)
+{
+    for (size_t i = 0; i < e->keys; i++) { /* consumed: their items may be dead now */
+        if (e->key[i] != SIZE_MAX) {
+            cm_join_key *key = &part->key[e->key[i]];
+            key->used = true;
+            b->item[key->left].uses--;
+            b->item[key->right].uses--;
+        }
+    }
+}
+
+void cm_join_set_keys(cm_block *b, cm_part *part, cm_plan_node *node, const cm_flow *unique,
+                      const cm_flow *other, const cm_edge *e)
+{
+    set_keys(b, node, unique, other, e);
+    use_up(b, part, e);
 }
 
 /* Drops what nothing above uses any more. */
@@ -221,14 +236,12 @@ cm_status cm_flow_join(cm_block *b, cm_part *part, cm_from_kind kind, cm_flow *u
         }
         set_keys(b, node, unique, other, e);
     }
-    for (size_t i = 0; i < e->keys; i++) { /* consumed: their items may be dead now */
-        if (e->key[i] != SIZE_MAX) {
-            cm_join_key *key = &part->key[e->key[i]];
-            key->used = true;
-            b->item[key->left].uses--;
-            b->item[key->right].uses--;
-        }
+    if (e->keys == 0 && !broadcast) { /* by the columns of zeros */
+        node->join.keys = 1;
+        ((unsigned *)(uintptr_t)node->join.unique_key)[0] = (unsigned)unique->node->cols - 1;
+        ((unsigned *)(uintptr_t)node->join.other_key)[0] = (unsigned)other->node->cols - 1;
     }
+    use_up(b, part, e);
     bool carries = kind == CM_FROM_INNER || kind == CM_FROM_LEFT;
     *ret = (cm_flow){.rels = other->rels | (carries ? unique->rels : 0)};
     set_columns(b, node, unique, other, ret);
@@ -254,28 +267,6 @@ static void merge_uniques(cm_block *b, const cm_flow *x, const cm_unique *why, c
     }
     ret->unique = all;
     ret->uniques += x->uniques;
-}
-
-static const char *alias_of(const cm_block *b, uint64_t rels)
-{
-    return b->query->relation[__builtin_ctzll(rels)].alias;
-}
-
-cm_status cm_join_refuse(cm_block *b, const cm_part *part, uint64_t x, uint64_t y, bool has_keys)
-{
-    if (b->pl->diag != NULL && b->pl->diag->status == CM_OK) {
-        b->pl->diag->position = part->position;
-    }
-    cm_status st = cm_fail(
-        b->pl->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
-        has_keys ? "join of \"%s\" and \"%s\" where neither side is unique is not supported"
-                 : "join of \"%s\" and \"%s\" without an equality between them is not supported",
-        alias_of(b, x), alias_of(b, y));
-    cm_diag_hint(b->pl->diag,
-                 has_keys ? "Declare PRIMARY KEY or UNIQUE on the join column of the table that "
-                            "has each value once, or group one side by it in a subquery first."
-                          : "Add an equality between columns of the two to the join condition.");
-    return st;
 }
 
 /* Relations that were left for after a grouping (plan_early.c) and nothing else; and whether one of

@@ -36,14 +36,14 @@ CM_MUST cm_status cm_flow_join_all(cm_block *b, cm_part *part, cm_flow *flow, si
                                    cm_flow *ret);
 /* The part's conditions that no join has taken up. */
 CM_MUST cm_status cm_join_filter(cm_block *b, const cm_part *part, cm_flow *flow);
-/* 0A000: these two cannot be joined. */
-CM_MUST cm_status cm_join_refuse(cm_block *b, const cm_part *part, uint64_t x, uint64_t y,
-                                 bool has_keys);
 
 /* plan_pairs.c */
-/* Every row of x with every row of y, which may meet the part's keys or not. */
-CM_MUST cm_status cm_flow_pairs(cm_block *b, const cm_part *part, cm_flow *x, cm_flow *y,
-                                cm_flow *ret);
+/*
+ * Pairs of rows of x and y, used up: all of them, or those that meet the keys and a range among the
+ * part's conditions, which are taken then.  54000 when nobody says how many there may be, and they
+ * may be too many.
+ */
+CM_MUST cm_status cm_flow_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_flow *ret);
 uint64_t cm_flow_pairs_rows(const cm_flow *x, const cm_flow *y);
 /* Adds the row's number as a column; the new item has one use. */
 size_t cm_flow_number(cm_block *b, cm_flow *flow);
@@ -53,6 +53,25 @@ CM_MUST cm_status cm_flow_one_row(cm_block *b, cm_flow *flow);
 cm_edge cm_edge_on(cm_block *b, size_t item);
 /* One row per value of the edge's unique items: only whether there is one matters. */
 void cm_flow_make_unique(cm_block *b, cm_flow *flow, const cm_edge *e);
+
+/* plan_range.c: a value of the points between bounds of the intervals. */
+typedef struct cm_range_match {
+    const cm_expr *order;         /* over the points' row */
+    const cm_expr *lower, *upper; /* over the intervals'; NULL: no such bound */
+    bool lower_open, upper_open;  /* equality does not match */
+    size_t bounds;                /* 0: the conditions hold no range */
+    const cm_expr *taken[2];      /* the conditions that it is made of */
+} cm_range_match;
+/* The value with the most bounds; points and intervals are sets of relations. */
+cm_range_match cm_range_find(const cm_exprs *conditions, uint64_t points, uint64_t intervals);
+/* Adds value and bounds to the flows, as columns of one encoding, and names them in the node. */
+CM_MUST cm_status cm_range_set(cm_block *b, const cm_range_match *m, cm_flow *points,
+                               cm_flow *intervals, cm_plan_node *node);
+/* Takes its conditions off the list, and their uses back. */
+CM_MUST cm_status cm_range_take(cm_block *b, const cm_range_match *m, cm_exprs *conditions);
+/* Names the edge's keys in the node, and marks the part's keys as used. */
+void cm_join_set_keys(cm_block *b, cm_part *part, cm_plan_node *node, const cm_flow *unique,
+                      const cm_flow *other, const cm_edge *e);
 
 /* plan_outer.c */
 CM_MUST cm_status cm_block_build_outer(cm_block *b, cm_part *part, cm_flow *ret);

@@ -4,6 +4,8 @@
  */
 #include "sql/plan_join.h"
 
+#include <string.h>
+
 uint64_t cm_flow_pairs_rows(const cm_flow *x, const cm_flow *y)
 {
     uint64_t a = x->node->rows, b = y->node->rows;
@@ -41,16 +43,11 @@ static void pair_uniques(cm_block *b, const cm_flow *x, const cm_flow *y, cm_flo
     }
 }
 
-cm_status cm_flow_pairs(cm_block *b, const cm_part *part, cm_flow *x, cm_flow *y, cm_flow *ret)
+static cm_status all_pairs(cm_block *b, cm_flow *x, cm_flow *y, cm_flow *ret)
 {
-    uint64_t rows = cm_flow_pairs_rows(x, y);
     size_t cols = x->node->cols + y->node->cols;
+    cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_PRODUCT, cm_flow_pairs_rows(x, y), cols);
 
-    if (rows > CM_PLAN_PAIRS_MAX) {
-        cm_edge e = cm_edge_of(b, part, x, y);
-        return cm_join_refuse(b, part, x->rels, y->rels, e.keys > 0);
-    }
-    cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_PRODUCT, rows, cols);
     *ret = (cm_flow){.node = node, .rels = x->rels | y->rels};
     ret->item = CM_NEW_SMALL(b->pl->arena, int, cols + 1);
     for (size_t i = 0; i < cols; i++) {
@@ -62,6 +59,183 @@ cm_status cm_flow_pairs(cm_block *b, const cm_part *part, cm_flow *x, cm_flow *y
     cm_node_children(b->pl, node, (cm_plan_node *[]){x->node, y->node}, 2);
     pair_uniques(b, x, y, ret);
     return CM_OK;
+}
+
+/* ---- how many there may be ---- */
+
+/* What the statement or the session says about a join that brings in this flow; 0: nothing. */
+static uint64_t asked_rows(const cm_block *b, const cm_flow *flow)
+{
+    const char *alias = b->query->relation[__builtin_ctzll(flow->rels)].alias;
+
+    if ((flow->rels & (flow->rels - 1)) != 0 || alias == NULL) {
+        return 0; /* several tables, joined before */
+    }
+    for (size_t i = 0; i < b->pl->hints; i++) {
+        if (strcmp(b->pl->hint[i].alias, alias) == 0) {
+            return b->pl->hint[i].rows;
+        }
+    }
+    return 0;
+}
+
+typedef struct pairs_bound {
+    uint64_t rows;
+    bool certain; /* there cannot be more */
+} pairs_bound;
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    return a > 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+}
+
+/* 0 rows: nobody knows. */
+static pairs_bound bound_pairs(const cm_block *b, const cm_flow *x, const cm_flow *y,
+                               const cm_edge *e)
+{
+    enum { CERTAIN_MAX = 1 << 26 };
+    uint64_t of_x = times(y->node->rows, cm_flow_most_on(b, x, e->unique_item, e->keys));
+    uint64_t of_y = times(x->node->rows, cm_flow_most_on(b, y, e->other_item, e->keys));
+    uint64_t by_keys = least(of_x, of_y), all = cm_flow_pairs_rows(x, y);
+    uint64_t hint_x = asked_rows(b, x), hint_y = asked_rows(b, y);
+    uint64_t asked = hint_x == 0 ? hint_y : hint_y == 0 ? hint_x : least(hint_x, hint_y);
+
+    asked = asked == 0 ? b->pl->settings.join_rows : asked;
+    if (asked > 0 && asked < least(by_keys, all)) {
+        return (pairs_bound){asked, false};
+    }
+    if (asked > 0 || by_keys <= CERTAIN_MAX || all <= CM_PLAN_PAIRS_MAX) {
+        return (pairs_bound){least(by_keys, all), true};
+    }
+    return (pairs_bound){0, false};
+}
+
+static const char *alias_of(const cm_block *b, uint64_t rels)
+{
+    const char *alias = b->query->relation[__builtin_ctzll(rels)].alias;
+
+    return alias == NULL ? "a subquery" : alias;
+}
+
+static cm_status refuse_unbounded(cm_block *b, const cm_part *part, const cm_flow *x,
+                                  const cm_flow *y)
+{
+    const char *alias = alias_of(b, y->rels);
+
+    if (b->pl->diag != NULL && b->pl->diag->status == CM_OK) {
+        b->pl->diag->position = part->position;
+    }
+    cm_status st = cm_fail(b->pl->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
+                           "join of \"%s\" and \"%s\" where neither side is unique may have too "
+                           "many rows: it needs a bound",
+                           alias_of(b, x->rels), alias);
+    cm_diag_hint(b->pl->diag,
+                 "Say how many rows it has at most: SELECT /*+ rows(%s 100000) */ ..., or SET "
+                 "comity.join_rows = 100000; more are an error, never left out. Or declare PRIMARY "
+                 "KEY or UNIQUE on the join columns of the table that has each value once.",
+                 alias);
+    return st;
+}
+
+static cm_status check_bound(cm_block *b, const cm_flow *x, const cm_flow *y, cm_plan_node *node)
+{
+    if (__builtin_ctzll(x->rels) > __builtin_ctzll(y->rels)) { /* as the statement names them */
+        const cm_flow *swap = x;
+        x = y;
+        y = swap;
+    }
+    const cm_plan_check check = {
+        CM_SQL_TOO_MANY_ROWS,
+        cm_arena_printf(b->pl->arena, "join of \"%s\" and \"%s\" has more than %llu rows",
+                        alias_of(b, x->rels), alias_of(b, y->rels), (unsigned long long)node->rows),
+        "Give a larger bound: /*+ rows(alias number) */ in the statement, or SET "
+        "comity.join_rows."};
+
+    return cm_plan_add_check(b->pl, check, &node->check);
+}
+
+/* ---- those that match ---- */
+
+/* Columns of the result: the intervals' and the points', as far as somebody uses them. */
+static void matched_columns(cm_block *b, cm_plan_node *node, const cm_flow *points,
+                            const cm_flow *intervals, cm_flow *ret)
+{
+    size_t cols = intervals->node->cols, most = cols + points->node->cols;
+    unsigned *payload = CM_NEW_SMALL(b->pl->arena, unsigned, points->node->cols + 1);
+    cm_plan_col *col = CM_NEW_SMALL(b->pl->arena, cm_plan_col, most + 1);
+
+    ret->item = CM_NEW_SMALL(b->pl->arena, int, most + 1);
+    for (size_t i = 0; i < cols; i++) {
+        col[i] = intervals->node->col[i];
+        ret->item[i] = intervals->item[i];
+    }
+    for (size_t i = 0; i < points->node->cols; i++) {
+        int item = points->item[i];
+        if (item >= 0 && b->item[item].uses > 0) {
+            payload[node->join.payloads++] = (unsigned)i;
+            col[cols] = points->node->col[i];
+            ret->item[cols++] = item;
+        }
+    }
+    node->join.payload = payload;
+    node->col = col;
+    node->cols = cols;
+}
+
+static cm_status join_many(cm_block *b, cm_part *part, cm_flow *points, cm_flow *intervals,
+                           const cm_range_match *range, pairs_bound bound, cm_flow *ret)
+{
+    const cm_edge e = cm_edge_of(b, part, points, intervals);
+    cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_JOIN_MANY, bound.rows, 0);
+
+    node->join.kind = CM_FROM_INNER;
+    *ret = (cm_flow){.node = node, .rels = points->rels | intervals->rels};
+    cm_status st = cm_range_set(b, range, points, intervals, node);
+    if (st == CM_OK) {
+        cm_join_set_keys(b, part, node, points, intervals, &e);
+        st = cm_range_take(b, range, &part->residual);
+    }
+    if (st == CM_OK && !bound.certain) {
+        st = check_bound(b, intervals, points, node);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    matched_columns(b, node, points, intervals, ret);
+    cm_node_children(b->pl, node, (cm_plan_node *[]){points->node, intervals->node}, 2);
+    pair_uniques(b, points, intervals, ret);
+    cm_flow_prune(b, ret);
+    if (ret->node->cols == 0) { /* rows alone matter; a table has at least one column */
+        *ret = (cm_flow){.node = node, .rels = ret->rels, .item = ret->item};
+        ret->unique = CM_NEW_SMALL(b->pl->arena, cm_unique, 1);
+    }
+    return CM_OK;
+}
+
+cm_status cm_flow_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_flow *ret)
+{
+    enum { FEW = 4096 };
+    const cm_edge e = cm_edge_of(b, part, x, y);
+    const pairs_bound bound = bound_pairs(b, x, y, &e);
+    const uint64_t all = cm_flow_pairs_rows(x, y);
+
+    if (bound.rows == 0) {
+        return refuse_unbounded(b, part, x, y);
+    }
+    if (bound.rows >= all || all <= FEW) {
+        return all_pairs(b, x, y, ret);
+    }
+    cm_range_match of_x = cm_range_find(&part->residual, x->rels, y->rels);
+    cm_range_match of_y = cm_range_find(&part->residual, y->rels, x->rels);
+    bool turned =
+        of_y.bounds > of_x.bounds || (of_y.bounds == of_x.bounds && y->node->rows > x->node->rows);
+    return turned ? join_many(b, part, y, x, &of_y, bound, ret)
+                  : join_many(b, part, x, y, &of_x, bound, ret);
 }
 
 /* Its expression is a column that no query can name. */

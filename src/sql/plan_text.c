@@ -267,11 +267,19 @@ static void put_columns(const cm_plan_node *node, cm_buf *out)
     }
 }
 
+static void put_bound(const char *name, const cm_plan_bound *bound, unsigned order, cm_buf *out)
+{
+    if (bound->given) {
+        cm_buf_printf(out, " %s%s(%u,%u)", bound->open ? "open_" : "", name, order, bound->col);
+    }
+}
+
 void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const ops[] = {
-        "input",  "values",    "concat",       "combine",    "filter", "project", "join", "product",
-        "number", "aggregate", "group_domain", "group_sort", "window", "sort",    "limit"};
+        "input",        "values",     "concat",    "combine", "filter", "project",
+        "join",         "product",    "join_many", "ranges",  "number", "aggregate",
+        "group_domain", "group_sort", "window",    "sort",    "limit"};
     static const char *const windows[] = {"row_number", "rank",  "dense_rank", "lag",
                                           "lead",       "first", "last",       "count",
                                           "sum",        "min",   "max"};
@@ -285,11 +293,13 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
     if (node->check > 0) {
         cm_buf_printf(out, " check %u", node->check);
     }
-    if (node->op == CM_PLAN_JOIN) {
+    if (node->op == CM_PLAN_JOIN || node->op == CM_PLAN_JOIN_MANY || node->op == CM_PLAN_RANGES) {
         cm_buf_printf(out, " kind %d", (int)node->join.kind);
         put_list("unique", node->join.unique_key, node->join.keys, out);
         put_list("other", node->join.other_key, node->join.keys, out);
         put_list("payload", node->join.payload, node->join.payloads, out);
+        put_bound("lower", &node->range.lower, node->range.order, out);
+        put_bound("upper", &node->range.upper, node->range.order, out);
     }
     if (node->key != NULL) {
         put_list("key", node->key, node->keys, out);

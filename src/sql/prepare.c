@@ -110,11 +110,25 @@ static cm_status check_size(const cm_query *query, cm_diag *diag)
                       : CM_OK;
 }
 
+/* ---- hints --------------------------------------------------------------------------------- */
+
+static cm_status take_hints(const char *sql, cm_arena *arena, const cm_query **query, cm_diag *diag)
+{
+    cm_query *copy = CM_NEW_SMALL(arena, cm_query, 1);
+
+    *copy = **query;
+    cm_status st = cm_sql_hints(sql, arena, &copy->hint, &copy->hints, diag);
+    if (st == CM_OK) {
+        *query = copy;
+    }
+    return st;
+}
+
 /* ---- prepare ------------------------------------------------------------------------------- */
 
-static cm_status prepare_stmt(const cm_stmt *stmt, const cm_schema *schema, const char *coordinator,
-                              const char *const *params, size_t param_count,
-                              const cm_plan_settings *settings, cm_arena *arena,
+static cm_status prepare_stmt(const cm_stmt *stmt, const char *sql, const cm_schema *schema,
+                              const char *coordinator, const char *const *params,
+                              size_t param_count, const cm_plan_settings *settings, cm_arena *arena,
                               const cm_query **ret_query, const cm_plan **ret_plan, cm_diag *diag)
 {
     const cm_query *query;
@@ -145,6 +159,9 @@ static cm_status prepare_stmt(const cm_stmt *stmt, const cm_schema *schema, cons
         st = check_size(query, diag);
     }
     if (st == CM_OK) {
+        st = take_hints(sql, arena, &query, diag);
+    }
+    if (st == CM_OK) {
         st = cm_policy_check(query, schema, coordinator, NULL, diag);
     }
     if (st == CM_OK) {
@@ -169,8 +186,8 @@ cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *c
         return st;
     }
     CM_ASSERT(stmt != NULL);
-    st = prepare_stmt(stmt, schema, coordinator, params, param_count, settings, arena, ret_query,
-                      ret_plan, diag);
+    st = prepare_stmt(stmt, sql, schema, coordinator, params, param_count, settings, arena,
+                      ret_query, ret_plan, diag);
     if (st != CM_OK) {
         cm_sql_query_position(stmt, diag);
     }

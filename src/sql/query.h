@@ -73,6 +73,13 @@ typedef struct cm_order {
  * A query with arms is the UNION ALL of them and nothing else: its i-th target, never hidden,
  * stands for the i-th shown target of each arm, whose rows are its rows.  It is always derived.
  */
+/* What the statement says in a comment: SELECT ... rows(alias number): so many rows at most has the
+ * join that brings the alias in. */
+typedef struct cm_hint {
+    const char *alias;
+    uint64_t rows;
+} cm_hint;
+
 struct cm_query {
     size_t arms;
     const cm_query *const *arm;
@@ -94,6 +101,8 @@ struct cm_query {
     const cm_order *order;
     bool has_limit;
     uint64_t limit, offset;
+    size_t hints; /* of the whole statement, at the outermost query */
+    const cm_hint *hint;
 };
 
 /*
