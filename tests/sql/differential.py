@@ -25,6 +25,9 @@ from tools.pgcluster import PgCluster
 OWNERS = ["north", "south", "east"]
 WRAPPERS = {"north": "csv", "south": "sqlite", "east": "postgres"}
 ASKER = "research"
+# how queries are run, one after the other
+VARIANTS = [{}, {"comity.pushdown": "off"}, {}, {"comity.domain_max": "1"}, {"prepared": True},
+            {"comity.pushdown": "off", "comity.cross_owner_keys": "off"}]
 IN_FLIGHT = 3  # queries at a time: a small one mostly waits for processes and links
 PER_SCHEMA = 50
 VERBOSE = bool(os.environ.get("COMITY_VERBOSE"))
@@ -162,19 +165,42 @@ class Verdicts:
 
 # ---- running ----------------------------------------------------------------------------------
 
+def prepared(sql):
+    """The same query as a prepared statement, with a number as its parameter if there is one."""
+    numbers = list(re.finditer(r"(?<=[=<>] )\((-?\d{1,4})\)", sql))
+    if not numbers:
+        return f"PREPARE asked AS {sql}", "EXECUTE asked"
+    chosen = numbers[len(sql) % len(numbers)]
+    return (f"PREPARE asked AS {sql[:chosen.start()]}$1{sql[chosen.end():]}", f"EXECUTE asked ({chosen.group(1)})")
+
+
+def run_prepared(cursor, sql):
+    prepare, execute = prepared(sql)
+    try:
+        cursor.execute(prepare)
+    except psycopg2.Error as error:
+        return ("error", error.pgcode, str(error).strip())
+    got = run(cursor, execute)
+    cursor.execute("DEALLOCATE asked")
+    return got
+
+
 class Asker:
     """One worker's connections to Comity and to PostgreSQL."""
 
     def __init__(self, node, cluster):
         self.comity = to_node(node).cursor()
         self.pooled = connect(dsn=cluster.conninfo()).cursor()
-        self.pushdown = "on"
+        self.settings = {}
 
-    def ask(self, sql, pushdown):
-        if pushdown != self.pushdown:
-            self.comity.execute(f"SET comity.pushdown = {pushdown}")
-            self.pushdown = pushdown
-        return run(self.comity, sql), run(self.pooled, sql)
+    def ask(self, sql, variant):
+        way = run_prepared if variant.get("prepared") else run
+        settings = {name: value for name, value in variant.items() if name != "prepared"}
+        for name in self.settings.keys() | settings.keys():
+            if self.settings.get(name) != settings.get(name):
+                self.comity.execute(f"SET {name} = {settings[name]}" if name in settings else f"RESET {name}")
+        self.settings = settings
+        return way(self.comity, sql), way(self.pooled, sql)
 
 
 class Federation:
@@ -199,10 +225,10 @@ class Federation:
         self.everywhere("publish", schema)
         def work(first):
             for number in range(first, count, IN_FLIGHT):
-                pushdown = "off" if number % 4 == 3 else "on"
+                variant = VARIANTS[number % len(VARIANTS)]
                 sql, ordered = queries[number]
-                got, want = self.askers[first].ask(sql, pushdown)
-                verdicts.add(f"seed {seed}, query {number}, pushdown {pushdown}", sql, ordered, got, want)
+                got, want = self.askers[first].ask(sql, variant)
+                verdicts.add(f"seed {seed}, query {number}, {variant}", sql, ordered, got, want)
         list(self.pool.map(work, range(IN_FLIGHT)))
         self.everywhere("withdraw", schema)
 

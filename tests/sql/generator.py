@@ -107,7 +107,8 @@ class Schema:
         prefix = {"date": "DATE ", "timestamp": "TIMESTAMP "}.get(column.kind, "")
         return f"{prefix}'{text}'"
 
-    def aggregate(self, columns):
+    def aggregate(self, columns, distinct=True):
+        """distinct: not of window functions."""
         rng = self.rng
         column = rng.choice(columns)
         forms = ["count(*)", f"count({column.name})"]
@@ -117,7 +118,7 @@ class Schema:
             forms += [f"bool_and({column.name})", f"bool_or({column.name})"]
         number = self.number(columns, 1)
         forms += [f"sum({number})", f"avg({number})", f"min({number})"]
-        if rng.random() < 0.08:
+        if distinct and rng.random() < 0.08:
             return f"{rng.choice(['count', 'sum', 'avg'])}(DISTINCT {number})"
         if rng.random() < 0.1:
             return self.statistic(columns) or "count(*)"

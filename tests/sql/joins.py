@@ -75,14 +75,36 @@ def single(schema):
 
 
 def many(schema):
-    """Neither side is unique."""
+    """Neither side is unique: ranges beside an equality, and equalities alone."""
     rng = schema.rng
-    if rng.random() < 0.4:
-        return f"u JOIN t ON t.s = u.k::text", of("u", schema.u) + of("t", schema.t)
-    equal = rng.choice(["a.k = b.k", "a.p = b.p AND a.q = b.q", "a.k = b.k AND a.s = b.s"])
+    equal = rng.choice(["a.k = b.k", "a.p = b.p AND a.q = b.q", "a.k = b.k AND a.s = b.s", "a.s = b.s"])
     extra = rng.choice(["", "", " AND b.q BETWEEN a.q AND a.q + 1", " AND a.q < b.q", " AND b.q >= a.q AND b.q <= a.p"])
-    kind = rng.choice(["JOIN", "JOIN", "LEFT JOIN"])
+    kind = rng.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN"])
     return f"t a {kind} t b ON {equal}{extra}", of("a", schema.t) + of("b", schema.t)
+
+
+def any_condition(schema):
+    """Without an equality, or with one under OR."""
+    rng = schema.rng
+    other = rng.choice([schema.u, schema.u, schema.v, schema.w])
+    column = "b.p" if other is schema.v else "b.k"
+    columns = of("a", schema.t) + of("b", other)
+    if rng.random() < 0.15:
+        return f"t a CROSS JOIN {other.name} b", columns
+    condition = rng.choice([f"a.k < {column}", f"a.q = {column} OR a.p = {column}", f"a.q + 1 >= {column}",
+                            f"a.k = {column} OR a.k IS NULL", f"a.k <> {column} AND a.q < 2",
+                            f"a.k IS NOT DISTINCT FROM {column}", f"a.k = {column} + 1"])
+    return f"t a {rng.choice(KINDS)} {other.name} b ON {condition}", columns
+
+
+def windowed(schema):
+    """With a derived table of window functions, of which one row is chosen."""
+    rng = schema.rng
+    order = ", ".join(c.name for c in schema.t.columns if c.name not in ("k", "p"))
+    inner = f"SELECT k, p, row_number() OVER (PARTITION BY k ORDER BY {order}, p) AS n FROM t"
+    k = next(c for c in schema.t.columns if c.name == "k")
+    text = f"u {rng.choice(['JOIN', 'LEFT JOIN'])} ({inner}) r ON r.k = u.k AND r.n = {rng.choice([1, 1, 2])}"
+    return text, of("u", schema.u) + [k.called("r.k"), k.called("r.p"), k.called("r.n")]
 
 
 def text_key(schema):
@@ -93,5 +115,6 @@ def text_key(schema):
 
 
 def source(schema):
-    forms = [(40, keyed), (20, merged), (5, comma), (8, three), (10, grouped), (5, single), (6, many), (6, text_key)]
+    forms = [(40, keyed), (20, merged), (5, comma), (8, three), (10, grouped), (5, single), (7, many),
+             (6, text_key), (6, any_condition), (3, windowed)]
     return schema.rng.choices([f for _, f in forms], [weight for weight, _ in forms])[0](schema)

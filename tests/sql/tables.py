@@ -18,7 +18,7 @@ class Column:
         self.nullable = rng.random() < 0.5 if nullable is None else nullable
         self.labels = [f"{name}_{i}" for i in range(rng.choice([1, 2, 3, 5, 9]))]
         self.scale = rng.choice([0, 1, 2, 4]) if kind == "numeric" else 0
-        self.precision = self.scale + rng.choice([2, 4, 8])
+        self.precision = self.scale + rng.choice([2, 4, 8, 8, 15])
         self.skew = rng.random() < 0.3
         self.check = check or self.random_check(rng)
 
@@ -59,12 +59,14 @@ class Column:
         if self.check:
             return self.value_in_check(rng)
         if self.kind in ("smallint", "int", "bigint"):
-            limit = {"smallint": 2 ** 15 - 1, "int": 2 ** 31 - 1, "bigint": 2 ** 53}[self.kind]
+            limit = {"smallint": 2 ** 15, "int": 2 ** 31, "bigint": 2 ** 63}[self.kind]
             return rng.choice([0, 1, -1, rng.randint(-5, 5), rng.randint(-100, 100),
-                               rng.choice([limit, -limit]) if rng.random() < 0.1 else 7])
+                               rng.choice([limit - 1, -limit]) if rng.random() < 0.1 else 7])
         if self.kind == "numeric":
             return self.numeric_value(rng)
         if self.kind == "date":
+            if rng.random() < 0.05:
+                return rng.choice(["0001-01-01", "9999-12-31", "2000-02-29", "1900-03-01"])
             return str(datetime.date(1990, 1, 1) + datetime.timedelta(days=rng.randint(0, 20000)))
         if self.kind == "timestamp":
             day = datetime.datetime(2024, 1, 1) + datetime.timedelta(days=rng.choice([0, 1, 59, rng.randint(-9999, 9999)]))

@@ -29,7 +29,7 @@ def by_peers(schema, columns):
         function = rng.choice(["rank()", "dense_rank()", "cume_dist()", "percent_rank()"])
         text = f"{function} OVER ({ranked})"
         return f"CAST({text} AS numeric(10,6))" if function[0] in "cp" else text
-    return f"{schema.aggregate(columns)} OVER ({window})"
+    return f"{schema.aggregate(columns, False)} OVER ({window})"
 
 
 def by_rows(schema, columns):
@@ -43,7 +43,7 @@ def by_rows(schema, columns):
                        f"lag({column.name}{offset})", f"lead({column.name}{offset})",
                        f"lag({column.name}{default})", f"lead({column.name}{default})",
                        f"first_value({column.name})", f"last_value({column.name})",
-                       schema.aggregate(columns)])
+                       schema.aggregate(columns, False)])
     rows = rng.choice(["", " ROWS UNBOUNDED PRECEDING"]) if "(" in form and form[0] in "flscma" else ""
     return f"{form} OVER ({window}{rows})"
 
