@@ -78,7 +78,9 @@ class Bench(unittest.TestCase):
                          (one["links"], one["lanes"], two["links"], two["lanes"]))
         self.assertEqual(one["rounds"], two["rounds"])
         self.assertLess(abs(one["bytes_sent"] - two["bytes_sent"]), one["bytes_sent"] * 0.2)
-        self.assertEqual(2, bench("--lanes", "2", "sort", check=False).returncode)
+        sort = figures("--rows", "1000", "--runs", "1", "--plain", "--lanes", "2", "sort")[0]
+        self.assertEqual(("sort", 2), (sort["op"], sort["lanes"]))
+        self.assertEqual(2, bench("--lanes", "1000", "sort", check=False).returncode)
 
     def test_csv(self):
         rows = list(csv.DictReader(io.StringIO(

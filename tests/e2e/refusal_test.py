@@ -43,9 +43,6 @@ class Refusals(Federation):
         error = self.refused("SELECT DISTINCT ON (person) person FROM visits", "0A000")
         self.assertIn("DISTINCT ON", str(error))
 
-    def test_many_to_many(self):
-        self.refused("SELECT count(*) FROM visits a JOIN visits b ON a.person = b.person", "0A000")
-
     def publish_bad(self, name, rows, header=("id", "amount"), check="BETWEEN 0 AND 9"):
         data = self.consortium.dir / "north-data"
         write_csv(data / f"{name}.csv", header, rows)
