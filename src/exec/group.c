@@ -35,6 +35,16 @@ static size_t add(agg_list *list, cm_agg_kind kind, unsigned col, unsigned plane
     return list->count++;
 }
 
+static parts add_ordered(agg_list *list, cm_agg_kind kind, const cm_plan_agg *agg, unsigned planes)
+{
+    parts ret = {.value = add(list, kind, (unsigned)agg->col, planes)};
+
+    list->agg[ret.value].num = agg->num;
+    list->agg[ret.value].den = agg->den;
+    list->agg[ret.value].descending = agg->descending;
+    return ret;
+}
+
 static parts add_aggregate(agg_list *list, const cm_plan_node *node, size_t index)
 {
     const cm_plan_agg *agg = &node->agg[index];
@@ -67,10 +77,22 @@ static parts add_aggregate(agg_list *list, const cm_plan_node *node, size_t inde
         ret.value = add(list, least ? CM_AGG_MIN : CM_AGG_MAX, col, from->enc.planes);
         return ret;
     }
+    case CM_AGGREGATE_PERCENTILE_FLOOR:
+        return add_ordered(list, CM_AGG_PERCENTILE_FLOOR, agg, from->enc.planes);
+    case CM_AGGREGATE_PERCENTILE_CEIL:
+        return add_ordered(list, CM_AGG_PERCENTILE_CEIL, agg, from->enc.planes);
+    case CM_AGGREGATE_PERCENTILE_REST:
+        return add_ordered(list, CM_AGG_PERCENTILE_REST, agg,
+                           node->col[node->keys + index].enc.planes);
+    case CM_AGGREGATE_PERCENTILE_DISC:
+        return add_ordered(list, CM_AGG_PERCENTILE_DISC, agg, from->enc.planes);
+    case CM_AGGREGATE_MODE:
+        return add_ordered(list, CM_AGG_MODE, agg, from->enc.planes);
     case CM_AGGREGATE_AVG:
+    case CM_AGGREGATE_PERCENTILE_CONT:
         break;
     }
-    CM_ASSERT(false && "the planner takes AVG apart");
+    CM_ASSERT(false && "the planner takes AVG and PERCENTILE_CONT apart");
     return ret;
 }
 
@@ -122,7 +144,8 @@ static cm_cval finish_aggregate(cm_rowwise *r, const cm_plan_node *node, size_t 
         cm_range counts = {0, (cm_i128)child->rows};
         return input_number(r, value, counts);
     }
-    cm_plan_col col = child->col[agg->col];
+    cm_plan_col col = agg->aggregate == CM_AGGREGATE_PERCENTILE_REST ? node->col[node->keys + index]
+                                                                     : child->col[agg->col];
     col.enc.nullable = value->null.planes > 0;
     return cm_rowwise_input(r, &col, value);
 }

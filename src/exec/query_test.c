@@ -494,6 +494,19 @@ static const char *const EQUIVALENTS[][2] = {
     {"SELECT cost FROM visits EXCEPT ALL SELECT cost FROM visits WHERE year < 2020 ORDER BY cost",
      "SELECT cost FROM (SELECT cost, row_number() OVER (PARTITION BY cost) FROM visits EXCEPT "
      "SELECT cost, row_number() OVER (PARTITION BY cost) FROM visits WHERE year < 2020)"},
+    {"SELECT region, 2 * percentile_cont(0.5) WITHIN GROUP (ORDER BY cost), percentile_disc(0.25) "
+     "WITHIN GROUP (ORDER BY cost DESC), percentile_disc(0.5) WITHIN GROUP (ORDER BY year), "
+     "mode() WITHIN GROUP (ORDER BY person DESC), count(DISTINCT cost) FROM visits GROUP BY region",
+     "SELECT region, (max(CASE WHEN up = (n + 1) / 2 THEN cost END) + max(CASE WHEN up = n / 2 + 1 "
+     "THEN cost END)) || '.0', max(CASE WHEN down = (n + 3) / 4 THEN cost END), max(CASE WHEN y = "
+     "(m "
+     "+ 1) / 2 THEN year END), max(CASE WHEN best = 1 THEN person END), count(DISTINCT cost) FROM "
+     "(SELECT *, row_number() OVER (PARTITION BY region ORDER BY f DESC, person DESC) AS best FROM "
+     "(SELECT *, row_number() OVER (PARTITION BY region ORDER BY cost NULLS LAST) AS up, "
+     "row_number() OVER (PARTITION BY region ORDER BY cost DESC NULLS LAST) AS down, count(cost) "
+     "OVER (PARTITION BY region) AS n, row_number() OVER (PARTITION BY region ORDER BY year) AS y, "
+     "count(*) OVER (PARTITION BY region) AS m, count(*) OVER (PARTITION BY region, person) AS f "
+     "FROM visits) a) b GROUP BY region"},
     {"SELECT region, trunc(var_pop(cost)), trunc(var_samp(year)), regr_count(cost, person), "
      "trunc(regr_sxx(year, cost)), trunc(covar_pop(cost, person)) FROM visits GROUP BY region",
      "SELECT region, (count(cost) * sum(cost * cost) - sum(cost) * sum(cost)) / (count(cost) * "

@@ -85,6 +85,8 @@ struct cm_ast {
     size_t args;
     const cm_ast *const *arg;
     const cm_ast *filter; /* FUNC: FILTER (WHERE ...) */
+    size_t orders;        /* FUNC: WITHIN GROUP (ORDER BY ...) */
+    const struct cm_ast_order *order;
     const cm_ast_window *over;
     cm_ast_type type;
     const cm_ast_select *select;

@@ -12,6 +12,7 @@ typedef enum agg_name {
     AGG_AND,
     AGG_OR,
     AGG_STAT,
+    AGG_ORDERED,
 } agg_name;
 
 static const struct {
@@ -23,9 +24,8 @@ static const struct {
 };
 
 static const char *const elsewhere[] = {
-    "string_agg", "array_agg", "json_agg",  "jsonb_agg",       "bit_and",
-    "bit_or",     "bit_xor",   "mode",      "percentile_cont", "percentile_disc",
-    "xmlagg",     "range_agg", "any_value",
+    "string_agg", "array_agg", "json_agg", "jsonb_agg", "bit_and",
+    "bit_or",     "bit_xor",   "xmlagg",   "range_agg", "any_value",
 };
 
 bool cm_bind_is_aggregate(const char *name)
@@ -40,7 +40,7 @@ bool cm_bind_is_aggregate(const char *name)
             return true;
         }
     }
-    return cm_bind_stat_args(name) > 0;
+    return cm_bind_stat_args(name) > 0 || cm_bind_is_ordered(name);
 }
 
 cm_status cm_bind_new_agg(const cm_agg_call *c, cm_aggregate aggregate, cm_type type,
@@ -173,15 +173,35 @@ static cm_status dispatch(const cm_agg_call *c, agg_name name, const cm_expr **r
         return bind_truth(c, CM_AGGREGATE_MAX, ret);
     case AGG_STAT:
         return cm_bind_stat(c, ret);
+    case AGG_ORDERED:
+        return cm_bind_ordered(c, c->second, ret);
     }
     CM_ASSERT(0 && "aggregate");
+}
+
+static cm_status wrong_args(const cm_place *at, const cm_ast *ast)
+{
+    const cm_expr *args[16];
+    size_t count = 0;
+
+    for (size_t i = 0; i < ast->args + ast->orders && count < 16; i++) {
+        const cm_ast *arg = i < ast->args ? ast->arg[i] : ast->order[i - ast->args].expr;
+        cm_status st = cm_bind_expr(at, arg, &args[count++]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    cm_bind_at(at->s->b, ast->position);
+    return cm_bind_no_function(at->s->b, ast, args, count);
 }
 
 /* Where aggregates may stand, and in what shape. */
 static cm_status check_call(const cm_place *at, const cm_ast *ast, agg_name name)
 {
     cm_binder *b = at->s->b;
-    const size_t takes = name == AGG_STAT ? cm_bind_stat_args(ast->text) : 1;
+    const size_t takes = name == AGG_STAT                 ? cm_bind_stat_args(ast->text)
+                         : strcmp(ast->text, "mode") == 0 ? 0
+                                                          : 1;
 
     cm_bind_at(b, ast->position);
     if (at->in_aggregate) {
@@ -192,20 +212,17 @@ static cm_status check_call(const cm_place *at, const cm_ast *ast, agg_name name
         return cm_fail(b->diag, CM_EINVAL, CM_SQL_GROUPING,
                        "aggregate functions are not allowed in %s", at->clause);
     }
-    if (ast->star ? name != AGG_COUNT : ast->args != takes) {
-        if (!ast->star && ast->args == 0 && name == AGG_COUNT) {
-            return cm_fail(b->diag, CM_EINVAL, "42809",
-                           "count(*) must be used to call a parameterless aggregate function");
-        }
-        const cm_expr *args[16];
-        size_t count = ast->args < 16 ? ast->args : 16;
-        for (size_t i = 0; i < count; i++) {
-            cm_status st = cm_bind_expr(at, ast->arg[i], &args[i]);
-            if (st != CM_OK) {
-                return st;
-            }
-        }
-        return cm_bind_no_function(b, ast, args, count);
+    bool ordered = name == AGG_ORDERED;
+    if (!ast->star && ast->args == 0 && name == AGG_COUNT) {
+        return cm_fail(b->diag, CM_EINVAL, "42809",
+                       "count(*) must be used to call a parameterless aggregate function");
+    }
+    if (ordered && ast->orders == 0 && ast->args == takes + 1) {
+        return cm_fail(b->diag, CM_EINVAL, "42809",
+                       "WITHIN GROUP is required for ordered-set aggregate %s", ast->text);
+    }
+    if (ast->orders != (ordered ? 1 : 0) || (ast->star ? name != AGG_COUNT : ast->args != takes)) {
+        return wrong_args(at, ast);
     }
     return CM_OK;
 }
@@ -218,8 +235,8 @@ static bool find(const char *text, agg_name *ret)
             return true;
         }
     }
-    *ret = AGG_STAT;
-    return cm_bind_stat_args(text) > 0;
+    *ret = cm_bind_is_ordered(text) ? AGG_ORDERED : AGG_STAT;
+    return *ret == AGG_ORDERED || cm_bind_stat_args(text) > 0;
 }
 
 static cm_status bind_arg(const cm_place *inside, const cm_ast *ast, agg_name name,
@@ -253,10 +270,14 @@ cm_status cm_bind_aggregate(const cm_place *at, const cm_ast *ast, const cm_expr
     inside.windows = NULL;
     inside.in_window = false;
     if (st == CM_OK && !ast->star) {
+        const cm_ast *first = name == AGG_ORDERED ? ast->order[0].expr : ast->arg[0];
+        const cm_ast *second = name == AGG_ORDERED && ast->args > 0 ? ast->arg[0]
+                               : ast->args > 1                      ? ast->arg[1]
+                                                                    : NULL;
         inside.in_aggregate = !at->in_window; /* an aggregate over a window takes aggregates */
-        st = bind_arg(&inside, ast->arg[0], name, &c.arg);
-        if (st == CM_OK && ast->args > 1) {
-            st = bind_arg(&inside, ast->arg[1], name, &c.second);
+        st = bind_arg(&inside, first, name, &c.arg);
+        if (st == CM_OK && second != NULL) {
+            st = bind_arg(&inside, second, name == AGG_ORDERED ? AGG_STAT : name, &c.second);
         }
     }
     if (st == CM_OK && ast->filter != NULL) {

@@ -261,6 +261,10 @@ const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left
 CM_MUST cm_status cm_bind_new_agg(const cm_agg_call *c, cm_aggregate aggregate, cm_type type,
                                   const cm_expr *arg, const cm_expr **ret);
 CM_MUST cm_status cm_bind_avg_of(const cm_agg_call *c, const cm_expr *arg, const cm_expr **ret);
+/* bind_ordered.c: those with WITHIN GROUP; fraction is NULL for mode. */
+bool cm_bind_is_ordered(const char *name);
+CM_MUST cm_status cm_bind_ordered(const cm_agg_call *c, const cm_expr *fraction,
+                                  const cm_expr **ret);
 /* bind_stat.c: number of arguments, 0 when the name is not one of a statistic. */
 size_t cm_bind_stat_args(const char *name);
 CM_MUST cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret);

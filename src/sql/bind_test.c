@@ -114,7 +114,6 @@ static void show(const cm_query *query, const cm_expr *x, cm_buf *out)
         [CM_X_SUBSTRING] = "substring",
         [CM_X_CONCAT] = "||",
     };
-    static const char *const aggregates[] = {"count", "sum", "avg", "min", "max"};
 
     if (x->op == CM_X_CONST) {
         if (x->value.null) {
@@ -133,7 +132,7 @@ static void show(const cm_query *query, const cm_expr *x, cm_buf *out)
         cm_buf_printf(out, "%s.%s", r->alias, x->index < r->cols ? r->col[x->index].name : "org");
         return;
     }
-    cm_buf_printf(out, "(%s", x->op == CM_X_AGG ? aggregates[x->aggregate] : ops[x->op]);
+    cm_buf_printf(out, "(%s", x->op == CM_X_AGG ? cm_aggregate_name(x->aggregate) : ops[x->op]);
     if (x->distinct) {
         cm_buf_printf(out, " distinct");
     }

@@ -424,8 +424,15 @@ static const cm_expr *replace_aggregate(const cm_expr *expr, void *arg)
         return average_of(c, expr, value);
     case CM_AGGREGATE_MIN:
     case CM_AGGREGATE_MAX:
+    case CM_AGGREGATE_PERCENTILE_CONT:
+    case CM_AGGREGATE_PERCENTILE_FLOOR:
+    case CM_AGGREGATE_PERCENTILE_CEIL:
+    case CM_AGGREGATE_PERCENTILE_REST:
+    case CM_AGGREGATE_PERCENTILE_DISC:
+    case CM_AGGREGATE_MODE:
         break;
     }
+    CM_ASSERT(!cm_aggregate_is_ordered(expr->aggregate));
     cm_expr like = *expr;
     like.nullable = value->nullable;
     like.range = value->range;

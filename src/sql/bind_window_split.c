@@ -30,8 +30,7 @@ static unsigned target_below(split *s, const cm_expr *expr)
         const cm_relation *r = &below->relation[expr->rel];
         name = expr->index < r->cols ? r->col[expr->index].name : "org";
     } else if (expr->op == CM_X_AGG) {
-        static const char *const aggregates[] = {"count", "sum", "avg", "min", "max"};
-        name = aggregates[expr->aggregate];
+        name = cm_aggregate_name(expr->aggregate);
     }
     s->target[s->below->targets] = (cm_target){name, expr, false};
     return (unsigned)s->below->targets++;

@@ -276,15 +276,14 @@ static void put_keys(const cm_plan_node *node, cm_buf *out)
 
 static void put_aggregates(const cm_plan_node *node, bool keyed, cm_buf *out)
 {
-    static const char *const names[] = {"count", "sum", "avg", "min", "max"};
-
     for (size_t i = 0; i < node->aggs; i++) {
         const cm_plan_agg *agg = &node->agg[i];
         cm_buf_printf(out, "%s%s(%s%s)",
                       i > 0    ? ", "
                       : !keyed ? "Aggregates: "
                                : "; aggregates: ",
-                      agg->any ? "any" : names[agg->aggregate], agg->distinct ? "distinct " : "",
+                      agg->any ? "any" : cm_aggregate_name(agg->aggregate),
+                      agg->distinct ? "distinct " : "",
                       agg->col < 0 ? "*" : node->child[0]->col[agg->col].name);
     }
 }

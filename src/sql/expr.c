@@ -6,6 +6,23 @@
 /* Sums over an unknown number of rows: more than any table that the data plane can hold. */
 #define ROWS_DEFAULT ((uint64_t)1 << 40)
 
+const char *cm_aggregate_name(cm_aggregate aggregate)
+{
+    static const char *const names[] = {[CM_AGGREGATE_COUNT] = "count",
+                                        [CM_AGGREGATE_SUM] = "sum",
+                                        [CM_AGGREGATE_AVG] = "avg",
+                                        [CM_AGGREGATE_MIN] = "min",
+                                        [CM_AGGREGATE_MAX] = "max",
+                                        [CM_AGGREGATE_PERCENTILE_CONT] = "percentile_cont",
+                                        [CM_AGGREGATE_PERCENTILE_FLOOR] = "percentile_floor",
+                                        [CM_AGGREGATE_PERCENTILE_CEIL] = "percentile_ceil",
+                                        [CM_AGGREGATE_PERCENTILE_REST] = "percentile_rest",
+                                        [CM_AGGREGATE_PERCENTILE_DISC] = "percentile_disc",
+                                        [CM_AGGREGATE_MODE] = "mode"};
+
+    return names[aggregate];
+}
+
 static bool any_nullable(const cm_expr *const *args, size_t count, size_t from, size_t step)
 {
     for (size_t i = from; i < count; i += step) {
@@ -239,8 +256,9 @@ bool cm_expr_equal(const cm_expr *a, const cm_expr *b)
     if (a->op == CM_X_CONST && !value_same(&a->value, &b->value)) {
         return false;
     }
-    if (a->op == CM_X_AGG && (a->aggregate != b->aggregate || a->distinct != b->distinct ||
-                              !cm_expr_equal(a->filter, b->filter))) {
+    if (a->op == CM_X_AGG &&
+        (a->aggregate != b->aggregate || a->distinct != b->distinct ||
+         a->descending != b->descending || !cm_expr_equal(a->filter, b->filter))) {
         return false;
     }
     for (size_t i = 0; i < a->args; i++) {

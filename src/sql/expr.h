@@ -89,7 +89,20 @@ typedef enum cm_aggregate {
     CM_AGGREGATE_AVG,
     CM_AGGREGATE_MIN,
     CM_AGGREGATE_MAX,
+    /* Of values in order, with the fraction index / 10^shift: percentile_cont is made of the next
+     * three, as in table/table.h. */
+    CM_AGGREGATE_PERCENTILE_CONT,
+    CM_AGGREGATE_PERCENTILE_FLOOR,
+    CM_AGGREGATE_PERCENTILE_CEIL,
+    CM_AGGREGATE_PERCENTILE_REST,
+    CM_AGGREGATE_PERCENTILE_DISC,
+    CM_AGGREGATE_MODE,
 } cm_aggregate;
+const char *cm_aggregate_name(cm_aggregate aggregate);
+static inline bool cm_aggregate_is_ordered(cm_aggregate aggregate)
+{
+    return aggregate >= CM_AGGREGATE_PERCENTILE_CONT;
+}
 
 /* Window functions. */
 typedef enum cm_win {
@@ -124,6 +137,7 @@ struct cm_expr {
     int shift;
     cm_aggregate aggregate;
     bool distinct;
+    bool descending; /* a percentile, or a mode */
     const cm_expr *filter;
     size_t args;
     const cm_expr *const *arg;

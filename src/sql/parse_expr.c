@@ -322,9 +322,9 @@ static cm_status parse_window(cm_parser *p, const PgQuery__WindowDef *def,
 /* FILTER and the window come with subqueries of their own. */
 static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_ast **ret)
 {
-    const char *what = f->n_agg_order > 0 || f->agg_within_group ? "ORDER BY in an aggregate"
-                       : f->func_variadic                        ? "VARIADIC"
-                                                                 : NULL;
+    const char *what = f->n_agg_order > 0 && !f->agg_within_group ? "ORDER BY in an aggregate"
+                       : f->func_variadic                         ? "VARIADIC"
+                                                                  : NULL;
     cm_ast *ast = new_node(p, CM_AST_FUNC, f->location);
     const char *schema, *name;
     cm_status st;
@@ -339,6 +339,10 @@ static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_a
     ast->distinct = f->agg_distinct;
     *ret = ast;
     st = new_args(p, ast, f->args, f->n_args);
+    if (st == CM_OK && f->agg_within_group) {
+        ast->orders = f->n_agg_order;
+        st = cm_parse_orders(p, f->agg_order, f->n_agg_order, &ast->order);
+    }
     if (st == CM_OK && f->agg_filter != NULL) {
         st = cm_parse_expr(p, f->agg_filter, &ast->filter);
     }

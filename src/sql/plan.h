@@ -94,12 +94,17 @@ typedef struct cm_fragment {
 } cm_fragment;
 
 /* SUM is the exact sum of the numbers that are not NULL; without any it is NULL where its column is
- * nullable and anything otherwise.  MIN and MAX keep the child's range and are nullable. */
+ * nullable and anything otherwise.  MIN, MAX and what is ordered keep the child's range and are
+ * nullable; PERCENTILE_REST is 0 .. den - 1. */
 typedef struct cm_plan_agg {
     cm_aggregate aggregate; /* COUNT, SUM, MIN, MAX; AVG was taken apart by the planner */
     int col;                /* of the child; -1: count(*) */
     bool distinct;          /* COUNT in GROUP_SORT alone */
-    bool any;               /* not an aggregate: some row's value (long text beside its digest) */
+    /* A percentile num / den, or a mode, in GROUP_SORT alone: all of one column, which is also the
+     * one of a distinct COUNT. */
+    uint64_t num, den;
+    bool descending;
+    bool any; /* not an aggregate: some row's value (long text beside its digest) */
 } cm_plan_agg;
 
 /* A function over partitions of equal `key` columns in the order of `order`.  SUM is NULL without

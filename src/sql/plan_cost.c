@@ -289,7 +289,8 @@ static double aggregate_planes(const cm_plan_node *node, double *ret_extreme)
         const cm_plan_agg *agg = &node->agg[i];
         double own = agg->col < 0 ? 0 : node->child[0]->col[agg->col].enc.planes + 1.0;
         if (!agg->any &&
-            (agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX)) {
+            (agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX ||
+             cm_aggregate_is_ordered(agg->aggregate))) {
             *ret_extreme += own;
         } else {
             planes += own;

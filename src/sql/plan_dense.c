@@ -24,7 +24,7 @@ static bool halves_fit(cm_range range, uint64_t rows)
 
 static bool is_dense_physical(const cm_physical *p, uint64_t rows)
 {
-    if (p->on != NULL || !cm_expr_pushable(p->arg)) {
+    if (p->on != NULL || p->of != NULL || !cm_expr_pushable(p->arg)) {
         return false;
     }
     if (p->aggregate == CM_AGGREGATE_SUM) {

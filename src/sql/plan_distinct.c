@@ -1,63 +1,122 @@
 /*
- * Aggregates of DISTINCT values.  A node that groups by sort counts the distinct values of one
- * column.  For all others a window function numbers the rows that are equal in the keys and the
- * value, and only the first of them has a value left: then they are aggregates like any others.
+ * Aggregates of DISTINCT values, percentiles and modes.  A node that groups by sort sorts by the
+ * keys and one more column: it counts that one's distinct values, and knows its percentiles.  For
+ * all other columns window functions mark rows, whose values alone are left to aggregate: of
+ * equal values one, of a group's the one at the percentile.
  */
 #include "sql/plan_group.h"
 
-static bool same_on(const cm_physical *a, const cm_physical *b)
+/* Whether both want the group's rows sorted by the same column. */
+static bool same_column(const cm_grouping *g, const cm_group_cols *cols, size_t a, size_t b)
 {
-    return a->on != NULL && b->on != NULL && cm_expr_equal(a->on, b->on);
+    const cm_physical *p = &g->physical[a], *q = &g->physical[b];
+    size_t first = p->on != NULL ? cols->on[a] : cols->arg[a];
+    size_t second = q->on != NULL ? cols->on[b] : cols->arg[b];
+
+    return (p->on != NULL || p->of != NULL) && (q->on != NULL || q->of != NULL) && first == second;
 }
 
-/* One column is left to the sort, if it is only counted. */
-void cm_group_choose_marked(cm_grouping *g)
+/* A sort does not add up distinct values, nor does it find the last of several modes. */
+static bool is_sorted(const cm_physical *p)
+{
+    bool last = p->aggregate == CM_AGGREGATE_MODE && p->of->descending;
+
+    return p->on != NULL ? p->aggregate == CM_AGGREGATE_COUNT : !last;
+}
+
+void cm_group_choose_marked(cm_grouping *g, const cm_group_cols *cols)
 {
     size_t kept = g->physicals;
 
-    for (size_t i = 0; i < g->physicals && kept == g->physicals; i++) {
-        bool counted = g->physical[i].on != NULL;
+    for (size_t i = 0; i < g->physicals; i++) {
+        bool first = kept == g->physicals || (g->physical[i].of != NULL && !g->physical[kept].of);
+        bool all = g->physical[i].on != NULL || g->physical[i].of != NULL;
         for (size_t j = 0; j < g->physicals; j++) {
-            counted = counted && (!same_on(&g->physical[i], &g->physical[j]) ||
-                                  g->physical[j].aggregate == CM_AGGREGATE_COUNT);
+            all = all && (!same_column(g, cols, i, j) || is_sorted(&g->physical[j]));
         }
-        kept = counted ? i : kept;
+        kept = all && first ? i : kept;
     }
     for (size_t i = 0; i < g->physicals; i++) {
         cm_physical *p = &g->physical[i];
-        p->marked = p->on != NULL && (kept == g->physicals || !same_on(p, &g->physical[kept]));
+        p->marked = (p->on != NULL || p->of != NULL) &&
+                    (kept == g->physicals || !same_column(g, cols, i, kept));
     }
 }
 
-/* Adds the number of each row among those of equal keys and value. */
-static cm_plan_node *number_rows(cm_grouping *g, cm_plan_node *child, const size_t *key, size_t on)
+static cm_plan_col window_column(const cm_plan_node *child, const cm_plan_window *window)
 {
-    cm_plan_node *node = cm_node_new(g->pl, CM_PLAN_WINDOW, child->rows, child->cols + 1);
-    cm_plan_window *window = CM_NEW_SMALL(g->pl->arena, cm_plan_window, 1);
-    unsigned *part = CM_NEW_SMALL(g->pl->arena, unsigned, g->keys + 1);
-    cm_plan_col *cols = cm_node_cols(node);
+    cm_i128 least = window->function == CM_WIN_COUNT ? 0 : 1;
+
+    return cm_col_number("window", cm_plan_int8_type(), (cm_range){least, (cm_i128)child->rows},
+                         false);
+}
+
+cm_plan_node *cm_group_window(cm_grouping *g, cm_plan_node *child, const cm_group_cols *cols,
+                              int part, const cm_order *order, size_t orders,
+                              const cm_plan_window *window, size_t windows)
+{
+    cm_plan_node *node = cm_node_new(g->pl, CM_PLAN_WINDOW, child->rows, child->cols + windows);
+    cm_plan_window *functions = CM_NEW_SMALL(g->pl->arena, cm_plan_window, windows);
+    cm_order *own = CM_NEW_SMALL(g->pl->arena, cm_order, orders + 1);
+    unsigned *parts = CM_NEW_SMALL(g->pl->arena, unsigned, g->keys + 1);
 
     for (size_t i = 0; i < child->cols; i++) {
-        cols[i] = child->col[i];
+        cm_node_cols(node)[i] = child->col[i];
     }
-    cols[child->cols] = cm_col_number("row_number", cm_plan_int8_type(),
-                                      (cm_range){1, (cm_i128)child->rows}, false);
+    for (size_t i = 0; i < windows; i++) {
+        functions[i] = window[i];
+        cm_node_cols(node)[child->cols + i] = window_column(child, &window[i]);
+    }
+    for (size_t i = 0; i < orders; i++) {
+        own[i] = order[i];
+    }
     for (size_t i = 0; i < g->keys; i++) {
-        part[i] = (unsigned)key[i];
+        parts[node->keys++] = (unsigned)cols->key[i];
     }
-    part[g->keys] = (unsigned)on;
-    *window = (cm_plan_window){.function = CM_WIN_ROW_NUMBER, .frame = CM_WIN_ROWS, .col = -1};
-    node->keys = g->keys + 1;
-    node->key = part;
-    node->windows = 1;
-    node->window = window;
+    if (part >= 0) {
+        parts[node->keys++] = (unsigned)part;
+    }
+    node->key = parts;
+    node->orders = orders;
+    node->order = own;
+    node->windows = windows;
+    node->window = functions;
     cm_node_children(g->pl, node, &child, 1);
     return node;
 }
 
-/* What is left of the argument: of a counted one only whether it is there. */
-static cm_status left_of(cm_grouping *g, const cm_plan_node *node, const cm_physical *p, size_t arg,
-                         const cm_expr **ret)
+cm_status cm_group_left(cm_grouping *g, cm_plan_node **node, size_t dropped, cm_group_left_fn left,
+                        const bool *wanted, const cm_group_cols *cols)
+{
+    const cm_plan_node *marked = *node;
+    size_t count = marked->cols - dropped;
+    const cm_expr **exprs = CM_NEW_SMALL(g->pl->arena, const cm_expr *, count + g->physicals + 1);
+    cm_plan_col *col = CM_NEW_SMALL(g->pl->arena, cm_plan_col, count + g->physicals + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        exprs[i] = cm_node_column(g->pl, marked, i);
+        col[i] = marked->col[i];
+    }
+    for (size_t i = 0; i < g->physicals; i++) {
+        if (!wanted[i]) {
+            continue;
+        }
+        cm_status st = left(g, marked, i, cols->arg[i], &exprs[count]);
+        if (st == CM_OK) {
+            st = cm_col_of_expr(g->pl, "marked", exprs[count], marked, &col[count]);
+        }
+        if (st != CM_OK) {
+            return st;
+        }
+        cols->arg[i] = count++;
+    }
+    *node = cm_node_project(g->pl, *node, exprs, col, count);
+    return CM_OK;
+}
+
+/* The first of equal values; of a counted one only whether it is there. */
+static cm_status first_of_equals(cm_grouping *g, const cm_plan_node *node, size_t physical,
+                                 size_t arg, const cm_expr **ret)
 {
     const cm_expr *number = cm_node_column(g->pl, node, node->cols - 1);
     const cm_expr *value = cm_node_column(g->pl, node, arg), *condition, *absent;
@@ -65,7 +124,7 @@ static cm_status left_of(cm_grouping *g, const cm_plan_node *node, const cm_phys
 
     cm_status st =
         cm_plan_op_new(g->pl, CM_X_EQ, boolean, number, cm_plan_int(g->pl, 1), &condition);
-    if (st == CM_OK && p->aggregate == CM_AGGREGATE_COUNT) {
+    if (st == CM_OK && g->physical[physical].aggregate == CM_AGGREGATE_COUNT) {
         st = cm_plan_op_new(g->pl, CM_X_IS_NULL, boolean, value, NULL, &absent);
         if (st == CM_OK) {
             st = cm_plan_op_new(g->pl, CM_X_NOT, boolean, absent, NULL, &absent);
@@ -78,49 +137,39 @@ static cm_status left_of(cm_grouping *g, const cm_plan_node *node, const cm_phys
     return st != CM_OK ? st : cm_group_when(g, condition, value, ret);
 }
 
-/* Replaces the numbers by what is left of the arguments of all that are distinct as `first` is. */
-static cm_status mask(cm_grouping *g, cm_plan_node **node, size_t first, size_t *arg)
+static cm_status mark_distinct(cm_grouping *g, cm_plan_node **child, size_t first,
+                               const cm_group_cols *cols)
 {
-    const cm_plan_node *numbered = *node;
-    size_t cols = numbered->cols - 1;
-    const cm_expr **exprs = CM_NEW_SMALL(g->pl->arena, const cm_expr *, cols + g->physicals + 1);
-    cm_plan_col *col = CM_NEW_SMALL(g->pl->arena, cm_plan_col, cols + g->physicals + 1);
+    const cm_plan_window number = {.function = CM_WIN_ROW_NUMBER, .frame = CM_WIN_ROWS, .col = -1};
+    bool *wanted = CM_NEW_SMALL(g->pl->arena, bool, g->physicals);
 
-    for (size_t i = 0; i < cols; i++) {
-        exprs[i] = cm_node_column(g->pl, numbered, i);
-        col[i] = numbered->col[i];
-    }
     for (size_t i = first; i < g->physicals; i++) {
-        const cm_physical *p = &g->physical[i];
-        if (!same_on(p, &g->physical[first])) {
-            continue;
-        }
-        cm_status st = left_of(g, numbered, p, arg[i], &exprs[cols]);
-        if (st == CM_OK) {
-            st = cm_col_of_expr(g->pl, "distinct", exprs[cols], numbered, &col[cols]);
-        }
-        if (st != CM_OK) {
-            return st;
-        }
-        arg[i] = cols++;
+        wanted[i] = g->physical[i].on != NULL && same_column(g, cols, first, i);
     }
-    *node = cm_node_project(g->pl, *node, exprs, col, cols);
-    return CM_OK;
+    *child = cm_group_window(g, *child, cols, (int)cols->on[first], NULL, 0, &number, 1);
+    return cm_group_left(g, child, 1, first_of_equals, wanted, cols);
 }
 
-cm_status cm_group_mark(cm_grouping *g, cm_plan_node **child, const size_t *key, const size_t *on,
-                        size_t *arg)
+cm_status cm_group_mark(cm_grouping *g, cm_plan_node **child, const cm_group_cols *cols)
 {
+    size_t *arg = CM_NEW_SMALL(g->pl->arena, size_t, g->physicals + 1);
+    const cm_group_cols before = {cols->key, cols->on, arg}; /* arguments as they were */
     cm_status st = CM_OK;
 
+    for (size_t i = 0; i < g->physicals; i++) {
+        arg[i] = cols->arg[i];
+    }
     for (size_t i = 0; st == CM_OK && i < g->physicals; i++) {
-        bool done = !g->physical[i].marked;
+        const cm_physical *p = &g->physical[i];
+        bool done = !p->marked;
         for (size_t j = 0; j < i; j++) {
-            done = done || same_on(&g->physical[i], &g->physical[j]);
+            done = done || (same_column(g, &before, i, j) &&
+                            (p->on != NULL) == (g->physical[j].on != NULL));
         }
-        if (!done) {
-            *child = number_rows(g, *child, key, on[i]);
-            st = mask(g, child, i, arg);
+        if (!done && p->on != NULL) {
+            st = mark_distinct(g, child, i, cols);
+        } else if (!done) {
+            st = cm_group_mark_ordered(g, child, i, cols);
         }
     }
     return st;

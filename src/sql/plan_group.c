@@ -8,7 +8,6 @@
 
 const char *cm_group_physical_name(const cm_grouping *g, const cm_physical *p)
 {
-    static const char *const names[] = {"count", "sum", "avg", "min", "max"};
     const char *of = "...";
 
     if (p == NULL) {
@@ -18,22 +17,36 @@ const char *cm_group_physical_name(const cm_grouping *g, const cm_physical *p)
         const cm_relation *relation = &g->q->relation[p->arg->rel];
         of = p->arg->index < relation->cols ? relation->col[p->arg->index].name : "org";
     }
-    return cm_arena_printf(g->pl->arena, "%s(%s%s)", names[p->aggregate],
+    return cm_arena_printf(g->pl->arena, "%s(%s%s)", cm_aggregate_name(p->aggregate),
                            p->on != NULL ? "distinct " : "", of);
+}
+
+static bool same_physical(const cm_physical *a, const cm_physical *b)
+{
+    if (a->aggregate != b->aggregate || !cm_expr_equal(a->arg, b->arg) ||
+        !cm_expr_equal(a->on, b->on)) {
+        return false;
+    }
+    return a->of == NULL || (a->of->index == b->of->index && a->of->shift == b->of->shift &&
+                             a->of->descending == b->of->descending);
+}
+
+static int add_one(cm_grouping *g, cm_physical physical)
+{
+    physical.low = -1;
+    for (size_t i = 0; i < g->physicals; i++) {
+        if (same_physical(&g->physical[i], &physical)) {
+            return (int)i;
+        }
+    }
+    g->physical[g->physicals] = physical;
+    return (int)g->physicals++;
 }
 
 static int add_physical(cm_grouping *g, cm_aggregate aggregate, const cm_expr *arg, cm_type type,
                         const cm_expr *on)
 {
-    for (size_t i = 0; i < g->physicals; i++) {
-        const cm_physical *p = &g->physical[i];
-        if (p->aggregate == aggregate && cm_expr_equal(p->arg, arg) && cm_expr_equal(p->on, on)) {
-            return (int)i;
-        }
-    }
-    g->physical[g->physicals] =
-        (cm_physical){.aggregate = aggregate, .arg = arg, .on = on, .type = type, .low = -1};
-    return (int)g->physicals++;
+    return add_one(g, (cm_physical){.aggregate = aggregate, .arg = arg, .on = on, .type = type});
 }
 
 /* CASE WHEN filter THEN value END */
@@ -82,6 +95,28 @@ static cm_status count_values(cm_grouping *g, const cm_expr *agg, const cm_expr 
     return CM_OK;
 }
 
+static int add_ordered(cm_grouping *g, cm_aggregate aggregate, const cm_expr *arg,
+                       const cm_expr *of)
+{
+    bool rest = aggregate == CM_AGGREGATE_PERCENTILE_REST;
+    cm_type type = rest ? (cm_type){.kind = CM_TYPE_NUMERIC, .scale = of->shift} : arg->type;
+
+    return add_one(g, (cm_physical){.aggregate = aggregate, .arg = arg, .type = type, .of = of});
+}
+
+/* Percentiles and modes; one that lies between two values is made of both. */
+static void use_ordered(cm_grouping *g, cm_aggregate_use *use, const cm_expr *arg)
+{
+    const cm_expr *agg = use->agg;
+    bool between = agg->aggregate == CM_AGGREGATE_PERCENTILE_CONT;
+
+    use->value = add_ordered(g, between ? CM_AGGREGATE_PERCENTILE_FLOOR : agg->aggregate, arg, agg);
+    if (between && agg->shift > 0) {
+        use->ceil = add_ordered(g, CM_AGGREGATE_PERCENTILE_CEIL, arg, agg);
+        use->rest = add_ordered(g, CM_AGGREGATE_PERCENTILE_REST, arg, agg);
+    }
+}
+
 static cm_status add_use(cm_grouping *g, const cm_expr *agg)
 {
     for (size_t i = 0; i < g->uses; i++) {
@@ -104,6 +139,10 @@ static cm_status add_use(cm_grouping *g, const cm_expr *agg)
     }
     if (st != CM_OK) {
         return st;
+    }
+    if (cm_aggregate_is_ordered(agg->aggregate)) {
+        use_ordered(g, use, arg);
+        return CM_OK;
     }
     bool extreme = agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX;
     cm_type type = agg->type;

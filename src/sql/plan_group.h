@@ -13,14 +13,16 @@ typedef struct cm_physical {
     const cm_expr *arg;     /* over the query's relations */
     const cm_expr *on;      /* DISTINCT: of rows that are equal in it one counts; or NULL */
     cm_type type;
-    bool marked;  /* DISTINCT by a mark that a window function makes: plan_distinct.c */
-    unsigned col; /* of the grouped node */
-    int low;      /* physical with the lower half of a wide sum of owners, or -1 */
+    const cm_expr *of; /* a percentile or mode: the aggregate in the query; or NULL */
+    bool marked;       /* DISTINCT or ordered by what window functions mark: plan_distinct.c */
+    unsigned col;      /* of the grouped node */
+    int low;           /* physical with the lower half of a wide sum of owners, or -1 */
 } cm_physical;
 
 typedef struct cm_aggregate_use {
     const cm_expr *agg; /* as the query has it */
     int value, count;   /* physical; -1: count(*) */
+    int ceil, rest;     /* percentile_cont, whose value is the floor: physical */
 } cm_aggregate_use;
 
 typedef struct cm_group_key {
@@ -62,11 +64,31 @@ CM_MUST cm_status cm_group_build_dense(cm_grouping *g);
 CM_MUST cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret);
 /* plan_rows.c: row by row under MPC. */
 CM_MUST cm_status cm_group_build_rows(cm_grouping *g);
-/* plan_distinct.c: decides which DISTINCT aggregates are marked, and marks rows of the child, whose
- * columns key (per key), on and arg (per physical) are; arg becomes what is left to aggregate. */
-void cm_group_choose_marked(cm_grouping *g);
-CM_MUST cm_status cm_group_mark(cm_grouping *g, cm_plan_node **child, const size_t *key,
-                                const size_t *on, size_t *arg);
+/* The child of a grouping: its columns that are keys (per key), and what is distinct and aggregated
+ * (per physical). */
+typedef struct cm_group_cols {
+    const size_t *key, *on;
+    size_t *arg;
+} cm_group_cols;
+/* plan_distinct.c: decides which DISTINCT and ordered aggregates are marked, and marks rows of the
+ * child; cols->arg becomes what is left to aggregate. */
+void cm_group_choose_marked(cm_grouping *g, const cm_group_cols *cols);
+CM_MUST cm_status cm_group_mark(cm_grouping *g, cm_plan_node **child, const cm_group_cols *cols);
+/* plan_ordered.c: the same for percentiles and modes of one physical's column. */
+CM_MUST cm_status cm_group_mark_ordered(cm_grouping *g, cm_plan_node **child, size_t first,
+                                        const cm_group_cols *cols);
+/* A WINDOW node over the child, by the keys and perhaps (part >= 0) one more column.  Functions are
+ * numbers of rows; they are the last columns. */
+cm_plan_node *cm_group_window(cm_grouping *g, cm_plan_node *child, const cm_group_cols *cols,
+                              int part, const cm_order *order, size_t orders,
+                              const cm_plan_window *window, size_t windows);
+/* What is left of the argument of a physical, over the node's columns. */
+typedef cm_status (*cm_group_left_fn)(cm_grouping *g, const cm_plan_node *node, size_t physical,
+                                      size_t arg, const cm_expr **ret);
+/* Replaces the node's last `dropped` columns by what is left of the wanted physicals' arguments. */
+CM_MUST cm_status cm_group_left(cm_grouping *g, cm_plan_node **node, size_t dropped,
+                                cm_group_left_fn left, const bool *wanted,
+                                const cm_group_cols *cols);
 /* plan_value.c: an expression of the grouped query over the columns of g->node. */
 CM_MUST cm_status cm_group_over_node(cm_grouping *g, const cm_expr *expr, const cm_expr **ret);
 

@@ -1,5 +1,6 @@
 /* Grouping of secret rows: by sort, or by the public list of the keys' values. */
 #include "sql/plan_group.h"
+#include "sql/sql_int.h"
 
 /* Columns that grouping reads, each once. */
 typedef struct slots {
@@ -169,6 +170,10 @@ static cm_status aggregate_column(cm_grouping *g, const cm_physical *p, const cm
         *ret = cm_col_number(name, p->type, (cm_range){0, (cm_i128)rows}, false);
         return CM_OK;
     }
+    if (p->aggregate == CM_AGGREGATE_PERCENTILE_REST && !p->marked) {
+        *ret = cm_col_number(name, p->type, (cm_range){0, cm_pow10(p->of->shift) - 1}, true);
+        return CM_OK;
+    }
     if (p->aggregate != CM_AGGREGATE_SUM) {
         if (from->enc.planes > 8 * CM_PLAN_MPC_TEXT_BYTES) {
             return cm_plan_unsupported(g->pl, p->arg->position,
@@ -247,7 +252,23 @@ static uint64_t groups_bound(const cm_grouping *g, const cm_plan_node *child, co
 /* Whether sorting by the value is how it is found. */
 static bool by_sort(const cm_physical *p)
 {
-    return p->on != NULL && !p->marked;
+    return (p->on != NULL || p->of != NULL) && !p->marked;
+}
+
+/* What was marked has one value a group. */
+static cm_plan_agg plan_agg(const cm_physical *p, size_t col)
+{
+    cm_plan_agg agg = {.aggregate = p->aggregate, .col = (int)col};
+
+    agg.distinct = p->on != NULL && !p->marked;
+    if (p->of != NULL && p->marked) {
+        agg.aggregate = CM_AGGREGATE_MAX;
+    } else if (p->of != NULL) {
+        agg.num = p->of->index;
+        agg.den = (uint64_t)cm_pow10(p->of->shift);
+        agg.descending = p->of->descending;
+    }
+    return agg;
 }
 
 /* Fills aggregates and their columns behind the keys'. */
@@ -265,8 +286,7 @@ static cm_status add_aggregates(cm_grouping *g, cm_plan_node *node, const cm_pla
             return st;
         }
         p->col = (unsigned)(node->keys + aggs);
-        agg[aggs++] =
-            (cm_plan_agg){.aggregate = p->aggregate, .col = (int)r->arg[i], .distinct = by_sort(p)};
+        agg[aggs++] = plan_agg(p, r->arg[i]);
     }
     for (size_t i = 0; i < g->keys; i++) {
         if (g->key[i].digest && g->key[i].value) {
@@ -392,7 +412,10 @@ static cm_status group_all_by_sort(cm_grouping *g, cm_plan_node *child, const ro
         const cm_physical *p = i < g->physicals ? &g->physical[i] : NULL;
         bool extreme =
             p != NULL && (p->aggregate == CM_AGGREGATE_MIN || p->aggregate == CM_AGGREGATE_MAX);
-        agg[i] = (cm_plan_agg){.aggregate = extreme ? p->aggregate : CM_AGGREGATE_SUM,
+        bool one = p != NULL && p->of != NULL; /* of the one group that there may be */
+        agg[i] = (cm_plan_agg){.aggregate = extreme ? p->aggregate
+                                            : one   ? CM_AGGREGATE_MAX
+                                                    : CM_AGGREGATE_SUM,
                                .col = (int)(1 + i)};
         cm_node_cols(node)[i] = sorted->col[1 + i];
         if (p != NULL) {
@@ -425,8 +448,9 @@ cm_status cm_group_build_rows(cm_grouping *g)
         return st;
     }
     cm_plan_node *child = project_slots(g, flow.node, &r);
-    cm_group_choose_marked(g);
-    st = cm_group_mark(g, &child, r.key, r.on, r.arg);
+    const cm_group_cols cols = {r.key, r.on, r.arg};
+    cm_group_choose_marked(g, &cols);
+    st = cm_group_mark(g, &child, &cols);
     if (st != CM_OK) {
         return st;
     }

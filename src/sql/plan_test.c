@@ -393,6 +393,9 @@ static const char *const queries[] = {
     "SELECT note, cost FROM visits WHERE cost > 10 ORDER BY cost LIMIT 5",
     "SELECT region, count(DISTINCT person), avg(cost) FROM visits GROUP BY region",
     "SELECT count(DISTINCT doctor), sum(cost) FROM visits",
+    "SELECT region, percentile_cont(0.5) WITHIN GROUP (ORDER BY cost), percentile_disc(0.1) WITHIN "
+    "GROUP (ORDER BY year DESC), count(DISTINCT doctor), mode() WITHIN GROUP (ORDER BY person) "
+    "FROM visits GROUP BY region",
     "SELECT extract(year FROM day), min(note), max(cost) FROM visits GROUP BY 1",
     "SELECT d.name, count(*) FROM visits v JOIN doctors d ON v.doctor = d.id GROUP BY d.name",
     "SELECT v.region, count(t.size) FROM visits v LEFT JOIN tumours t USING (person) GROUP BY 1",

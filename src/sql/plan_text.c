@@ -110,13 +110,6 @@ static const char *op_name(cm_expr_op op)
     return names[op];
 }
 
-static const char *aggregate_name(cm_aggregate aggregate)
-{
-    static const char *const names[] = {"count", "sum", "avg", "min", "max"};
-
-    return names[aggregate];
-}
-
 static void put_const(const cm_expr *expr, cm_buf *out)
 {
     if (expr->value.null) {
@@ -142,8 +135,8 @@ void cm_expr_print(const cm_expr *expr, cm_buf *out)
     }
     cm_buf_printf(out, "(%s", op_name(expr->op));
     if (expr->op == CM_X_AGG) {
-        cm_buf_printf(out, " %s%s", aggregate_name(expr->aggregate),
-                      expr->distinct ? " distinct" : "");
+        cm_buf_printf(out, " %s%s%s", cm_aggregate_name(expr->aggregate),
+                      expr->distinct ? " distinct" : "", expr->descending ? " desc" : "");
     }
     if (expr->index != 0 || expr->shift != 0) {
         cm_buf_printf(out, " #%u,%d", expr->index, expr->shift);
@@ -307,8 +300,12 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
     put_domains(node->domain, node->keys, out);
     for (size_t i = 0; i < node->aggs; i++) {
         const cm_plan_agg *agg = &node->agg[i];
-        cm_buf_printf(out, " %s(%d%s)", agg->any ? "any" : aggregate_name(agg->aggregate), agg->col,
-                      agg->distinct ? " distinct" : "");
+        cm_buf_printf(out, " %s(%d%s)", agg->any ? "any" : cm_aggregate_name(agg->aggregate),
+                      agg->col, agg->distinct ? " distinct" : "");
+        if (agg->den > 0) {
+            cm_buf_printf(out, "#%llu/%llu%s", (unsigned long long)agg->num,
+                          (unsigned long long)agg->den, agg->descending ? " desc" : "");
+        }
     }
     for (size_t i = 0; i < node->windows; i++) {
         const cm_plan_window *w = &node->window[i];

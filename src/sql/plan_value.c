@@ -105,6 +105,24 @@ static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_e
     return st != CM_OK ? st : null_when_empty(g, use, quotient, ret);
 }
 
+/* floor + (ceil - floor) * rest / den, exactly: den is a power of ten. */
+static cm_status between(cm_grouping *g, const cm_aggregate_use *use, const cm_expr *floor,
+                         const cm_expr **ret)
+{
+    const cm_expr *ceil = cm_node_column(g->pl, g->node, g->physical[use->ceil].col);
+    const cm_expr *rest = cm_node_column(g->pl, g->node, g->physical[use->rest].col);
+    const cm_expr *whole, *part;
+
+    cm_status st = cm_plan_op_new(g->pl, CM_X_RESCALE, use->agg->type, floor, NULL, &whole);
+    if (st == CM_OK) {
+        st = cm_plan_op_new(g->pl, CM_X_SUB, floor->type, ceil, floor, &part);
+    }
+    if (st == CM_OK) {
+        st = cm_plan_op_new(g->pl, CM_X_MUL, use->agg->type, part, rest, &part);
+    }
+    return st != CM_OK ? st : cm_plan_op_new(g->pl, CM_X_ADD, use->agg->type, whole, part, ret);
+}
+
 static cm_status value_of(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
 {
     size_t col = use->value < 0 ? g->count_col : g->physical[use->value].col;
@@ -119,6 +137,9 @@ static cm_status value_of(cm_grouping *g, const cm_aggregate_use *use, const cm_
             st = rescale(g, value, use->agg->type, &value);
         }
         return st != CM_OK ? st : null_when_empty(g, use, value, ret);
+    }
+    if (use->agg->aggregate == CM_AGGREGATE_PERCENTILE_CONT && use->agg->shift > 0) {
+        return between(g, use, value, ret);
     }
     *ret = value;
     return CM_OK;

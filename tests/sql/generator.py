@@ -120,11 +120,23 @@ class Schema:
         forms += [f"sum({number})", f"avg({number})", f"min({number})"]
         if distinct and rng.random() < 0.08:
             return f"{rng.choice(['count', 'sum', 'avg'])}(DISTINCT {number})"
+        if rng.random() < 0.08:
+            return self.percentile(columns)
         if rng.random() < 0.1:
             return self.statistic(columns) or "count(*)"
         if rng.random() < 0.15:
             return f"{rng.choice(forms)} FILTER (WHERE {self.condition(columns, 0)})"
         return rng.choice(forms)
+
+    def percentile(self, columns):
+        rng = self.rng
+        numbers = [c.name for c in columns if c.kind in ("smallint", "int", "numeric", "small")]
+        any_one = rng.choice([c.name for c in columns if c.kind != "bool"] or ["1"])
+        fraction = rng.choice(["0.5", "0.5", "0.25", "0.9", "0", "1", "0.125"])
+        form, of = rng.choice([(f"percentile_cont({fraction})", rng.choice(numbers or ["1"])),
+                               (f"percentile_disc({fraction})", any_one), ("mode()", any_one)])
+        condition = f" FILTER (WHERE {self.condition(columns, 0)})" if rng.random() < 0.2 else ""
+        return f"{form} WITHIN GROUP (ORDER BY {of}{rng.choice(['', ' DESC'])}){condition}"
 
     def statistic(self, columns):
         """Of integers that are small enough for PostgreSQL's floats; None without any."""
