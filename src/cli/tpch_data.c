@@ -126,7 +126,7 @@ CM_MUST static cm_status deal_table(cm_tpch_data *data, unsigned table, const ch
                                     cm_diag *diag)
 {
     const char *name = CM_TPCH_TABLE_NAMES[table];
-    text_file from;
+    text_file from = {0};
     FILE *to[CM_BENCH_PARTIES] = {NULL};
     bool good = true;
     cm_status st = open_text(dir, name, &from, diag);

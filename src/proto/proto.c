@@ -139,6 +139,7 @@ cm_status cm_mpc_new_lanes(const cm_mpc_options *options, cm_mpc **ret, cm_diag 
     if (st != CM_OK) {
         return st;
     }
+    CM_ASSERT(mpc != NULL);
     unsigned lanes = cm_mpc_computes(mpc) ? options->lanes : 1;
     for (unsigned i = 1; st == CM_OK && i < lanes; i++) {
         CM_ASSERT(cm_mesh_me(options->mesh[i]) == mpc->me);

@@ -406,7 +406,7 @@ cm_status cm_bind_table(cm_scope *s, const cm_ast_from *from, const cm_from **re
     if (st != CM_OK) {
         return st;
     }
-    CM_ASSERT(view != NULL);
+    CM_ASSERT(view != NULL && view->relation != NULL);
     cm_relation relation = *view->relation;
     relation.alias = from->alias != NULL ? from->alias : from->name;
     return add_relation(s, from, relation, view->rows, ret, names);

@@ -575,7 +575,7 @@ cm_status cm_sql_fingerprint(const char *sql, cm_arena *arena, const char **ret,
 
 cm_status cm_sql_parse_query(const char *sql, cm_arena *arena, const cm_stmt **ret, cm_diag *diag)
 {
-    cm_stmts stmts;
+    cm_stmts stmts = {0};
 
     cm_status st = cm_sql_parse(sql, arena, &stmts, diag);
     if (st != CM_OK) {

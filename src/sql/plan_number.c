@@ -48,6 +48,7 @@ static cm_plan_node *enlist(numbering *n, cm_plan_node *node)
     if (n->count == n->room) {
         make_room(n);
     }
+    CM_ASSERT(n->list != NULL);
     node->number = (unsigned)n->count;
     n->text[n->count] = hash;
     n->list[n->count++] = node;
@@ -64,6 +65,7 @@ static cm_plan_node *number(numbering *n, cm_plan_node *node)
         cm_plan_node *below = (cm_plan_node *)(uintptr_t)node->child[i];
         bool met = below->parent != NULL;
         below->parent = met ? below->parent : node;
+        CM_ASSERT(!met || n->list != NULL);
         cm_plan_node *same = met ? n->list[below->number] : number(n, below);
         child[i] = same;
     }

@@ -98,6 +98,7 @@ static void put_pair(plain *z, size_t at, const plain *points, size_t p, const p
     z->valid[at] = true;
     for (unsigned i = 0; i < z->cols; i++) {
         bool mine = i < intervals->cols;
+        CM_ASSERT(mine || i - intervals->cols < CM_COUNT(payload));
         const plain_col *c = mine ? &intervals->col[i] : &points->col[payload[i - intervals->cols]];
         size_t row = mine ? r : p;
         z->col[i].null[at] = !mine && p == points->rows ? true : c->null[row];

@@ -245,6 +245,7 @@ static void test_duplicate(void **state)
         plain *u = &tables[0];
         size_t a = (size_t)cm_rng_below(&rng, rows);
         size_t b = (a + 1 + (size_t)cm_rng_below(&rng, rows - 1)) % rows;
+        CM_ASSERT(spec.keys <= CM_COUNT(unique_keys));
         for (size_t k = 0; k < spec.keys; k++) {
             plain_col *key = &u->col[unique_keys[k]];
             key->value[b] = key->value[a];
