@@ -47,7 +47,8 @@ static void make_columns(world *w)
         col->type.kind = i == 5 ? CM_TYPE_DATE : CM_TYPE_NUMERIC;
         col->type.scale = i == 4 ? 2 : 0;
         if (i == 5) {
-            col->range = (cm_range){-800, 12000};
+            /* of few years, or of more than steps are taken for */
+            col->range = (cm_range){-800, cm_rng_below(&w->rng, 2) == 0 ? 1700 : 12000};
         }
         col->enc = (cm_encoding){.kind = CM_ENC_NUMBER,
                                  .lo = col->range.lo,
