@@ -14,7 +14,7 @@ void cm_tpch_report_begin(const cm_tpch_options *options, const cm_tpch_run *run
     (void)printf("%s; lineitem has %llu rows; links: %.0f MB/s a party, %.0f us a round\n\n",
                  options->data != NULL ? options->data : "made data",
                  (unsigned long long)data->rows[CM_TPCH_LINEITEM],
-                 run->settings.bytes_per_second / 1e6, run->settings.rtt_seconds * 1e6);
+                 run->settings.bytes_per_second / 1e6, run->settings.rtt_seconds / 2 * 1e6);
     (void)printf("query pushdown  seconds predicted  MB/party predicted  rounds  peak MB  rows\n");
     (void)fflush(stdout);
 }

@@ -19,6 +19,7 @@
 #include "exec/exec.h"
 
 enum { HANDSHAKE_MS = 30000, IDLE_MS = 600000 };
+static const double WORK_PER_LINK = 3.2;
 static const size_t ARENA_BYTES = (size_t)1 << 38; /* of address space */
 
 /* ---- between a party and the parent ------------------------------------------------------- */
@@ -286,8 +287,11 @@ cm_status cm_tpch_run_init(const cm_tpch_data *data, const cm_tpch_schema *schem
         st = run_crew(ret, NULL, report, NULL, diag);
     }
     if (st == CM_OK) {
-        ret->settings.rtt_seconds = report[0].machine.round;
+        /* All links are this machine's own: their rate is its processors' speed, who compute
+         * as well. */
+        ret->settings.rtt_seconds = 2 * report[0].machine.round;
         ret->settings.bytes_per_second = report[0].machine.rotate;
+        ret->settings.work_seconds = WORK_PER_LINK / report[0].machine.rotate;
     } else {
         cm_tpch_run_fini(ret);
     }

@@ -128,7 +128,9 @@ static void put_total(printer *p)
     if (p->cost) {
         cm_buf_printf(p->out, "Total, each party: ");
         put_cost(&plan->total, p->out);
-        cm_buf_printf(p->out, "\n");
+        cm_buf_printf(p->out, ", ");
+        put_bytes(plan->total.memory, p->out);
+        cm_buf_printf(p->out, " of memory\n");
     }
     if (p->measured != NULL) {
         cm_measured sum = {0};

@@ -37,8 +37,8 @@ static void put_member(const char *name, unsigned level, cm_buf *out)
 
 static void put_costs(const char *prefix, const cm_plan_cost *cost, unsigned level, cm_buf *out)
 {
-    const double value[] = {cost->ands, cost->bytes, cost->rounds, cost->seconds};
-    static const char *const name[] = {"ANDs", "Bytes", "Rounds", "Seconds"};
+    const double value[] = {cost->ands, cost->bytes, cost->rounds, cost->seconds, cost->memory};
+    static const char *const name[] = {"ANDs", "Bytes", "Rounds", "Seconds", "Memory"};
 
     for (size_t i = 0; i < CM_COUNT(value); i++) {
         cm_buf full = {0};

@@ -10,7 +10,8 @@ cm_plan_settings cm_plan_settings_default(void)
                               .cross_owner_keys = true,
                               .lanes = 1,
                               .rtt_seconds = 0.0005,
-                              .bytes_per_second = 134217728.0};
+                              .bytes_per_second = 134217728.0,
+                              .work_seconds = 3.2e-9};
 }
 
 /* ---- blocks ---- */
@@ -441,18 +442,6 @@ static void set_outputs(cm_planner *pl, const cm_query *query, const cm_planned 
     plan->order = order;
 }
 
-static void add_costs(cm_planner *pl, cm_plan *plan)
-{
-    for (size_t i = 0; i < plan->nodes; i++) {
-        cm_plan_node *node = (cm_plan_node *)(uintptr_t)plan->node[i];
-        cm_plan_cost_node(node, &pl->settings);
-        plan->total.ands += node->cost.ands;
-        plan->total.bytes += node->cost.bytes;
-        plan->total.rounds += node->cost.rounds;
-        plan->total.seconds += node->cost.seconds;
-    }
-}
-
 static cm_status set_text(cm_planner *pl, cm_plan *plan)
 {
     cm_buf buf = {0};
@@ -551,7 +540,7 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
         st = set_participants(pl, plan);
     }
     if (st == CM_OK) {
-        add_costs(pl, plan);
+        cm_plan_cost_total(plan, &pl->settings, pl->arena);
         disclose(pl, plan);
         st = set_text(pl, plan);
     }

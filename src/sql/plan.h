@@ -124,6 +124,7 @@ typedef struct cm_plan_bound {
 
 typedef struct cm_plan_cost { /* of this node alone, one party, estimates */
     double ands, bytes, rounds, seconds;
+    double memory; /* bytes: its table and what it works with; of a plan: the most at one time */
 } cm_plan_cost;
 
 typedef struct cm_plan_node cm_plan_node;
@@ -221,6 +222,7 @@ typedef struct cm_plan_settings {
     uint32_t lanes;          /* of each computing party, 1 to 16; plans are the same, jobs not */
     double rtt_seconds;      /* measured link, rounded to steps of 0.5 ms, */
     double bytes_per_second; /* and to powers of 2 */
+    double work_seconds;     /* of a party's processors, for each byte that it sends */
 } cm_plan_settings;
 cm_plan_settings cm_plan_settings_default(void);
 

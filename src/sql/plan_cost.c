@@ -1,10 +1,10 @@
 /*
  * The cost model: what one computing party spends on a node, from public sizes alone.
  *
- * An AND gate costs a bit a row.  The counts follow docs/design/circuit.md and table.md; seconds
- * are rounds times the link's round-trip time, bytes over its rate, and gates over what one core
- * does. Factors were fitted to the measurements in table.md: the estimate is to choose between
- * algorithms, and to tell a user seconds from hours.
+ * An AND gate costs a bit a row.  The counts follow docs/design/circuit.md and table.md.  Seconds
+ * are those of the links, rounds times half a round trip and bytes over the rate, and those of the
+ * processors: nearly everything that a party computes goes with the bytes that it sends, and what
+ * it waits for with the rounds.  docs/performance.md compares with what TPC-H's queries took.
  */
 #include "sql/plan_int.h"
 #include "sql/stat.h"
@@ -12,8 +12,14 @@
 #include "table/cost.h"
 #include "table/table.h"
 
-/* Gates a second on one core, conversions and TLS included. */
-static const double gates_per_second = 4e9;
+#include <string.h>
+
+/* To wake up, take a message apart and start on the next, besides the link's own delay. */
+static const double round_seconds = 25e-6;
+/* What times below were measured beside, as cm_plan_settings.work_seconds. */
+static const double usual_work = 3.2e-9;
+/* A message's length. */
+static const double header_bytes = 4;
 
 typedef struct sizes {
     double ands, bytes, rounds;
@@ -107,6 +113,29 @@ static double widest(const cm_expr *x)
     return width;
 }
 
+/* Planes of a plain or two's-complement number: the multiplier does not know its least value. */
+static double plain_width(const cm_expr *x)
+{
+    cm_range range = {x->range.lo < 0 ? x->range.lo : 0, x->range.hi > 0 ? x->range.hi : 0};
+
+    return cm_range_planes(range);
+}
+
+static double product_ands(const cm_expr *x)
+{
+    const cm_expr *a = x->arg[0], *b = x->args == 2 ? x->arg[1] : a;
+
+    if (a->op == CM_X_CONST || b->op == CM_X_CONST) { /* shifts and some additions */
+        return a->op == b->op ? 0 : width_of(x) * width_of(a->op == CM_X_CONST ? a : b) / 3;
+    }
+    return 1.5 * plain_width(a) * plain_width(b);
+}
+
+static gates quotient_gates(double dividend, double divisor)
+{
+    return (gates){2.3 * dividend * (divisor + 12), dividend * (log2_up(divisor) + 2) / 4};
+}
+
 /* ANDs of the operation itself. */
 static gates gates_of(const cm_expr *x)
 {
@@ -127,14 +156,12 @@ static gates gates_of(const cm_expr *x)
     case CM_X_CAST:
         return (gates){2 * w, levels + 1};
     case CM_X_MUL:
-        return (gates){x->args == 2 ? 1.5 * width_of(x->arg[0]) * width_of(x->arg[1]) : w,
-                       2 * levels};
+        return (gates){product_ands(x), 2 * levels};
     case CM_X_IDIV:
     case CM_X_MOD:
-        return (gates){13 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2) / 4};
+        return quotient_gates(w, width_of(x->arg[1]));
     case CM_X_QUOT:
-        w = width_of(x->arg[0]) + 3.33 * x->shift;
-        return (gates){13 * w * width_of(x->arg[1]), w * (log2_up(width_of(x->arg[1])) + 2) / 4};
+        return quotient_gates(width_of(x->arg[0]) + 3.33 * x->shift, width_of(x->arg[1]));
     case CM_X_STAT: /* a division of the shifted product of two sums, and perhaps a root */
         w = 2 * width_of(x->arg[CM_STAT_N]) + width_of(x) * (cm_stat_is_root(x->index) ? 2 : 1);
         return (gates){2.5 * w * width_of(x->arg[CM_STAT_N]) * 2 + w * w, 2 * w + 3 * width_of(x)};
@@ -167,7 +194,13 @@ static gates gates_of(const cm_expr *x)
     case CM_X_GREATEST:
     case CM_X_LEAST:
         return (gates){4 * w * args, args * (levels + 2)};
-    case CM_X_EXTRACT:
+    case CM_X_EXTRACT: { /* a comparison for each year, or constant divisions */
+        double years = (double)(x->arg[0]->range.hi - x->arg[0]->range.lo) / 365;
+        double steps = x->index == CM_FIELD_YEAR ? years : 12 * years;
+        return steps < 96 && x->arg[0]->type.kind == CM_TYPE_DATE
+                   ? (gates){steps * width_of(x->arg[0]), 1 + levels}
+                   : (gates){260 * w, 20 * w};
+    }
     case CM_X_DATE_TRUNC:
     case CM_X_ADD_MONTHS:
         return (gates){80 * w, 20 * w};
@@ -299,16 +332,22 @@ static double aggregate_planes(const cm_plan_node *node, double *ret_extreme)
     return planes;
 }
 
-/* Membership and values go into the ring: two words each; MIN and MAX are trees of selects. */
+/*
+ * Membership goes into the ring at a word a group, a value at two and a third of a byte a plane;
+ * MIN and MAX are trees of selects.
+ */
 static void add_domain(sizes *s, const cm_plan_node *node)
 {
     double rows = (double)node->child[0]->rows, groups = (double)node->rows, extreme;
-    double planes = aggregate_planes(node, &extreme);
+    double planes = aggregate_planes(node, &extreme), sums = 0;
 
+    for (size_t i = 0; i < node->aggs; i++) {
+        sums += node->agg[i].aggregate == CM_AGGREGATE_SUM && node->agg[i].col >= 0;
+    }
     add(s, rows * groups, 3);
-    s->bytes += rows * 16 * (groups + (double)node->aggs + planes / 16);
+    s->bytes += rows * (8 * groups + 16 * sums + planes / 3.5);
     s->bytes += groups * 8 * (double)(node->aggs + 1);
-    s->rounds += 8;
+    s->rounds += 40;
     add(s, 4 * extreme * rows * groups, extreme > 0 ? log2_up(rows) * log2_up(extreme) : 0);
 }
 
@@ -363,8 +402,8 @@ static sizes sizes_of(const cm_plan_node *node)
     double rows = (double)node->rows, planes = planes_of(node);
 
     switch (node->op) {
-    case CM_PLAN_INPUT:
-        s.bytes = rows * planes / 8;
+    case CM_PLAN_INPUT: /* whole words of each plane */
+        s.bytes = planes * 8 * (double)((node->rows + 63) / 64);
         s.rounds = 1;
         break;
     case CM_PLAN_VALUES:
@@ -413,25 +452,183 @@ static sizes sizes_of(const cm_plan_node *node)
         break;
     }
     }
-    s.bytes += s.ands / 8;
+    s.bytes += s.ands / 8 + header_bytes * s.rounds;
     return s;
 }
 
 static double seconds_of(sizes s, const cm_plan_settings *settings)
 {
-    return s.rounds * settings->rtt_seconds + s.bytes / settings->bytes_per_second +
-           s.ands / gates_per_second;
+    return s.rounds * (settings->rtt_seconds / 2 + round_seconds) +
+           s.bytes * (1 / settings->bytes_per_second + settings->work_seconds);
+}
+
+/* ---- memory ---- */
+
+/* Two components of everything. */
+static double table_bytes(double rows, double planes)
+{
+    return rows * planes / 4;
+}
+
+/* What the operator needs besides its children's tables and its own: rows that it sorts or shuffles
+ * exist four times on the way. */
+static double working_bytes(const cm_plan_node *node)
+{
+    double rows = 0, planes = 0;
+
+    if (node->op != CM_PLAN_JOIN && node->op != CM_PLAN_GROUP_SORT && node->op != CM_PLAN_SORT &&
+        node->op != CM_PLAN_WINDOW) {
+        return 0;
+    }
+    for (size_t i = 0; i < node->children; i++) {
+        double own = planes_of(node->child[i]);
+        rows += (double)node->child[i]->rows;
+        planes = own > planes && (i == 0 || node->op != CM_PLAN_JOIN) ? own : planes;
+    }
+    return 4 * table_bytes(rows, planes + log2_up(rows));
+}
+
+/* ---- an owner's own work ---- */
+
+static bool count_node(const cm_expr *expr, void *arg)
+{
+    *(double *)arg += expr->op != CM_X_CONST;
+    return true;
+}
+
+static double operations(const cm_expr *const *exprs, size_t count)
+{
+    double ret = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        (void)cm_expr_walk(exprs[i], count_node, &ret);
+    }
+    return ret;
+}
+
+/* SQLite's speed, measured where a byte takes usual_work; a condition is taken to leave a third of
+ * the rows. */
+static double local_seconds(const cm_fragment *f, const cm_plan_settings *settings)
+{
+    double rows = (double)f->table->rows, left = f->filter == NULL ? 1 : 1.0 / 3;
+    double row = 1e-7 + (f->filter == NULL ? 0 : 1e-8 * operations(&f->filter, 1));
+
+    if (f->aggregated) {
+        row += left * 5e-8 * (operations(f->output, f->outputs) + operations(f->key, f->keys));
+    } else {
+        row += left * 1.2e-7 * (double)f->outputs;
+    }
+    return (1e-3 + rows * row) * settings->work_seconds / usual_work;
 }
 
 void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings)
 {
     sizes s = sizes_of(node);
 
-    node->cost = (cm_plan_cost){
-        .ands = s.ands, .bytes = s.bytes, .rounds = s.rounds, .seconds = seconds_of(s, settings)};
+    node->cost = (cm_plan_cost){.ands = s.ands, .bytes = s.bytes, .rounds = s.rounds};
+    node->cost.seconds = seconds_of(s, settings);
+    node->cost.memory = table_bytes((double)node->rows, planes_of(node)) + working_bytes(node);
+    if (node->fragment != NULL) {
+        node->cost.seconds += local_seconds(node->fragment, settings);
+    }
 }
 
 double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *settings)
 {
     return seconds_of(sizes_of(node), settings);
+}
+
+/* ---- the whole ---- */
+
+static void total_cost(cm_plan_cost *to, const cm_plan_cost *cost)
+{
+    to->ands += cost->ands;
+    to->bytes += cost->bytes;
+    to->rounds += cost->rounds;
+    to->seconds += cost->seconds;
+}
+
+/* Owners read and share at the same time: the one with most to do counts. */
+static void add_inputs(cm_plan *plan)
+{
+    cm_plan_cost most = {0};
+
+    for (size_t p = 0; p < plan->participants; p++) {
+        cm_plan_cost own = {0};
+        for (size_t i = 0; i < plan->nodes; i++) {
+            const cm_plan_node *node = plan->node[i];
+            if (node->fragment != NULL &&
+                strcmp(node->fragment->table->org, plan->participant[p]) == 0) {
+                total_cost(&own, &node->cost);
+            }
+        }
+        most.bytes = own.bytes > most.bytes ? own.bytes : most.bytes;
+        most.seconds = own.seconds > most.seconds ? own.seconds : most.seconds;
+        most.rounds = own.rounds > most.rounds ? own.rounds : most.rounds;
+    }
+    total_cost(&plan->total, &most);
+}
+
+/* Shuffled where that is needed, masked, and opened to the coordinator. */
+static void add_answer(cm_plan *plan, const cm_plan_settings *settings)
+{
+    sizes s = {0};
+    double rows = (double)plan->root->rows, planes = 1;
+
+    for (size_t i = 0; i < plan->outputs; i++) {
+        const cm_encoding *enc = &plan->root->col[plan->output[i]].enc;
+        planes += enc->planes + enc->nullable;
+    }
+    if (plan->shuffle_output) {
+        add_shuffle(&s, rows, planes);
+    }
+    add(&s, rows * planes, 2);
+    s.bytes += planes * 8 * (double)((plan->root->rows + 63) / 64) + s.ands / 8;
+    s.rounds += 2;
+    s.bytes += header_bytes * s.rounds;
+    const cm_plan_cost cost = {
+        .ands = s.ands, .bytes = s.bytes, .rounds = s.rounds, .seconds = seconds_of(s, settings)};
+    total_cost(&plan->total, &cost);
+}
+
+/* The most that is there at one time: tables that are still read, and what the node works with. */
+static double peak_memory(const cm_plan *plan, double *alive)
+{
+    double now = 0, peak = 0;
+
+    for (size_t i = 0; i < plan->nodes; i++) {
+        const cm_plan_node *node = plan->node[i];
+        alive[i] = table_bytes((double)node->rows, planes_of(node));
+        now += alive[i];
+        double here = now + working_bytes(node);
+        peak = here > peak ? here : peak;
+        for (size_t c = 0; c < node->children; c++) {
+            bool again = false;
+            for (size_t j = i + 1; j < plan->nodes && !again; j++) {
+                for (size_t k = 0; k < plan->node[j]->children; k++) {
+                    again = again || plan->node[j]->child[k] == node->child[c];
+                }
+            }
+            if (!again) {
+                now -= alive[node->child[c]->number];
+                alive[node->child[c]->number] = 0;
+            }
+        }
+    }
+    return peak;
+}
+
+void cm_plan_cost_total(cm_plan *plan, const cm_plan_settings *settings, cm_arena *arena)
+{
+    plan->total = (cm_plan_cost){0};
+    for (size_t i = 0; i < plan->nodes; i++) {
+        cm_plan_node *node = (cm_plan_node *)(uintptr_t)plan->node[i];
+        cm_plan_cost_node(node, settings);
+        if (node->fragment == NULL) {
+            total_cost(&plan->total, &node->cost);
+        }
+    }
+    add_inputs(plan);
+    add_answer(plan, settings);
+    plan->total.memory = peak_memory(plan, CM_NEW_SMALL(arena, double, plan->nodes + 1));
 }

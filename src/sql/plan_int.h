@@ -235,6 +235,8 @@ cm_plan_node *cm_plan_one_row(cm_planner *pl);
 
 /* plan_cost.c */
 void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings);
+/* All nodes, and the plan's total: owners work side by side, and the answer is opened. */
+void cm_plan_cost_total(cm_plan *plan, const cm_plan_settings *settings, cm_arena *arena);
 /* Estimated seconds of grouping the child's rows by domain or by sort. */
 double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *settings);
 
