@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 
-enum { HANDSHAKE_TIMEOUT_MS = 30000, IDLE_TIMEOUT_MS = 600000, USUAL_RUNS = 5 };
+enum { HANDSHAKE_TIMEOUT_MS = 30000, IDLE_TIMEOUT_MS = 600000, USUAL_RUNS = 5, USUAL_MBIT = 1000 };
 static const size_t ARENA_BYTES = (size_t)1 << 36; /* of address space */
 static const int64_t LONG_NS = 30000000000;        /* after that, a case gets no further run */
 
@@ -190,6 +190,13 @@ static cm_status open_mesh(team *t, unsigned lane, cm_diag *diag)
                              : cm_mesh_new_tls(&links, &t->mesh[lane], diag);
 }
 
+/* Of shaped links what the shape says; loopback is a fast link. */
+static size_t round_bytes(const cm_bench_options *options)
+{
+    double rate_mbit = options->rate_mbit > 0 ? options->rate_mbit : USUAL_MBIT;
+    return cm_round_bytes_of(options->rtt_ms * 1e-3, rate_mbit * 1e6 / 8);
+}
+
 static void open_session(team *t)
 {
     cm_diag diag = {0};
@@ -201,7 +208,8 @@ static void open_session(team *t)
                                     .lanes = t->options->lanes,
                                     .mesh = t->mesh,
                                     .parties = CM_BENCH_PARTIES,
-                                    .scratch_bytes = ARENA_BYTES};
+                                    .scratch_bytes = ARENA_BYTES,
+                                    .round_bytes = round_bytes(t->options)};
     if (st == CM_OK) {
         st = cm_mpc_new_lanes(&options, &t->party.mpc, &diag);
     }

@@ -391,11 +391,14 @@ static cm_status compute(run *x, cm_exec_result *ret, cm_diag *diag)
         return cm_fail(diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED, "protocol \"%.63s\"",
                        x->federation->charter.protocol);
     }
-    cm_mpc_options session = {.protocol = protocol,
-                              .lanes = x->lanes,
-                              .mesh = x->mesh,
-                              .parties = (unsigned)x->plan->parties,
-                              .scratch_bytes = SHARES_BYTES};
+    const cm_plan_settings *settings = &x->order.settings;
+    cm_mpc_options session = {
+        .protocol = protocol,
+        .lanes = x->lanes,
+        .mesh = x->mesh,
+        .parties = (unsigned)x->plan->parties,
+        .scratch_bytes = SHARES_BYTES,
+        .round_bytes = cm_round_bytes_of(settings->rtt_seconds, settings->bytes_per_second)};
     st = cm_mpc_new_lanes(&session, &x->mpc, diag);
     if (st != CM_OK) {
         return st;

@@ -100,6 +100,7 @@ static cm_status new_lane(const cm_mpc_options *options, unsigned number, cm_mpc
     mpc->lanes = 1;
     mpc->lane[0] = mpc;
     mpc->lane_rows = options->lane_rows ? options->lane_rows : CM_LANE_ROWS;
+    mpc->round_bytes = options->round_bytes ? options->round_bytes : CM_ROUND_BYTES_MIN;
     cm_status st = set_up(mpc, options->test_seed, diag);
     if (st == CM_OK && number > 0 &&
         cm_arena_init_secret(&mpc->scratch, options->scratch_bytes) != CM_OK) {
@@ -214,6 +215,21 @@ cm_mesh *cm_mpc_mesh(const cm_mpc *mpc)
 unsigned cm_mpc_lanes(const cm_mpc *mpc)
 {
     return mpc->lanes;
+}
+
+size_t cm_mpc_round_bytes(const cm_mpc *mpc)
+{
+    return mpc->round_bytes;
+}
+
+size_t cm_round_bytes_of(double round_trip_seconds, double bytes_per_second)
+{
+    double bytes = round_trip_seconds * bytes_per_second;
+
+    if (!(bytes > CM_ROUND_BYTES_MIN)) {
+        return CM_ROUND_BYTES_MIN;
+    }
+    return bytes < CM_ROUND_BYTES_MAX ? (size_t)bytes : CM_ROUND_BYTES_MAX;
 }
 
 cm_mesh_stats cm_mpc_statistics(const cm_mpc *mpc)

@@ -59,6 +59,7 @@ typedef struct cm_mpc_options {
     unsigned parties;
     size_t scratch_bytes; /* address space for the scratch memory of each lane other than 0 */
     size_t lane_rows;     /* 0: as is best; smaller for tests */
+    size_t round_bytes;   /* 0: of a fast link; see cm_mpc_round_bytes */
     const cm_key *test_seed;
 } cm_mpc_options;
 CM_MUST cm_status cm_mpc_new_lanes(const cm_mpc_options *options, cm_mpc **ret, cm_diag *diag);
@@ -71,6 +72,14 @@ bool cm_mpc_computes(const cm_mpc *mpc); /* me < parties */
 unsigned cm_mpc_legs(const cm_mpc *mpc); /* 0 for participants that hold no shares */
 cm_mesh *cm_mpc_mesh(const cm_mpc *mpc); /* lane 0's */
 unsigned cm_mpc_lanes(const cm_mpc *mpc);
+/*
+ * Bytes that a link carries while a message makes a round trip: what a round costs, for all who
+ * choose between bytes and rounds.  All parties agree on it beforehand; it is no measure of this
+ * party's own.  64 KiB unless the session was told otherwise.
+ */
+size_t cm_mpc_round_bytes(const cm_mpc *mpc);
+/* From figures of a link, which all parties have alike: at least 64 KiB, at most 256 MiB. */
+size_t cm_round_bytes_of(double round_trip_seconds, double bytes_per_second);
 /* Of all lanes; rounds are lane 0's, which takes part in every operation. */
 cm_mesh_stats cm_mpc_statistics(const cm_mpc *mpc);
 /* Waits until everything queued in any lane has been handed to the kernel. */
@@ -119,21 +128,29 @@ CM_MUST cm_status cm_mpc_and_rows(cm_mpc *mpc, const cm_plane *x, const cm_plane
 /*
  * Straight-line code over planes.  A step names planes by number; a stage XORs in order (z may be x
  * or y), then multiplies pairs, all at once: z may be x or y of its own step, and is no operand or
- * result of another AND of its stage.  Bytes as for cm_mpc_and_rows, stage by stage; a round for
- * each stage that has ANDs.  Stages run through the rows in chunks that fit the cache, and send
- * while they go.  After a failure the planes hold nothing in particular.
+ * result of another AND of its stage.  At the end planes are copied.  The last `slots` planes are
+ * scratch: the caller has none for them.
+ *
+ * Rows are taken in windows, as many as fit the cache or keep the link busy through a level
+ * (cm_mpc_round_bytes).  Within a window, stages run through the rows in chunks, and send while
+ * they go.  Bytes as for cm_mpc_and_rows; a round for each stage that has ANDs and each window.
+ * After a failure the planes hold nothing in particular.
  */
 typedef struct cm_step {
-    uint32_t z, x, y;
+    uint32_t z, x, y; /* a copy has no y */
 } cm_step;
 typedef struct cm_stage {
     size_t xors, ands; /* how many; they lie one behind the other in xor_step and and_step */
 } cm_stage;
 typedef struct cm_steps {
-    size_t planes; /* how many there are */
+    size_t planes; /* how many there are, with slots */
+    size_t slots;
     size_t stages;
     const cm_stage *stage;
     const cm_step *xor_step, *and_step;
+    size_t copies;
+    const cm_step *copy_step;
+    size_t window_bytes; /* bound of scratch memory; smaller than usual for tests */
 } cm_steps;
 CM_MUST cm_status cm_mpc_run_steps(cm_mpc *mpc, const cm_steps *steps, const cm_plane *plane,
                                    size_t rows, cm_arena scratch);

@@ -87,7 +87,11 @@ struct cm_mpc {
     cm_arena scratch;           /* of a lane other than 0, secret */
     bool in_lanes;              /* within cm_lanes_run: what is called there does not split */
     size_t lane_rows;           /* the fewest for a lane; equal at all parties */
+    size_t round_bytes;         /* of the link; equal at all parties */
 };
+
+/* What cm_mpc_round_bytes is at least: a round of a fast link. */
+enum { CM_ROUND_BYTES_MIN = 64 << 10, CM_ROUND_BYTES_MAX = 256 << 20 };
 
 /* Planes of fewer rows are packed bit to bit before ANDs: their last words are more than an eighth
  * of them. */
