@@ -17,16 +17,21 @@
  * Lanes: permutations are of all rows and come from lane 0's streams.  Each lane gathers a part of
  * the rows of ring columns and a part of the planes; then each masks, sends and receives a part of
  * the flat vector over its own links and from its own streams.
+ *
+ * Memory: a single boolean column is a flat vector as it is, and planes are gathered in place, so
+ * it is shuffled in its own legs, with a word and a number a row besides.
  */
 #include "proto/rep3_int.h"
+
+#include "crypto/crypto.h"
 
 #include <string.h>
 
 typedef struct shuffler {
     cm_mpc *mpc;
     cm_flat flat;
-    uint64_t *piece, *other; /* flat.words each: the piece and working space, swapped by permute */
-    uint64_t *mask;
+    bool in_place;           /* no ring columns: planes are gathered where they are */
+    uint64_t *piece, *other; /* flat.words each; when not in place, permute swaps them */
     uint32_t *from;
     cm_arena scratch;
 } shuffler;
@@ -42,9 +47,9 @@ typedef struct step {
     unsigned to; /* who gets z; CM_MESH_MAX: nobody */
 } step;
 
-enum { NOBODY = CM_MESH_MAX };
+enum { NOBODY = CM_MESH_MAX, MASK_WORDS = 1 << 11 };
 
-/* z += x or z -= x for words first .. end - 1 of flat vectors: ring words, then planes. */
+/* z += x or z -= x for words first .. end - 1 of z, ring words, then planes; x begins there. */
 static void flat_combine(const shuffler *s, bool add, uint64_t *z, const uint64_t *x, size_t first,
                          size_t end)
 {
@@ -54,11 +59,25 @@ static void flat_combine(const shuffler *s, bool add, uint64_t *z, const uint64_
     size_t plane_first = first > ring_words ? first : ring_words;
 
     if (first < ring_end) {
-        (add ? kernels->add : kernels->sub)(z + first, z + first, x + first, ring_end - first);
+        (add ? kernels->add : kernels->sub)(z + first, z + first, x, ring_end - first);
     }
     if (plane_first < end) {
-        kernels->xor (z + plane_first, z + plane_first, x + plane_first, end - plane_first);
+        kernels->xor
+            (z + plane_first, z + plane_first, x + (plane_first - first), end - plane_first);
     }
+}
+
+/* z += mask or z -= mask for words first .. end - 1, a block of the stream at a time. */
+static void mask_words(cm_mpc *lane, const step *t, size_t first, size_t end)
+{
+    uint64_t mask[MASK_WORDS];
+
+    for (size_t at = first; at < end; at += MASK_WORDS) {
+        size_t words = end - at < MASK_WORDS ? end - at : MASK_WORDS;
+        cm_rep3_draw(lane, t->which, CM_REP3_MASK, mask, words);
+        flat_combine(t->s, t->sign > 0, t->z, mask, at, at + words);
+    }
+    cm_wipe(mask, sizeof mask);
 }
 
 static cm_status run_step(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
@@ -68,14 +87,13 @@ static cm_status run_step(cm_mpc *lane, size_t first, size_t end, void *arg, cm_
 
     (void)scratch;
     if (t->sign != 0) {
-        cm_rep3_draw(lane, t->which, CM_REP3_MASK, s->mask + first, end - first);
-        flat_combine(s, t->sign > 0, t->z, s->mask, first, end);
+        mask_words(lane, t, first, end);
     }
     if (t->drawn) {
         cm_rep3_draw(lane, t->which, CM_REP3_MASK, t->drawn + first, end - first);
     }
     if (t->minus_drawn) {
-        flat_combine(s, false, t->z, t->drawn, first, end);
+        flat_combine(s, false, t->z, t->drawn + first, first, end);
     }
     return t->to == NOBODY ? CM_OK : cm_wire_send(lane, t->to, t->z + first, end - first);
 }
@@ -120,7 +138,8 @@ static cm_status gather_planes(cm_mpc *lane, size_t first, size_t end, void *arg
     const shuffler *s = arg;
 
     (void)lane;
-    cm_flat_gather_planes(s->flat, s->piece, s->from, first, end, s->other, scratch);
+    cm_flat_gather_planes(s->flat, s->piece, s->from, first, end, s->in_place ? s->piece : s->other,
+                          scratch);
     return CM_OK;
 }
 
@@ -136,9 +155,11 @@ static cm_status permute(shuffler *s, unsigned which)
         st = cm_lanes_run(s->mpc, s->flat.planes, 1, s->flat.words - s->flat.rings * s->flat.rows,
                           gather_planes, s, s->scratch);
     }
-    uint64_t *swap = s->piece;
-    s->piece = s->other;
-    s->other = swap;
+    if (!s->in_place) {
+        uint64_t *swap = s->piece;
+        s->piece = s->other;
+        s->other = swap;
+    }
     return st;
 }
 
@@ -178,8 +199,8 @@ static cm_status play_b(shuffler *s, uint64_t *ret[2])
     if (st == CM_OK) {
         st = pass(s, 1, -1, a);
     }
-    ret[0] = s->piece;
-    ret[1] = s->other;
+    ret[0] = s->other;
+    ret[1] = s->piece;
     if (st == CM_OK) {
         st = receive(s, c, ret[1]);
     }
@@ -205,6 +226,18 @@ static cm_status play_c(shuffler *s, uint64_t *ret[2])
     return st != CM_OK ? st : in_lanes(s, run_step, &t);
 }
 
+/* Plays the role with the piece loaded; legs hold the flat vectors of both components. */
+static cm_status play(shuffler *s, unsigned role, uint64_t *const leg[2], uint64_t *ret[2])
+{
+    /* Where each role leaves its components: ret[k] is leg k, if nothing is swapped. */
+    s->piece = leg[role == 1 ? 0 : 1];
+    s->other = leg[role == 1 ? 1 : 0];
+    if (role == 2) {
+        flat_combine(s, true, s->piece, s->other, 0, s->flat.words);
+    }
+    return role == 0 ? play_b(s, ret) : role == 1 ? play_c(s, ret) : play_a(s, ret);
+}
+
 cm_status cm_rep3_shuffle(cm_mpc *mpc, const cm_acol *ring, size_t ring_count, const cm_bcol *bits,
                           size_t bits_count, size_t rows, cm_arena scratch)
 {
@@ -212,30 +245,24 @@ cm_status cm_rep3_shuffle(cm_mpc *mpc, const cm_acol *ring, size_t ring_count, c
     shuffler s = {.mpc = mpc, .flat = cm_flat_of(ring, ring_count, bits, bits_count, rows)};
     unsigned turn = state->turn;
     unsigned role = (mpc->me + 3 - turn) % 3; /* B, C, A */
-    uint64_t *ret[2] = {NULL, NULL};
+    bool is_flat = ring_count == 0 && bits_count == 1 && s.flat.words > 0;
+    uint64_t *leg[2], *ret[2] = {NULL, NULL};
 
     state->turn = (turn + 1) % 3;
-    s.piece = CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
-    s.other = CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
-    s.mask = CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
+    s.in_place = ring_count == 0;
+    for (unsigned k = 0; k < 2; k++) {
+        leg[k] =
+            is_flat ? cm_b64_words(bits[0].leg[k]) : CM_NEW_RAW(&scratch, uint64_t, s.flat.words);
+        if (!is_flat) {
+            cm_flat_load(s.flat, ring, bits, bits_count, k, leg[k]);
+        }
+    }
     s.from = CM_NEW_RAW(&scratch, uint32_t, rows);
     s.scratch = scratch;
-
-    cm_status st;
-    if (role == 0) {
-        cm_flat_load(s.flat, ring, bits, bits_count, 1, s.piece);
-        st = play_b(&s, ret);
-    } else if (role == 1) {
-        st = play_c(&s, ret);
-    } else {
-        cm_flat_load(s.flat, ring, bits, bits_count, 0, s.piece);
-        cm_flat_load(s.flat, ring, bits, bits_count, 1, s.other);
-        flat_combine(&s, true, s.piece, s.other, 0, s.flat.words);
-        st = play_a(&s, ret);
+    cm_status st = play(&s, role, leg, ret);
+    for (unsigned k = 0; st == CM_OK && !is_flat && k < 2; k++) {
+        cm_flat_store(s.flat, ring, bits, bits_count, k, ret[k]);
     }
-    if (st == CM_OK) {
-        cm_flat_store(s.flat, ring, bits, bits_count, 0, ret[0]);
-        cm_flat_store(s.flat, ring, bits, bits_count, 1, ret[1]);
-    }
+    CM_ASSERT(st != CM_OK || !is_flat || (ret[0] == leg[0] && ret[1] == leg[1]));
     return st;
 }

@@ -171,7 +171,7 @@ void cm_planes_gather(const cm_plane_gather *job, cm_arena scratch)
             continue;
         }
         if (!row) {
-            row = CM_NEW(&scratch, uint64_t, 64 * cm_words_of(job->rows_x));
+            row = CM_NEW_RAW(&scratch, uint64_t, 64 * cm_words_of(job->rows_x));
         }
         gather_words(kernels, job, first, planes, row);
     }
