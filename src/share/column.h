@@ -43,8 +43,9 @@ typedef struct cm_brows {
 cm_brows cm_brows_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows);
 /* z = rows first .. first + z.rows - 1 of x; first is a multiple of 64. */
 void cm_brows_load(cm_bcol x, size_t first, cm_brows z);
-/* z row r = x row from[r]: as rows for x.rows == z.rows or less, and back into planes. */
-void cm_brows_pick(cm_brows x, const uint32_t *from, cm_brows z);
+/* z row to[r] = x row r. */
+void cm_brows_put(cm_brows x, const uint32_t *to, cm_brows z);
+/* z row r = x row from[r], back in planes. */
 void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z);
 
 /* z row r = x row 0 + ... + x row r; in place allowed. */

@@ -169,25 +169,29 @@ static void test_bcol_permute(void **state)
     each_shape(check_permute);
 }
 
-/* Loaded from some row on, picked, and gathered into planes. */
+/* Loaded from some row on, put elsewhere, and gathered into planes. */
 static void check_brows(cm_arena *arena, unsigned planes, size_t rows)
 {
     for (size_t first = 0; first <= 128; first += 64) {
         cm_bcol x = random_bits(arena, planes, first + rows, rows);
         cm_bcol z = random_bits(arena, planes, rows, 1);
         cm_brows side = cm_brows_new(arena, LEGS, planes, rows);
-        cm_brows picked = cm_brows_new(arena, LEGS, planes, rows);
+        cm_brows moved = cm_brows_new(arena, LEGS, planes, rows);
         uint32_t *from = CM_NEW(arena, uint32_t, rows), *back = CM_NEW(arena, uint32_t, rows);
+        uint32_t *inverse = CM_NEW(arena, uint32_t, rows);
 
         random_permutation(from, rows, rows + planes);
         random_permutation(back, rows, first);
+        for (size_t r = 0; r < rows; r++) {
+            inverse[back[r]] = (uint32_t)r;
+        }
         cm_brows_load(x, first, side);
-        cm_brows_pick(side, from, picked);
-        cm_brows_gather(picked, back, z);
+        cm_brows_put(side, from, moved);
+        cm_brows_gather(moved, inverse, z); /* z row back[r] = moved row r */
         for (unsigned k = 0; k < LEGS; k++) {
             for (unsigned p = 0; p < planes; p++) {
                 for (size_t r = 0; r < rows; r++) {
-                    assert_int_equal(bit_of(z, k, p, r), bit_of(x, k, p, first + from[back[r]]));
+                    assert_int_equal(bit_of(z, k, p, back[from[r]]), bit_of(x, k, p, first + r));
                 }
             }
         }

@@ -276,13 +276,13 @@ void cm_brows_load(cm_bcol x, size_t first, cm_brows z)
     cm_wipe(&s, sizeof s);
 }
 
-void cm_brows_pick(cm_brows x, const uint32_t *from, cm_brows z)
+void cm_brows_put(cm_brows x, const uint32_t *to, cm_brows z)
 {
     CM_ASSERT(x.stride == z.stride && x.planes == z.planes && x.legs == z.legs);
 
-    for (size_t r = 0; r < z.rows; r++) {
-        CM_ASSERT(from[r] < x.rows);
-        memcpy(z.word + r * z.stride, x.word + from[r] * x.stride, x.stride * sizeof *x.word);
+    for (size_t r = 0; r < x.rows; r++) {
+        CM_ASSERT(to[r] < z.rows);
+        memcpy(z.word + to[r] * z.stride, x.word + r * x.stride, x.stride * sizeof *x.word);
     }
 }
 

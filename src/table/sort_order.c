@@ -68,17 +68,21 @@ static uint32_t node_of(uint32_t q, unsigned bits)
  */
 static cm_brows plant_tree(const sorter *s, unsigned bits, cm_arena *keep)
 {
+    enum { PIECE = 1 << 12 };
     size_t nodes = (size_t)1 << bits;
     cm_brows tree = cm_brows_new(keep, s->legs, s->key.planes, nodes);
     cm_arena scratch = *keep;
-    cm_brows pivots = cm_brows_new(&scratch, s->legs, s->key.planes, nodes - 1);
-    uint32_t *from = CM_NEW(&scratch, uint32_t, nodes);
+    cm_brows pivots = cm_brows_new(&scratch, s->legs, s->key.planes, PIECE);
+    uint32_t to[PIECE];
 
-    for (uint32_t q = 1; q < nodes; q++) {
-        from[node_of(q, bits)] = q - 1;
+    for (size_t first = 0; first < nodes - 1; first += PIECE) {
+        pivots.rows = nodes - 1 - first < PIECE ? nodes - 1 - first : PIECE;
+        for (size_t i = 0; i < pivots.rows; i++) {
+            to[i] = node_of((uint32_t)(first + i + 1), bits);
+        }
+        cm_brows_load(s->key, first, pivots);
+        cm_brows_put(pivots, to, tree);
     }
-    cm_brows_load(s->key, 0, pivots);
-    cm_brows_pick(pivots, from, tree);
     return tree;
 }
 
@@ -333,6 +337,7 @@ static cm_status compare_gaps(const sorter *s, const gaps *g, size_t batch, size
 
 static cm_status order_gaps(sorter *s, const cm_sort_level *level, cm_arena scratch)
 {
+    s->from = CM_NEW_RAW(&scratch, uint32_t, level->rows);
     gaps g = move_to_gaps(s, level, &scratch);
     size_t pairs = count_pairs(&g), filled = level->pairs, at = 0;
 
@@ -367,8 +372,7 @@ static cm_status sort_levels(sorter *s, const cm_sort_plan *plan, cm_arena scrat
     cm_status st = CM_OK;
 
     CM_ASSERT(plan->level[plan->levels - 1].rows == s->wide.rows);
-    s->from = CM_NEW(&scratch, uint32_t, s->wide.rows);
-    s->gap = CM_NEW(&scratch, uint32_t, s->wide.rows);
+    s->gap = CM_NEW_RAW(&scratch, uint32_t, s->wide.rows);
     for (size_t i = 0; st == CM_OK && i < plan->levels; i++) {
         const cm_sort_level *level = &plan->level[i];
         CM_ASSERT(level->rows <= s->wide.rows && level->rows >> level->bits > 0);
