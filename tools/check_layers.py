@@ -41,7 +41,7 @@ SECRET_FIELD = re.compile(r"(?:->|\.)v\b(?!\w)")
 
 def problems_of(path):
     module = path.relative_to(ROOT / "src").parts[0]
-    is_test = path.name.endswith("_test.c")
+    is_test = path.name.endswith(("_test.c", "_fixture.c", "_fixture.h"))
     for number, line in enumerate(path.read_text().splitlines(), 1):
         where = f"{path.relative_to(ROOT)}:{number}"
         match = INCLUDE.match(line)
