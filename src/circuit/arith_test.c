@@ -261,7 +261,8 @@ static const size_t rows_of_shape[] = {0, 0, 1, 1 << 14, 1 << 17, 1 << 20};
 
 static cm_circuit *new_circuit(unsigned shape)
 {
-    return shape < 2 ? cm_circuit_new((cm_shape)shape) : cm_circuit_new_for(rows_of_shape[shape]);
+    return shape < 2 ? cm_circuit_new((cm_shape)shape)
+                     : cm_circuit_new_priced(rows_of_shape[shape], 1 << 16);
 }
 
 static void check_rows(const subject *s, unsigned shape, unsigned x_bits, unsigned y_bits, data *d)

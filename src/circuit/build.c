@@ -79,10 +79,15 @@ cm_circuit *cm_circuit_new(cm_shape shape)
     return shape == CM_SHAPE_FEW_ROUNDS ? new_circuit(1, UINT32_MAX) : new_circuit(UINT32_MAX, 1);
 }
 
-cm_circuit *cm_circuit_new_for(size_t rows)
+cm_circuit *cm_circuit_new_priced(size_t rows, size_t round_bytes)
 {
-    CM_ASSERT(rows <= UINT32_MAX);
-    return new_circuit(rows == 0 ? 1 : rows, CM_ROUND_ANDS);
+    CM_ASSERT(rows <= UINT32_MAX && round_bytes <= UINT32_MAX / 8);
+    return new_circuit(rows == 0 ? 1 : rows, 8 * round_bytes);
+}
+
+cm_circuit *cm_circuit_new_for(const cm_mpc *mpc, size_t rows)
+{
+    return cm_circuit_new_priced(rows, cm_mpc_round_bytes(mpc));
 }
 
 bool cm_circuit_prefers(const cm_circuit *c, cm_guess first, cm_guess second)

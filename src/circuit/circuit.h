@@ -35,11 +35,12 @@ typedef enum cm_shape { CM_SHAPE_FEW_ROUNDS, CM_SHAPE_FEW_BITS } cm_shape;
 cm_circuit *cm_circuit_new(cm_shape shape);
 /*
  * The same for a program that will run over so many rows: each circuit of it takes the shape that
- * costs less there, where a round costs as much as CM_ROUND_ANDS ANDs of one row: few rounds for
- * few rows, few bits for very many.  A constant, because all parties must build the same program.
+ * costs less there, where a round costs as much as cm_mpc_round_bytes(mpc) bytes: few rounds for
+ * few rows, few bits for very many.  All parties build the same program.
  */
-enum { CM_ROUND_ANDS = 1 << 19 };
-cm_circuit *cm_circuit_new_for(size_t rows);
+cm_circuit *cm_circuit_new_for(const cm_mpc *mpc, size_t rows);
+/* The same where such a price is known but no session. */
+cm_circuit *cm_circuit_new_priced(size_t rows, size_t round_bytes);
 void cm_circuit_free(cm_circuit *c); /* NULL allowed; also after cm_circuit_finish */
 
 /* The next input column of the program, with so many planes; inputs are numbered from 0. */

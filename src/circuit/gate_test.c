@@ -124,7 +124,7 @@ static pair pair_new(cm_shape shape, unsigned bits)
 
 static pair pair_for(size_t rows, unsigned bits)
 {
-    return pair_in(cm_circuit_new_for(rows), bits);
+    return pair_in(cm_circuit_new_priced(rows, 1 << 16), bits);
 }
 
 /* The table in DESIGN.md, 5. */

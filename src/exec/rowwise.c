@@ -4,7 +4,7 @@
 void cm_rowwise_init(cm_rowwise *r, cm_exec *x, size_t rows, size_t columns, cm_arena *arena)
 {
     *r = (cm_rowwise){.x = x};
-    r->compiler.circuit = cm_circuit_new_for(rows);
+    r->compiler.circuit = cm_circuit_new_for(x->mpc, rows);
     r->compiler.diag = x->diag;
     for (size_t i = 0; i < CM_ROW_ERRORS; i++) {
         r->compiler.error[i] = CM_WIRE_0;

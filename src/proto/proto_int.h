@@ -91,7 +91,7 @@ struct cm_mpc {
 };
 
 /* What cm_mpc_round_bytes is at least: a round of a fast link. */
-enum { CM_ROUND_BYTES_MIN = 64 << 10, CM_ROUND_BYTES_MAX = 256 << 20 };
+enum { CM_ROUND_BYTES_MIN = CM_ROUND_BYTES_USUAL, CM_ROUND_BYTES_MAX = 256 << 20 };
 
 /* Planes of fewer rows are packed bit to bit before ANDs: their last words are more than an eighth
  * of them. */

@@ -38,9 +38,9 @@ unsigned cm_expand_planes(size_t rows)
 
 /* ---- 1. places ----------------------------------------------------------------------------- */
 
-static cm_program *build_count(unsigned planes, bool outer, size_t rows)
+static cm_program *build_count(const cm_mpc *mpc, unsigned planes, bool outer, size_t rows)
 {
-    cm_circuit *c = cm_circuit_new_for(rows);
+    cm_circuit *c = cm_circuit_new_for(mpc, rows);
     cm_wire valid = cm_circuit_input(c, 1).wire[0];
     cm_num count = cm_num_mask(c, cm_circuit_input(c, planes), valid);
     cm_wire copied = cm_gate_not(c, cm_num_is_zero(c, count));
@@ -64,7 +64,7 @@ static cm_status find_counts(expansion *e, cm_bcol count, cm_arena *keep)
     e->count = cm_bcol_new(keep, e->legs, count.planes, rows);
     e->copied = cm_bcol_new(keep, e->legs, 1, rows);
     cm_bcol in[] = {e->table->valid, count}, out[] = {e->count, e->copied};
-    cm_program *program = build_count(count.planes, e->outer, rows);
+    cm_program *program = build_count(e->mpc, count.planes, e->outer, rows);
     cm_status st = cm_program_run(program, e->mpc, in, out, *keep);
     cm_program_free(program);
     return st;
@@ -128,7 +128,7 @@ static cm_status bring_forward(expansion *e, cm_arena *keep)
 static cm_status find_distances(expansion *e, cm_bcol ret, cm_arena scratch)
 {
     unsigned planes = e->place_planes;
-    cm_circuit *c = cm_circuit_new_for(e->front);
+    cm_circuit *c = cm_circuit_new_for(e->mpc, e->front);
     cm_num start = cm_circuit_input(c, planes);
     cm_num place = cm_circuit_input(c, planes);
     cm_num distance = cm_num_sub(c, start, place, planes);
@@ -243,7 +243,7 @@ static cm_status fill_places(expansion *e, cm_arena *keep)
 static cm_status number_copies(expansion *e, cm_bcol copy, cm_bcol valid, cm_arena scratch)
 {
     unsigned planes = e->place_planes, total_planes = cm_bits_for(e->rows + 1);
-    cm_circuit *c = cm_circuit_new_for(e->rows);
+    cm_circuit *c = cm_circuit_new_for(e->mpc, e->rows);
     cm_num place = cm_circuit_input(c, planes);
     cm_num start = cm_circuit_input(c, planes);
     cm_num total = cm_circuit_input(c, total_planes);

@@ -54,7 +54,7 @@ static cm_status find_present(ordering *o, cm_arena *keep)
 static cm_status mark_last(ordering *o, cm_bcol ret, cm_arena scratch)
 {
     cm_bcol next = cm_bcol_new(&scratch, o->legs, 1, ret.rows);
-    cm_circuit *c = cm_circuit_new_for(ret.rows);
+    cm_circuit *c = cm_circuit_new_for(o->mpc, ret.rows);
     cm_wire present = cm_circuit_input(c, 1).wire[0];
     cm_wire more = cm_circuit_input(c, 1).wire[0];
     cm_wire end = cm_circuit_input(c, 1).wire[0];
@@ -137,7 +137,7 @@ static cm_num percentile(cm_circuit *c, const cm_agg *agg, const place_inputs *p
 
 static cm_program *build_percentiles(const ordering *o, const cm_agg *aggs, size_t count)
 {
-    cm_circuit *c = cm_circuit_new_for(o->place.rows);
+    cm_circuit *c = cm_circuit_new_for(o->mpc, o->place.rows);
     place_inputs p;
 
     p.place = cm_circuit_input(c, o->place.planes);
@@ -192,7 +192,7 @@ static cm_status find_runs(ordering *o, cm_bcol ret, cm_arena scratch)
     size_t rows = ret.rows;
     cm_bcol place = cm_bcol_new(&scratch, o->legs, ret.planes, rows);
     cm_bcol mark = cm_bcol_new(&scratch, o->legs, 1, rows);
-    cm_circuit *c = cm_circuit_new_for(rows);
+    cm_circuit *c = cm_circuit_new_for(o->mpc, rows);
     cm_wire group = cm_circuit_input(c, 1).wire[0];
     cm_circuit_output_wire(c, cm_gate_or(c, group, cm_circuit_input(c, 1).wire[0]));
     cm_program *program = cm_circuit_finish(c);
@@ -218,7 +218,7 @@ static cm_status run_mode(ordering *o, cm_bcol ret, cm_arena scratch)
     cm_status st = find_runs(o, first, scratch);
 
     if (st == CM_OK && places > 0) {
-        cm_circuit *c = cm_circuit_new_for(rows);
+        cm_circuit *c = cm_circuit_new_for(o->mpc, rows);
         cm_num at = cm_circuit_input(c, places);
         cm_num length = cm_num_sub(c, at, cm_circuit_input(c, places), places);
         cm_circuit_output(c, &length);

@@ -66,7 +66,7 @@ static cm_status add_rank(many *m, cm_table *copies, cm_arena *keep)
     cm_scol *first = &copies->col[copies->cols - 2];
     cm_bcol in[] = {first->data, copies->col[copies->cols - 1].data};
     cm_bcol rank = cm_bcol_new(keep, m->legs, first->data.planes, copies->rows);
-    cm_circuit *c = cm_circuit_new_for(copies->rows);
+    cm_circuit *c = cm_circuit_new_for(m->mpc, copies->rows);
     cm_num x = cm_circuit_input(c, in[0].planes);
     cm_num y = cm_circuit_input(c, in[1].planes);
     cm_num sum = cm_num_add(c, x, y, rank.planes);

@@ -388,7 +388,7 @@ static cm_status place_back(walk *w, cm_bcol ret, cm_arena scratch)
  */
 static cm_program *build_differences(const walk *w, cm_arena scratch)
 {
-    cm_circuit *c = cm_circuit_new_for(w->intervals->rows);
+    cm_circuit *c = cm_circuit_new_for(w->mpc, w->intervals->rows);
     cm_num *low = CM_NEW(&scratch, cm_num, w->factors),
            *high = CM_NEW(&scratch, cm_num, w->factors);
 

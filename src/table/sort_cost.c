@@ -21,7 +21,7 @@ cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes)
     cm_arena scratch;
     cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
     CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_less_init(&less, key_planes, scratch);
+    cm_sort_less_init(&less, key_planes, CM_ROUND_BYTES_USUAL, scratch);
     cm_sort_plan_make(rows, &less.costs, &plan);
     for (size_t i = 0; i < plan.levels; i++) {
         const cm_sort_level *level = &plan.level[i];

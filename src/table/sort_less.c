@@ -8,12 +8,6 @@
  */
 #include "table/table_int.h"
 
-enum {
-    /* A round takes as long as so many ANDs, on a fast link.  A constant, because all parties must
-     * take the same decisions. */
-    ROUND_PRICE = 1 << 19,
-};
-
 /* Ripples of so many parts; 0 is the tree. */
 static const unsigned shapes[CM_SORT_SHAPES] = {0, 8, 4, 2, 1};
 
@@ -61,7 +55,7 @@ static cm_program *build(unsigned planes, unsigned part, cm_shape shape, cm_aren
     return program;
 }
 
-void cm_sort_less_init(cm_sort_less *less, unsigned planes, cm_arena scratch)
+void cm_sort_less_init(cm_sort_less *less, unsigned planes, size_t round_bytes, cm_arena scratch)
 {
     CM_ASSERT(planes > 0);
     for (size_t i = 0; i < CM_SORT_SHAPES; i++) {
@@ -70,7 +64,7 @@ void cm_sort_less_init(cm_sort_less *less, unsigned planes, cm_arena scratch)
                                  shapes[i] == 0 ? CM_SHAPE_FEW_ROUNDS : CM_SHAPE_FEW_BITS, scratch);
         cm_circuit_cost cost = cm_program_cost(less->program[i]);
         less->costs.ands[i] = cost.ands;
-        less->costs.fixed[i] = (cost.levels + 1) * ROUND_PRICE; /* and the opening */
+        less->costs.fixed[i] = 8 * round_bytes * (cost.levels + 1); /* and the opening */
     }
 }
 

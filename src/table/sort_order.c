@@ -403,7 +403,7 @@ cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, const
     if (wide.rows < 2) {
         return CM_OK;
     }
-    cm_sort_less_init(&less, key_planes, scratch);
+    cm_sort_less_init(&less, key_planes, cm_mpc_round_bytes(mpc), scratch);
     if (!plan) {
         cm_sort_plan_make(wide.rows, &less.costs, &best);
         plan = &best;

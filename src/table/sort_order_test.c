@@ -109,7 +109,7 @@ static void sort_at_thresholds(cm_mpc *mpc, cm_arena *arena, void *arg)
     cm_sort_plan before, plan;
 
     (void)arg;
-    cm_sort_less_init(&less, 12, *arena);
+    cm_sort_less_init(&less, 12, cm_mpc_round_bytes(mpc), *arena);
     cm_sort_plan_make(2, &less.costs, &before);
     for (size_t rows = 3; rows < 3000; rows++) {
         cm_sort_plan_make(rows, &less.costs, &plan);

@@ -96,11 +96,11 @@ static void test_costs(void **state)
 {
     cm_sort_less less;
 
-    cm_sort_less_init(&less, 98, *(cm_arena *)*state);
+    cm_sort_less_init(&less, 98, CM_ROUND_BYTES_USUAL, *(cm_arena *)*state);
     assert_true(cost_of(1 << 17, &less.costs).comparisons < 23);
     assert_true(cost_of(1 << 17, &less.costs).depths < 34);
     cm_sort_less_fini(&less);
-    cm_sort_less_init(&less, 101, *(cm_arena *)*state);
+    cm_sort_less_init(&less, 101, CM_ROUND_BYTES_USUAL, *(cm_arena *)*state);
     assert_true(cost_of(1 << 20, &less.costs).comparisons < 21);
     assert_true(cost_of(1 << 20, &less.costs).depths < 70);
     cm_sort_less_fini(&less);

@@ -76,7 +76,8 @@ typedef struct cm_sort_less {
     unsigned part[CM_SORT_SHAPES]; /* planes of an input */
     cm_sort_costs costs;
 } cm_sort_less;
-void cm_sort_less_init(cm_sort_less *less, unsigned planes, cm_arena scratch);
+/* A round costs as much as so many bytes, as for cm_mpc_round_bytes. */
+void cm_sort_less_init(cm_sort_less *less, unsigned planes, size_t round_bytes, cm_arena scratch);
 void cm_sort_less_fini(cm_sort_less *less);
 /* The shape that a batch of so many pairs takes. */
 size_t cm_sort_shape(const cm_sort_less *less, size_t pairs);
