@@ -132,6 +132,12 @@ static const char *const QUERIES[] = {
     "SELECT /*+ rows(b 9000) */ a.person, a.year FROM visits a WHERE NOT EXISTS (SELECT 1 FROM "
     "visits b WHERE b.region = a.region AND b.year < a.year AND b.cost <> a.cost)",
     "SELECT /*+ rows(b 9000) */ count(*) FROM visits a JOIN visits b ON a.person = b.person",
+    "SELECT a.person, a.cost, count(*), sum(b.cost), count(b.cost), sum(a.year), "
+    "max(a.code), count(a.cost) FROM visits a LEFT JOIN visits b ON b.person = a.person "
+    "AND b.year BETWEEN a.year - 3 AND a.year + 2 GROUP BY a.person, a.cost",
+    "SELECT c.zone, count(*), sum(v.cost), sum(v.cost * 2), sum(c.score), count(DISTINCT c.client) "
+    "FROM clients c JOIN visits v ON v.region + 1 = c.zone AND v.cost > c.score "
+    "GROUP BY c.zone HAVING sum(v.cost) > 100",
     "SELECT a.zone, count(*), sum(b.score) FROM clients a LEFT JOIN clients b ON a.zone > b.zone "
     "GROUP BY a.zone",
     "SELECT tile, count(*) FROM (SELECT ntile(40) OVER (PARTITION BY region ORDER BY year, cost "
@@ -141,6 +147,9 @@ static const char *const QUERIES[] = {
 
 /* Under valgrind every row counts: these use everything that QUERIES use (test_few_covers). */
 static const char *const FEW_QUERIES[] = {
+    "SELECT a.person, a.cost, count(*), sum(b.cost), count(b.cost), sum(a.year) FROM visits a "
+    "LEFT JOIN visits b ON b.person = a.person AND b.year BETWEEN a.year - 3 AND a.year + 2 "
+    "GROUP BY a.person, a.cost",
     "SELECT /*+ rows(b 100) */ a.person, b.cost, b.code FROM visits a JOIN visits b "
     "ON a.region = b.region AND b.year BETWEEN a.year AND a.year + 1 AND a.cost > b.cost",
     "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p WHERE c.zone = 2) "

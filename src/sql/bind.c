@@ -397,6 +397,9 @@ bool cm_query_origin(const cm_query *query, const cm_expr *expr, const cm_relati
 {
     while (expr->op == CM_X_COLUMN) {
         const cm_relation *relation = &query->relation[expr->rel];
+        if (relation->applies > 0) {
+            return false;
+        }
         if (relation->derived == NULL) {
             *ret_relation = relation;
             *ret_col = expr->index;

@@ -142,6 +142,10 @@ static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
     }
     add_part(b, part, left);
     add_part(b, part, right);
+    if (from->kind == CM_FROM_APPLY) { /* what is seen of the right side is in a relation's place */
+        part->rel = from->rel;
+        part->rels = left->rels | (uint64_t)1 << from->rel;
+    }
     *ret = part;
     return CM_OK;
 }
@@ -163,6 +167,7 @@ static cm_status prepare(cm_block *b, const cm_from *from, cm_part **ret)
     case CM_FROM_SEMI:
     case CM_FROM_ANTI:
     case CM_FROM_FULL:
+    case CM_FROM_APPLY:
         break;
     }
     return prepare_outer(b, from, ret);
@@ -190,7 +195,10 @@ cm_status cm_block_prepare_from(cm_block *b)
 /* A value that can be a key's side: of one relation's row, computed there. */
 static bool is_key_side(const cm_block *b, const cm_expr *expr)
 {
-    return cm_block_is_item(b, expr);
+    uint64_t rels = cm_expr_rels(expr);
+
+    return cm_block_is_item(b, expr) && b->query->relation[__builtin_ctzll(rels)].applies ==
+                                            0; /* not known before it is built */
 }
 
 static bool is_key(const cm_block *b, const cm_expr *expr)
@@ -245,6 +253,9 @@ static cm_status use_conjuncts(cm_block *b, cm_part *part)
     const cm_exprs all = part->conjuncts;
     cm_status st = CM_OK;
 
+    if (part->kind == CM_FROM_APPLY) {
+        st = cm_block_use_applied(b, part, 1);
+    }
     part->key = CM_NEW_SMALL(b->pl->arena, cm_join_key, all.count + 1);
     for (size_t i = 0; i < all.count; i++) {
         if (is_key(b, all.at[i])) {

@@ -45,6 +45,7 @@ typedef struct cm_grouping {
     cm_aggregate_use *use;
     cm_plan_node *node;
     unsigned count_col;
+    int pairs; /* physical that counts the rows that a group has, where it is not count(*); or -1 */
     bool dense;
     bool failed; /* while rewriting */
 } cm_grouping;
@@ -64,6 +65,8 @@ CM_MUST cm_status cm_group_build_dense(cm_grouping *g);
 CM_MUST cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret);
 /* plan_rows.c: row by row under MPC. */
 CM_MUST cm_status cm_group_build_rows(cm_grouping *g);
+/* plan_fold.c: aggregates a table that is only added up before the others are grouped. */
+CM_MUST cm_status cm_group_fold(cm_grouping *g);
 /* The child of a grouping: its columns that are keys (per key), and what is distinct and aggregated
  * (per physical). */
 typedef struct cm_group_cols {

@@ -128,7 +128,7 @@ typedef struct cm_flow {
 /* FROM, with inner joins gathered into groups. */
 typedef struct cm_part cm_part;
 struct cm_part {
-    cm_from_kind kind; /* RELATION; INNER: a group; LEFT, SEMI, ANTI: part[0] and part[1] */
+    cm_from_kind kind; /* RELATION; INNER: a group; others: part[0] and part[1] */
     unsigned rel;
     uint64_t rels;
     size_t parts;
@@ -215,6 +215,14 @@ CM_MUST cm_status cm_window_build(cm_block *b, unsigned rel, size_t below);
 CM_MUST cm_status cm_block_prepare_from(cm_block *b);
 CM_MUST cm_status cm_block_use_from(cm_block *b);
 CM_MUST cm_status cm_block_build_from(cm_block *b, cm_flow *ret);
+/* plan_apply.c: uses of what the part's aggregates read; and its rows. */
+CM_MUST cm_status cm_block_use_applied(cm_block *b, const cm_part *part, int uses);
+CM_MUST cm_status cm_block_build_apply(cm_block *b, cm_part *part, cm_flow *ret);
+/* An item of its own with one use: its expression is a column that no query can name. */
+size_t cm_block_fresh_item(cm_block *b, unsigned rel, cm_type type, cm_range range);
+/* SUM / COUNT as the average that agg is; without values the sum is NULL, and so is it. */
+CM_MUST cm_status cm_plan_average(cm_planner *pl, const cm_expr *agg, const cm_expr *sum,
+                                  const cm_expr *count, const cm_expr **ret);
 /* plan_join.c */
 CM_MUST cm_status cm_block_build_part(cm_block *b, cm_part *part, cm_flow *ret);
 

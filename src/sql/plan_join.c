@@ -446,6 +446,9 @@ cm_status cm_block_build_part(cm_block *b, cm_part *part, cm_flow *ret)
     if (part->kind == CM_FROM_RELATION) {
         return cm_block_leaf(b, part->rel, ret);
     }
+    if (part->kind == CM_FROM_APPLY) {
+        return cm_block_build_apply(b, part, ret);
+    }
     return part->kind == CM_FROM_INNER ? build_group(b, part, ret)
                                        : cm_block_build_outer(b, part, ret);
 }

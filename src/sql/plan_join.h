@@ -67,6 +67,8 @@ cm_range_match cm_range_find(const cm_exprs *conditions, uint64_t points, uint64
 /* Adds value and bounds to the flows, as columns of one encoding, and names them in the node. */
 CM_MUST cm_status cm_range_set(cm_block *b, const cm_range_match *m, cm_flow *points,
                                cm_flow *intervals, cm_plan_node *node);
+/* One more column that is no item: the value, over the flow's columns.  Returns its number. */
+unsigned cm_flow_add_column(cm_block *b, cm_flow *flow, const cm_expr *value, cm_plan_col col);
 /* Takes its conditions off the list, and their uses back. */
 CM_MUST cm_status cm_range_take(cm_block *b, const cm_range_match *m, cm_exprs *conditions);
 /* Names the edge's keys in the node, and marks the part's keys as used. */

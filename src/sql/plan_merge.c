@@ -47,8 +47,10 @@ static cm_status shift_from(merge *m, const cm_from *from, const cm_from **ret)
 
     *copy = *from;
     *ret = copy;
-    if (from->kind == CM_FROM_RELATION) {
+    if (from->kind == CM_FROM_RELATION || from->kind == CM_FROM_APPLY) {
         copy->rel += m->base;
+    }
+    if (from->kind == CM_FROM_RELATION) {
         return CM_OK;
     }
     cm_status st = shift_from(m, from->left, &copy->left);
@@ -91,6 +93,7 @@ static bool is_preserved(const cm_from *from, unsigned rel)
     case CM_FROM_LEFT:
     case CM_FROM_SEMI:
     case CM_FROM_ANTI:
+    case CM_FROM_APPLY:
         return is_preserved(from->left, rel);
     case CM_FROM_FULL:
         break;
@@ -152,6 +155,23 @@ static cm_status merge_where(merge *m, cm_query *query)
     return CM_OK;
 }
 
+/* Aggregates of APPLY relations read other relations of their query. */
+static cm_status rewrite_applied(merge *m, rewrite_fn fn, cm_relation *relation, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const cm_expr **apply =
+            CM_NEW_SMALL(m->pl->arena, const cm_expr *, relation[i].applies + 1);
+        for (size_t k = 0; k < relation[i].applies; k++) {
+            cm_status st = rewrite(m, fn, relation[i].apply[k], &apply[k]);
+            if (st != CM_OK) {
+                return st;
+            }
+        }
+        relation[i].apply = apply;
+    }
+    return CM_OK;
+}
+
 /* Merges the derived relation; its own place stays empty, so that no number changes. */
 static cm_status merge_relation(cm_planner *pl, cm_query *query, unsigned rel)
 {
@@ -168,6 +188,12 @@ static cm_status merge_relation(cm_planner *pl, cm_query *query, unsigned rel)
     cm_status st = CM_OK;
     for (size_t i = 0; st == CM_OK && i < inner->targets; i++) {
         st = rewrite(&m, shift_column, inner->target[i].expr, &m.target[i]);
+    }
+    if (st == CM_OK) {
+        st = rewrite_applied(&m, shift_column, relation + m.base, inner->relations);
+    }
+    if (st == CM_OK) {
+        st = rewrite_applied(&m, replace_column, relation, m.base);
     }
     if (st == CM_OK) {
         st = replace_from(&m, query->from, &query->from);

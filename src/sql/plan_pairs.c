@@ -238,17 +238,22 @@ cm_status cm_flow_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_f
                   : join_many(b, part, x, y, &of_x, bound, ret);
 }
 
-/* Its expression is a column that no query can name. */
+size_t cm_block_fresh_item(cm_block *b, unsigned rel, cm_type type, cm_range range)
+{
+    enum { FRESH = 1 << 20 }; /* beyond the columns of any relation */
+    const cm_expr *expr =
+        cm_expr_column(b->pl->arena, rel, FRESH + (unsigned)b->items, type, false, range, 0);
+
+    return cm_block_use_item(b, expr, CM_ENC_NUMBER, 1);
+}
+
 size_t cm_flow_number(cm_block *b, cm_flow *flow)
 {
-    enum { NUMBERS = 1 << 20 }; /* beyond the columns of any relation */
     cm_planner *pl = b->pl;
     const cm_plan_node *child = flow->node;
     const cm_range range = {0, (cm_i128)child->rows - 1};
-    const unsigned rel = (unsigned)__builtin_ctzll(flow->rels);
-    const cm_expr *expr = cm_expr_column(pl->arena, rel, NUMBERS + (unsigned)b->items,
-                                         cm_plan_int8_type(), false, range, 0);
-    size_t item = cm_block_use_item(b, expr, CM_ENC_NUMBER, 1);
+    size_t item =
+        cm_block_fresh_item(b, (unsigned)__builtin_ctzll(flow->rels), cm_plan_int8_type(), range);
     cm_plan_node *node = cm_node_new(pl, CM_PLAN_NUMBER, child->rows, child->cols + 1);
     int *items = CM_NEW_SMALL(pl->arena, int, child->cols + 1);
 

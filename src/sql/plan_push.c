@@ -127,8 +127,8 @@ bool cm_block_is_item(const cm_block *b, const cm_expr *expr)
         return true;
     }
     unsigned rel = only_bit(rels);
-    if (b->query->relation[rel].derived != NULL || !cm_expr_pushable(expr) ||
-        (b->outer[rel] && !is_strict(expr))) {
+    if (b->query->relation[rel].derived != NULL || b->query->relation[rel].applies > 0 ||
+        !cm_expr_pushable(expr) || (b->outer[rel] && !is_strict(expr))) {
         return false;
     }
     if (b->pl->settings.pushdown || cm_expr_is_owners_alone(expr)) {

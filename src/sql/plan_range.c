@@ -81,28 +81,35 @@ static cm_range hull(cm_range a, cm_range b)
     return (cm_range){a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
 }
 
-/* The value as one more column of the flow. */
-static void add_value(cm_block *b, cm_flow *flow, const cm_expr *value, cm_range range,
-                      unsigned *ret_col)
+unsigned cm_flow_add_column(cm_block *b, cm_flow *flow, const cm_expr *value, cm_plan_col col)
 {
     cm_plan_node *node = flow->node;
     size_t cols = node->cols + 1;
     const cm_expr **exprs = CM_NEW_SMALL(b->pl->arena, const cm_expr *, cols);
-    cm_plan_col *col = CM_NEW_SMALL(b->pl->arena, cm_plan_col, cols);
+    cm_plan_col *all = CM_NEW_SMALL(b->pl->arena, cm_plan_col, cols);
     int *item = CM_NEW_SMALL(b->pl->arena, int, cols);
-    const char *name = value->op == CM_X_COLUMN ? node->col[value->index].name : "bound";
 
     for (size_t i = 0; i < node->cols; i++) {
         exprs[i] = cm_node_column(b->pl, node, i);
-        col[i] = node->col[i];
+        all[i] = node->col[i];
         item[i] = flow->item[i];
     }
     exprs[cols - 1] = value;
-    col[cols - 1] = cm_col_number(name, value->type, range, value->nullable);
+    all[cols - 1] = col;
     item[cols - 1] = -1;
-    *ret_col = (unsigned)cols - 1;
-    flow->node = cm_node_project(b->pl, node, exprs, col, cols);
+    flow->node = cm_node_project(b->pl, node, exprs, all, cols);
     flow->item = item;
+    return (unsigned)cols - 1;
+}
+
+/* The value in that range as one more column. */
+static void add_value(cm_block *b, cm_flow *flow, const cm_expr *value, cm_range range,
+                      unsigned *ret_col)
+{
+    const char *name = value->op == CM_X_COLUMN ? flow->node->col[value->index].name : "bound";
+
+    *ret_col = cm_flow_add_column(b, flow, value,
+                                  cm_col_number(name, value->type, range, value->nullable));
 }
 
 cm_status cm_range_set(cm_block *b, const cm_range_match *m, cm_flow *points, cm_flow *intervals,

@@ -215,6 +215,9 @@ static uint64_t rows_of(const cm_block *b, uint64_t rels, uint64_t most)
         for (size_t t = 0; t < relation->tables; t++) {
             rows += cm_plan_table_rows(relation->table[t]);
         }
+        if (relation->applies > 0) {
+            rows = most;
+        }
         if (relation->derived != NULL) {
             rows += b->derived[rel].node->rows;
         }
@@ -436,8 +439,11 @@ cm_status cm_group_build_rows(cm_grouping *g)
 {
     cm_flow flow;
     row_slots r = {0};
-    cm_status st = use_rows(g);
+    cm_status st = cm_group_fold(g);
 
+    if (st == CM_OK) {
+        st = use_rows(g);
+    }
     if (st == CM_OK) {
         st = cm_block_build_from(g->b, &flow);
     }
@@ -454,6 +460,9 @@ cm_status cm_group_build_rows(cm_grouping *g)
     if (st != CM_OK) {
         return st;
     }
-    return g->keys == 0 && needs_sort(g) ? group_all_by_sort(g, child, &r)
-                                         : group_rows(g, child, &r);
+    st = g->keys == 0 && needs_sort(g) ? group_all_by_sort(g, child, &r) : group_rows(g, child, &r);
+    if (st == CM_OK && g->pairs >= 0) {
+        g->count_col = g->physical[g->pairs].col;
+    }
+    return st;
 }

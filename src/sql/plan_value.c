@@ -28,13 +28,13 @@ static cm_status null_when_empty(cm_grouping *g, const cm_aggregate_use *use, co
     return st != CM_OK ? st : cm_group_when(g, condition, value, ret);
 }
 
-static cm_status rescale(cm_grouping *g, const cm_expr *value, cm_type type, const cm_expr **ret)
+static cm_status rescale(cm_planner *pl, const cm_expr *value, cm_type type, const cm_expr **ret)
 {
     if (value->type.scale == type.scale) {
         *ret = value;
         return CM_OK;
     }
-    return cm_plan_op_new(g->pl, CM_X_RESCALE, type, value, NULL, ret);
+    return cm_plan_op_new(pl, CM_X_RESCALE, type, value, NULL, ret);
 }
 
 /* Most digits after the point, up to `most`, with which the dividend fits 126 bits; -1: none. */
@@ -58,51 +58,57 @@ static int quotient_digits(cm_range dividend, int scale, int most)
  * SUM / COUNT at the digits that the binder promised.  With less room for the dividend the quotient
  * has fewer; never fewer than 6, or than what was summed has.
  */
-static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
+cm_status cm_plan_average(cm_planner *pl, const cm_expr *agg, const cm_expr *sum,
+                          const cm_expr *count, const cm_expr **ret)
 {
-    const cm_expr *sum, *count;
-    cm_status st = cm_group_sum(g, &g->physical[use->value], &sum);
-    if (st != CM_OK) {
-        return st;
-    }
-    int from = sum->type.scale, want = use->agg->type.scale;
+    int from = sum->type.scale, want = agg->type.scale;
     int least = want < CM_PLAN_QUOTIENT_DIGITS ? want : CM_PLAN_QUOTIENT_DIGITS;
     int digits = quotient_digits(sum->range, from, want < from ? from : want);
-    cm_type type = use->agg->type;
+    cm_type type = agg->type;
 
     type.scale = digits;
     type.quotient = true;
 
     if (digits < least || digits < from) {
-        if (g->pl->diag != NULL && g->pl->diag->status == CM_OK) {
-            g->pl->diag->position = use->agg->position;
+        if (pl->diag != NULL && pl->diag->status == CM_OK) {
+            pl->diag->position = agg->position;
         }
-        st = cm_fail(g->pl->diag, CM_ERANGE, CM_SQL_RANGE, "average may need more than 126 bits");
-        cm_diag_hint(g->pl->diag, "Declare the column's real range with CHECK (column BETWEEN low "
-                                  "AND high).");
+        cm_status st =
+            cm_fail(pl->diag, CM_ERANGE, CM_SQL_RANGE, "average may need more than 126 bits");
+        cm_diag_hint(pl->diag, "Declare the column's real range with CHECK (column BETWEEN low "
+                               "AND high).");
         return st;
     }
-    st = positive_count(g, use, &count);
-    if (st == CM_OK) { /* no row divides by zero: without any the sum is NULL */
-        st =
-            cm_plan_op_new(g->pl, CM_X_GREATEST, count->type, count, cm_plan_int(g->pl, 1), &count);
-    }
-    cm_range most = use->agg->arg[0]->range; /* no average lies outside */
+    /* no row divides by zero: without any the sum is NULL */
+    cm_status st =
+        cm_plan_op_new(pl, CM_X_GREATEST, count->type, count, cm_plan_int(pl, 1), &count);
+    cm_range most = agg->arg[0]->range; /* no average lies outside */
     cm_i128 power;
     if (st == CM_OK && (!cm_range_power(digits - from, &power) ||
                         !cm_range_mul(most, (cm_range){power, power}, &most))) {
         CM_ASSERT(false && "less than the sum's");
     }
-    const cm_expr *args[4] = {sum, count, cm_plan_int(g->pl, most.lo), cm_plan_int(g->pl, most.hi)};
+    const cm_expr *args[4] = {sum, count, cm_plan_int(pl, most.lo), cm_plan_int(pl, most.hi)};
     const cm_expr *quotient;
     if (st == CM_OK) {
-        st = cm_expr_op_new(g->pl->arena, CM_X_QUOT, type, args, 4, 0, digits - from,
-                            use->agg->position, &quotient, g->pl->diag);
+        st = cm_expr_op_new(pl->arena, CM_X_QUOT, type, args, 4, 0, digits - from, agg->position,
+                            &quotient, pl->diag);
+    }
+    return st == CM_OK ? rescale(pl, quotient, agg->type, ret) : st;
+}
+
+static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
+{
+    const cm_expr *sum, *count, *value;
+
+    cm_status st = cm_group_sum(g, &g->physical[use->value], &sum);
+    if (st == CM_OK) {
+        st = positive_count(g, use, &count);
     }
     if (st == CM_OK) {
-        st = rescale(g, quotient, use->agg->type, &quotient);
+        st = cm_plan_average(g->pl, use->agg, sum, count, &value);
     }
-    return st != CM_OK ? st : null_when_empty(g, use, quotient, ret);
+    return st == CM_OK ? null_when_empty(g, use, value, ret) : st;
 }
 
 /* floor + (ceil - floor) * rest / den, exactly: den is a power of ten. */
@@ -134,7 +140,7 @@ static cm_status value_of(cm_grouping *g, const cm_aggregate_use *use, const cm_
     if (use->agg->aggregate == CM_AGGREGATE_SUM) {
         cm_status st = cm_group_sum(g, &g->physical[use->value], &value);
         if (st == CM_OK) {
-            st = rescale(g, value, use->agg->type, &value);
+            st = rescale(g->pl, value, use->agg->type, &value);
         }
         return st != CM_OK ? st : null_when_empty(g, use, value, ret);
     }

@@ -202,9 +202,15 @@ static void use_window(checker *c, const cm_relation *relation, const cm_window 
     }
 }
 
+static void use_applied(checker *c, const cm_query *query, const cm_expr *agg);
+
 static void use_column(checker *c, const cm_query *query, const cm_expr *column, cm_label_kind need)
 {
     const cm_relation *relation = &query->relation[column->rel];
+    if (relation->applies > 0) {
+        use_applied(c, query, relation->apply[column->index]);
+        return;
+    }
 
     size_t below = relation->cols - relation->windows;
     if (relation->derived != NULL && column->index >= below) {
@@ -285,6 +291,16 @@ static cm_label_kind need_equality(const cm_expr *expr)
     return bare(expr) != NULL ? CM_LABEL_JOIN : CM_LABEL_FILTER;
 }
 
+/* What an aggregate needs of the rows that go into it. */
+static void use_applied(checker *c, const cm_query *query, const cm_expr *agg)
+{
+    for (size_t i = 0; i < agg->args; i++) {
+        bool counts = agg->distinct && agg->aggregate == CM_AGGREGATE_COUNT;
+        use_row(c, query, agg->arg[i], counts ? need_equality(agg->arg[i]) : CM_LABEL_AGGREGATE);
+    }
+    use_condition(c, query, agg->filter, false);
+}
+
 static void use_group(checker *c, const cm_query *query, const cm_expr *expr, cm_label_kind need)
 {
     if (is_key(query, expr)) {
@@ -292,12 +308,7 @@ static void use_group(checker *c, const cm_query *query, const cm_expr *expr, cm
         return;
     }
     if (expr->op == CM_X_AGG) {
-        for (size_t i = 0; i < expr->args; i++) {
-            bool counts = expr->distinct && expr->aggregate == CM_AGGREGATE_COUNT;
-            use_row(c, query, expr->arg[i],
-                    counts ? need_equality(expr->arg[i]) : CM_LABEL_AGGREGATE);
-        }
-        use_condition(c, query, expr->filter, false);
+        use_applied(c, query, expr);
         return;
     }
     for (size_t i = 0; i < expr->args; i++) {

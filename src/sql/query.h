@@ -30,6 +30,9 @@ typedef struct cm_relation {
     const char *alias;
     size_t tables; /* base: the published tables that make it up, in the members' order */
     const cm_org_table *const *table;
+    size_t applies; /* APPLY: one aggregate a column, over the right side's rows; nothing matches:
+                       as over no rows */
+    const cm_expr *const *apply;
     const cm_query *derived; /* or a subquery in FROM, WITH or a view, or what windows are over */
     size_t windows;          /* of a derived relation: its last columns, over its rows */
     const cm_window *window;
@@ -47,11 +50,12 @@ typedef enum cm_from_kind {
     CM_FROM_CROSS,
     CM_FROM_SEMI, /* IN, EXISTS */
     CM_FROM_ANTI,
+    CM_FROM_APPLY, /* left's rows, and relation `rel`: aggregates of right's rows that match each */
 } cm_from_kind;
 
 typedef struct cm_from {
     cm_from_kind kind;
-    unsigned rel; /* RELATION: index into query->relation */
+    unsigned rel; /* RELATION and APPLY: index into query->relation */
     const struct cm_from *left, *right;
     const cm_expr *on; /* NULL for CROSS */
     int position;
