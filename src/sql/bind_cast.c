@@ -234,6 +234,67 @@ static cm_status print_constant(cm_binder *b, const cm_expr *expr, cm_type to, c
     return cut_text(b, cm_expr_const(b->arena, type, value, expr->position), to, ret);
 }
 
+/* How the values 0, 1, .. are written: an ENUM's labels, or false and true; NULL for other types,
+ * and for those of so many values that a gate program should not choose among them. */
+static const char *const *names_of(const cm_type *type, size_t *ret_count)
+{
+    static const char *const truth[] = {"false", "true"};
+    enum { MOST = 256 };
+
+    if (type->kind == CM_TYPE_BOOL) {
+        *ret_count = CM_COUNT(truth);
+        return truth;
+    }
+    if (type->kind != CM_TYPE_ENUM || type->labels->count == 0 || type->labels->count > MOST) {
+        return NULL;
+    }
+    *ret_count = type->labels->count;
+    return type->labels->labels;
+}
+
+static cm_type type_of_names(const char *const *name, size_t count, cm_text_kind kind)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        longest = strlen(name[i]) > longest ? strlen(name[i]) : longest;
+    }
+    cm_type ret = cm_bind_text(longest);
+    ret.text = kind;
+    return ret;
+}
+
+/* CASE WHEN x = 0 THEN the first name .. END; what may not be NULL and is none of them is the last.
+ */
+static cm_status print_named(cm_binder *b, const cm_expr *expr, cm_type to, int position,
+                             const cm_expr **ret)
+{
+    const cm_type boolean = cm_bind_plain(CM_TYPE_BOOL);
+    size_t count = 0, args = 0;
+    const char *const *name = names_of(&expr->type, &count);
+    CM_ASSERT(name != NULL && count > 0);
+    const cm_expr **arg = CM_NEW_SMALL(b->arena, const cm_expr *, 2 * count + 1);
+    cm_type type = type_of_names(name, count, to.text);
+
+    for (size_t i = 0; i < count; i++) {
+        if (expr->nullable || i + 1 < count) {
+            const cm_expr *value = cm_bind_number(b, expr->type, (cm_i128)i, position);
+            cm_status st = cm_bind_op2(b, CM_X_EQ, boolean, expr, value, position, &arg[args++]);
+            if (st != CM_OK) {
+                return st;
+            }
+        }
+        arg[args++] = cm_expr_const(b->arena, type, (cm_value){.text = name[i]}, position);
+    }
+    if (expr->nullable) {
+        arg[args++] = cm_expr_const(b->arena, type, (cm_value){.null = true}, position);
+    }
+    const cm_expr *text = arg[0];
+    cm_status st =
+        args == 1 ? CM_OK : cm_bind_op(b, CM_X_CASE, type, arg, args, 0, 0, position, &text);
+    return st == CM_OK ? cut_text(b, text, to, ret) : st;
+}
+
 static cm_status no_cast(cm_binder *b, const cm_expr *expr, const cm_type *to, int position)
 {
     bool texts = to->kind == CM_TYPE_TEXT || expr->type.kind == CM_TYPE_TEXT;
@@ -283,6 +344,10 @@ cm_status cm_bind_cast(cm_binder *b, const cm_expr *expr, const cm_ast_type *nam
     if (to.kind == CM_TYPE_TEXT && from != CM_TYPE_TEXT && from != CM_TYPE_INTERVAL &&
         cm_bind_is_const(expr)) {
         return print_constant(b, expr, to, ret);
+    }
+    size_t names = 0;
+    if (to.kind == CM_TYPE_TEXT && names_of(&expr->type, &names) != NULL) {
+        return print_named(b, expr, to, position, ret);
     }
     if (to.kind != from || (to.kind == CM_TYPE_ENUM && !cm_type_equal(&to, &expr->type))) {
         return no_cast(b, expr, &to, position);
