@@ -57,6 +57,7 @@ typedef struct cm_tpch_data {
     bool made;
     bool split[CM_TPCH_TABLES]; /* over all owners, row by row; else at home[t] alone */
     unsigned home[CM_TPCH_TABLES];
+    bool offers_differ;            /* a part and a supplier meet once: partsupp has its key */
     uint64_t rows[CM_TPCH_TABLES]; /* of all owners together */
     uint64_t part_rows[CM_TPCH_TABLES][CM_BENCH_PARTIES];
 } cm_tpch_data;

@@ -96,9 +96,6 @@ static const char *const DDL[CM_TPCH_TABLES] = {
     "SERVER files",
 };
 
-/* The ten suppliers of scale factor 0.001 meet some parts twice: no key there. */
-enum { FEW_SUPPLIERS = 100 };
-
 /* A table's statement with the sizes in place. */
 static void put_ddl(const cm_tpch_data *data, unsigned table, cm_buf *out)
 {
@@ -156,7 +153,7 @@ CM_MUST static cm_status parse_table(const cm_tpch_data *data, unsigned table,
                           .col = col,
                           .keys = create->keys,
                           .key = create->key};
-    if (table == CM_TPCH_PARTSUPP && data->rows[CM_TPCH_SUPPLIER] < FEW_SUPPLIERS) {
+    if (table == CM_TPCH_PARTSUPP && !data->offers_differ) {
         ret->keys = 0;
     }
     *ret_source = (cm_source_table){.remote = CM_TPCH_TABLE_NAMES[table], .remote_col = names};
