@@ -261,11 +261,17 @@ static bool settle_conditions(early *e)
     return true;
 }
 
+/* Relations that the filter looks at, besides its own. */
+static uint64_t filter_rels(const early *e, size_t i)
+{
+    return (e->filter[i]->on != NULL ? cm_expr_rels(e->filter[i]->on) : 0) & e->all;
+}
+
 /* Filters by EXISTS and IN stay whole: with what they look at, above or below. */
 static bool settle_filters(early *e)
 {
     for (size_t i = 0; i < e->filters; i++) {
-        uint64_t rels = (e->filter[i]->on != NULL ? cm_expr_rels(e->filter[i]->on) : 0) & e->all;
+        uint64_t rels = filter_rels(e, i);
         if (!within(rels, e->above) && !within(rels, e->below)) {
             e->above &= ~rels;
             e->below = e->all & ~e->above;
@@ -408,36 +414,65 @@ static bool has_one_owner(const early *e)
 
 /* ---- the two queries ---- */
 
-/* A FROM of the relations of the set, joined without conditions; its filters on top. */
-static const cm_from *make_from(early *e, uint64_t set, const cm_from *start)
+static cm_from *from_new(early *e, cm_from from)
 {
-    const cm_from *ret = start;
+    cm_from *ret = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
+
+    *ret = from;
+    ret->position = e->query->from->position;
+    return ret;
+}
+
+static const cm_from *filtered(early *e, size_t i, const cm_from *from)
+{
+    cm_from *filter = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
+
+    *filter = *e->filter[i];
+    filter->left = from;
+    return filter;
+}
+
+/* The groups and the relations above, joined without conditions.  A filter that looks at one
+ * relation goes there, before anything wide joins it. */
+static const cm_from *outer_from(early *e)
+{
+    const cm_from *ret = from_new(e, (cm_from){.kind = CM_FROM_RELATION, .rel = e->rel});
 
     for (unsigned rel = 0; rel < e->query->relations; rel++) {
-        if ((set >> rel & 1) == 0) {
+        uint64_t own = (uint64_t)1 << rel;
+        if ((e->above & own) == 0) {
             continue;
         }
-        cm_from *leaf = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
-        *leaf =
-            (cm_from){.kind = CM_FROM_RELATION, .rel = rel, .position = e->query->from->position};
-        if (ret == NULL) {
-            ret = leaf;
-            continue;
+        const cm_from *leaf = from_new(e, (cm_from){.kind = CM_FROM_RELATION, .rel = rel});
+        for (size_t i = e->filters; i-- > 0;) {
+            leaf = filter_rels(e, i) == own ? filtered(e, i, leaf) : leaf;
         }
-        cm_from *join = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
-        *join = (cm_from){
-            .kind = CM_FROM_CROSS, .left = ret, .right = leaf, .position = leaf->position};
-        ret = join;
+        ret = from_new(e, (cm_from){.kind = CM_FROM_CROSS, .left = ret, .right = leaf});
     }
     for (size_t i = e->filters; i-- > 0;) {
-        uint64_t rels = (e->filter[i]->on != NULL ? cm_expr_rels(e->filter[i]->on) : 0) & e->all;
-        bool here = start == NULL ? within(rels, e->below) : !within(rels, e->below);
-        if (here) {
-            cm_from *filter = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
-            *filter = *e->filter[i];
-            filter->left = ret;
-            ret = filter;
+        uint64_t rels = filter_rels(e, i);
+        if (!within(rels, e->below) && (rels & (rels - 1)) != 0) {
+            ret = filtered(e, i, ret);
         }
+    }
+    return ret;
+}
+
+/* Those below, joined without conditions, their filters on top. */
+static const cm_from *inner_from(early *e)
+{
+    const cm_from *ret = NULL;
+
+    for (unsigned rel = 0; rel < e->query->relations; rel++) {
+        if ((e->below >> rel & 1) != 0) {
+            const cm_from *leaf = from_new(e, (cm_from){.kind = CM_FROM_RELATION, .rel = rel});
+            ret = ret == NULL
+                      ? leaf
+                      : from_new(e, (cm_from){.kind = CM_FROM_CROSS, .left = ret, .right = leaf});
+        }
+    }
+    for (size_t i = e->filters; i-- > 0;) {
+        ret = within(filter_rels(e, i), e->below) ? filtered(e, i, ret) : ret;
     }
     return ret;
 }
@@ -497,7 +532,7 @@ static void make_inner(early *e, cm_relation *ret)
     }
     *inner = (cm_query){.relations = e->query->relations,
                         .relation = e->query->relation,
-                        .from = make_from(e, e->below, NULL),
+                        .from = inner_from(e),
                         .where = where_of(e, true),
                         .grouped = true,
                         .groups = e->keys.count,
@@ -537,7 +572,6 @@ static cm_status make_outer(early *e, const cm_relation *groups, cm_query *outer
     const cm_query *query = e->query;
     cm_relation *relation = CM_NEW_SMALL(e->pl->arena, cm_relation, query->relations + 1);
     cm_target *target = CM_NEW_SMALL(e->pl->arena, cm_target, query->targets + 1);
-    cm_from *leaf = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
     cm_exprs where = {0};
     const cm_expr *expr;
     cm_status st = CM_OK;
@@ -547,11 +581,10 @@ static cm_status make_outer(early *e, const cm_relation *groups, cm_query *outer
     for (unsigned rel = 0; rel < query->relations; rel++) {
         relation[rel].once = relation[rel].once || (e->above >> rel & 1) != 0;
     }
-    *leaf = (cm_from){.kind = CM_FROM_RELATION, .rel = e->rel, .position = query->from->position};
     *outer = *query;
     outer->relations = query->relations + 1;
     outer->relation = relation;
-    outer->from = make_from(e, e->above, leaf);
+    outer->from = outer_from(e);
     outer->grouped = false;
     outer->groups = 0;
     outer->having = NULL;

@@ -269,8 +269,12 @@ static const cm_expr *fold_column(const cm_expr *expr, void *arg)
 {
     const fold *f = arg;
 
-    if (expr->op != CM_X_COLUMN || expr->index != f->table->cols) {
+    if (expr->op != CM_X_COLUMN || (expr->index != f->table->cols && expr->rel == 0)) {
         return NULL;
+    }
+    if (expr->index != f->table->cols) { /* whichever relation of the query it was */
+        return cm_expr_column(f->pl->arena, 0, expr->index, expr->type, expr->nullable, expr->range,
+                              expr->position);
     }
     for (size_t i = 0; i < expr->type.labels->count; i++) {
         if (strcmp(expr->type.labels->labels[i], f->table->org) == 0) {
@@ -355,7 +359,23 @@ static cm_plan_col item_column(const cm_block *b, const cm_item *item)
     return cm_col_digest(name, expr->type, expr->nullable);
 }
 
-/* The relation's items, in the order of their numbers, as the flow's columns. */
+/* Columns in the table's order, then what is computed in the order of its numbers: so that two uses
+ * of a table for the same columns are the same node. */
+static bool item_precedes(const cm_block *b, int x, int y)
+{
+    const cm_item *p = &b->item[x], *q = &b->item[y];
+    bool is_column = p->expr->op == CM_X_COLUMN;
+
+    if (is_column != (q->expr->op == CM_X_COLUMN)) {
+        return is_column;
+    }
+    if (!is_column || p->expr->index == q->expr->index) {
+        return x < y;
+    }
+    return p->expr->index < q->expr->index;
+}
+
+/* The relation's items as the flow's columns. */
 static size_t list_items(cm_block *b, unsigned rel, cm_flow *flow)
 {
     size_t count = 0;
@@ -363,7 +383,12 @@ static size_t list_items(cm_block *b, unsigned rel, cm_flow *flow)
     flow->item = CM_NEW_SMALL(b->pl->arena, int, b->items + 1);
     for (size_t i = 0; i < b->items; i++) {
         if (b->item[i].rel == rel && b->item[i].uses > 0) {
-            flow->item[count++] = (int)i;
+            size_t at = count++;
+            while (at > 0 && item_precedes(b, (int)i, flow->item[at - 1])) {
+                flow->item[at] = flow->item[at - 1];
+                at--;
+            }
+            flow->item[at] = (int)i;
         }
     }
     return count;
