@@ -66,10 +66,10 @@ static void test_dense(void **state)
         "        ->  Combine aggregates  (MPC, 4 rows of 15 planes)\n"
         "              Keys: org\n"
         "              ->  Input aggregates  (north, in the clear, 4 rows of 12 planes)\n"
-        "                    SQL: SELECT 0 AS k0, count(*) AS c0 FROM \"visits\" WHERE "
+        "                    SQL: SELECT 2 AS k0, count(*) AS c0 FROM \"visits\" WHERE "
         "(\"year\" > 2020) GROUP BY 1\n"
         "              ->  Input aggregates  (south, in the clear, 4 rows of 13 planes)\n"
-        "                    SQL: SELECT 1 AS k0, count(*) AS c0 FROM \"visits\" WHERE "
+        "                    SQL: SELECT 3 AS k0, count(*) AS c0 FROM \"visits\" WHERE "
         "(\"year\" > 2020) GROUP BY 1\n");
 }
 

@@ -291,6 +291,7 @@ static cm_status build_members(cm_schema *schema, const cm_member *members, size
         return cm_fail(diag, CM_EINVAL, CM_SQL_DUPLICATE_OBJECT, "member \"%s\" occurs twice",
                        repeated);
     }
+    qsort(names, count, sizeof *names, compare_texts);
     *orgs = (cm_enum){"name", count, names};
     schema->members = count;
     schema->member = copies;

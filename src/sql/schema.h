@@ -70,7 +70,8 @@ typedef struct cm_schema {
     const cm_member *member;
     size_t tables;
     const cm_org_table *table;
-    const cm_enum *orgs; /* the members' names as labels: type of the pseudo-column org */
+    const cm_enum *orgs; /* the members' names, sorted, as labels: type of the pseudo-column org,
+                            which is so ordered as text */
 } cm_schema;
 
 /* Finds; NULL when absent. */

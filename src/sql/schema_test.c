@@ -133,7 +133,10 @@ static void test_build(void **state)
     assert_string_equal(schema->table[0].org, "insurer");
     assert_string_equal(schema->table[1].name, "visits");
     assert_string_equal(schema->table[2].name, "zeta");
-    assert_string_equal(schema->orgs->labels[0], "south");
+    for (size_t i = 1; i < schema->orgs->count; i++) {
+        assert_true(strcmp(schema->orgs->labels[i - 1], schema->orgs->labels[i]) < 0);
+    }
+    assert_string_equal(schema->member[0].org, "south");
     assert_string_equal(schema->orgs->name, "name");
     assert_ptr_equal(cm_schema_table(schema, "north", "zeta"), &schema->table[2]);
     assert_null(cm_schema_table(schema, "south", "zeta"));

@@ -37,22 +37,25 @@ class Scenario:
             sql = "\n".join(lines).strip().rstrip(";")
             yield head.split()[0], re.sub(rf"\b({self.owner_column})\b", "org", sql)
 
-    def definition(self, table, type_of=lambda name: name):
+    def definition(self, table):
         """The columns, for CREATE TABLE and CREATE FOREIGN TABLE alike."""
         _, columns, key = self.tables[table]
         parts = []
         for name, kind in columns.items():
-            kind = f"{type_of(enum_name(table, name))} NOT NULL" if isinstance(kind, list) else kind
+            kind = f"{enum_name(name, kind)} NOT NULL" if isinstance(kind, list) else kind
             parts.append(f"{name} {kind.format(name)}")
         return ", ".join(parts + ([f"PRIMARY KEY ({key})"] if key else []))
 
-    def types(self, table):
-        return [f"CREATE TYPE {enum_name(table, name)} AS ENUM ({', '.join(repr(x) for x in kind)})"
-                for name, kind in self.tables[table][1].items() if isinstance(kind, list)]
+    def types(self, tables):
+        """The ENUM types of those tables."""
+        labels = {enum_name(name, kind): kind for table in tables
+                  for name, kind in self.tables[table][1].items() if isinstance(kind, list)}
+        return [f"CREATE TYPE {name} AS ENUM ({', '.join(map(repr, kind))})" for name, kind in labels.items()]
 
 
-def enum_name(table, column):
-    return f"{table}_{column}"
+def enum_name(column, labels):
+    """One type wherever columns are compared."""
+    return "region_code" if labels is REGION else f"{column}_code"
 
 
 FINANCE = Scenario("finance", "supervisor", "bank", {
