@@ -68,6 +68,19 @@ static const char *const QUERIES[] = {
     "SELECT p.stage, count(*), sum(v.cost) FROM (SELECT person, cost, row_number() OVER w AS k "
     "FROM visits WINDOW w AS (PARTITION BY person ORDER BY year, cost NULLS LAST, code, region)) v "
     "JOIN people p ON p.person = v.person WHERE v.k = 1 GROUP BY p.stage",
+    "SELECT region, year, sum(cost) OVER w, count(*) OVER w, count(cost) OVER w, min(cost) OVER w, "
+    "max(code) OVER w, first_value(cost) OVER w, last_value(year) OVER w FROM visits WINDOW w AS "
+    "(PARTITION BY region ORDER BY year, cost NULLS LAST, person, code ROWS BETWEEN 2 PRECEDING "
+    "AND 3 "
+    "FOLLOWING)",
+    "SELECT region, sum(cost) OVER w, count(*) OVER w, first_value(cost) OVER w, last_value(year) "
+    "OVER w FROM visits WINDOW w AS (PARTITION BY code ORDER BY year, cost NULLS LAST, person, "
+    "region "
+    "ROWS BETWEEN 4 PRECEDING AND 2 PRECEDING)",
+    "SELECT region, sum(year) OVER w, min(cost) OVER w, nth_value(cost, 3) OVER (PARTITION BY code "
+    "ORDER BY year, cost NULLS LAST, person, region) FROM visits WINDOW w AS (PARTITION BY code "
+    "ORDER BY year, cost NULLS LAST, person, region ROWS BETWEEN CURRENT ROW AND UNBOUNDED "
+    "FOLLOWING)",
     "SELECT DISTINCT region, count(*) OVER (PARTITION BY region) AS n FROM visits",
     "SELECT region, person, row_number() OVER (PARTITION BY region ORDER BY person) AS k "
     "FROM visits GROUP BY region, person ORDER BY region, k, person LIMIT 9",
@@ -176,8 +189,11 @@ static const char *const FEW_QUERIES[] = {
     "SELECT region, count(cost) OVER w, sum(cost) OVER w, min(cost) OVER w, max(cost) OVER w, "
     "count(*) OVER (PARTITION BY region), rank() OVER w, dense_rank() OVER w, lag(year) OVER w, "
     "lead(year) OVER w, first_value(year) OVER w, last_value(year) OVER w, "
-    "row_number() OVER w FROM visits "
-    "WINDOW w AS (PARTITION BY region ORDER BY year, cost NULLS LAST, person, code)",
+    "row_number() OVER w, sum(cost) OVER v, max(cost) OVER v FROM visits "
+    "WINDOW w AS (PARTITION BY region ORDER BY year, cost NULLS LAST, person, code), v AS "
+    "(PARTITION "
+    "BY region ORDER BY year, cost NULLS LAST, person, code ROWS BETWEEN 1 PRECEDING AND 2 "
+    "FOLLOWING)",
 };
 
 /* What SQLite has no words for, and the same in others. */

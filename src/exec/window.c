@@ -27,9 +27,10 @@ static cm_range sum_range(const cm_plan_node *node, const cm_plan_col *from)
 
 static cm_window_frame frame_of(cm_win_frame frame)
 {
-    return frame == CM_WIN_ROWS    ? CM_FRAME_ROWS
-           : frame == CM_WIN_PEERS ? CM_FRAME_PEERS
-                                   : CM_FRAME_PARTITION;
+    return frame == CM_WIN_ROWS      ? CM_FRAME_ROWS
+           : frame == CM_WIN_PEERS   ? CM_FRAME_PEERS
+           : frame == CM_WIN_SLIDING ? CM_FRAME_SLIDING
+                                     : CM_FRAME_PARTITION;
 }
 
 static size_t add(func_list *list, cm_window_kind kind, const cm_plan_window *w, cm_range range)
@@ -38,6 +39,8 @@ static size_t add(func_list *list, cm_window_kind kind, const cm_plan_window *w,
                                                .frame = frame_of(w->frame),
                                                .col = w->col < 0 ? 0 : (unsigned)w->col,
                                                .offset = w->offset,
+                                               .from = w->from,
+                                               .to = w->to,
                                                .planes = cm_range_planes(range)};
     return list->count++;
 }
@@ -62,7 +65,8 @@ static parts add_function(func_list *list, const cm_plan_node *node, const cm_pl
     if (w->function == CM_WIN_SUM) {
         const cm_plan_col *from = &node->child[0]->col[w->col];
         ret.value = add(list, CM_WINDOW_SUM, w, sum_range(node, from));
-        ret.has_count = from->range.lo != 0 || from->enc.nullable;
+        bool may_be_empty = w->frame == CM_WIN_SLIDING && (w->from > 0 || w->to < 0);
+        ret.has_count = from->range.lo != 0 || from->enc.nullable || may_be_empty;
         if (ret.has_count) {
             ret.count = add(list, CM_WINDOW_COUNT, w, count_range(node));
         }

@@ -137,6 +137,10 @@ struct cm_ast_window {
     size_t orders;
     const cm_ast_order *order;
     cm_win_frame frame;
+    /* SLIDING: -1 above the row, 1 below it, by so many rows as the expression says; 0 the row
+     * itself.  Without an expression -1 and 1 are the partition's ends. */
+    int from, to;
+    const cm_ast *from_rows, *to_rows;
 };
 
 typedef struct cm_ast_with {

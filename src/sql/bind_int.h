@@ -96,6 +96,7 @@ typedef struct cm_bound_window {
     cm_win_frame frame;
     const cm_expr *arg; /* or NULL */
     uint64_t offset;
+    int64_t from, to; /* SLIDING */
     size_t parts;
     const cm_expr *const *part;
     size_t orders;

@@ -18,6 +18,7 @@ typedef enum win_name {
     WIN_LEAD,
     WIN_FIRST_VALUE,
     WIN_LAST_VALUE,
+    WIN_NTH_VALUE,
 } win_name;
 
 static const struct {
@@ -35,6 +36,7 @@ static const struct {
     {"lead", WIN_LEAD, 1, 3},
     {"first_value", WIN_FIRST_VALUE, 1, 1},
     {"last_value", WIN_LAST_VALUE, 1, 1},
+    {"nth_value", WIN_NTH_VALUE, 2, 2},
 };
 
 enum {
@@ -50,7 +52,8 @@ typedef struct win_call {
     cm_bound_window window; /* partition and order */
     const cm_expr **args;
     size_t count;
-    uint64_t rows; /* public bound of the rows it sees */
+    uint64_t rows;    /* public bound of the rows it sees */
+    int64_t from, to; /* a frame that slides */
     cm_status status;
 } win_call;
 
@@ -80,8 +83,9 @@ static bool same_exprs(const cm_expr *const *a, const cm_expr *const *b, size_t 
 static bool same_window(const cm_bound_window *a, const cm_bound_window *b)
 {
     if (a->function != b->function || a->frame != b->frame || a->offset != b->offset ||
-        a->parts != b->parts || a->orders != b->orders || !cm_expr_equal(a->arg, b->arg) ||
-        !same_exprs(a->part, b->part, a->parts) || !same_exprs(a->order, b->order, a->orders)) {
+        a->from != b->from || a->to != b->to || a->parts != b->parts || a->orders != b->orders ||
+        !cm_expr_equal(a->arg, b->arg) || !same_exprs(a->part, b->part, a->parts) ||
+        !same_exprs(a->order, b->order, a->orders)) {
         return false;
     }
     for (size_t i = 0; i < a->orders; i++) {
@@ -102,6 +106,8 @@ static const cm_expr *add_window(win_call *c, cm_win function, cm_win_frame fram
 
     w.function = function;
     w.frame = frame == CM_WIN_PEERS && w.orders == 0 ? CM_WIN_PARTITION : frame;
+    w.from = frame == CM_WIN_SLIDING ? c->from : 0;
+    w.to = frame == CM_WIN_SLIDING ? c->to : 0;
     w.arg = arg;
     w.offset = offset;
     w.name = c->ast->text;
@@ -125,11 +131,18 @@ static const cm_expr *add_window(win_call *c, cm_win function, cm_win_frame fram
     return w.column;
 }
 
+/* A frame that slides may be empty, unless its own row is in it. */
+static bool holds_row(const win_call *c)
+{
+    return c->from <= 0 && c->to >= 0;
+}
+
 /* A number from lo to the rows that the function sees. */
 static const cm_expr *add_count(win_call *c, cm_win function, cm_win_frame frame,
                                 const cm_expr *arg)
 {
-    cm_i128 lo = function == CM_WIN_COUNT && arg != NULL ? 0 : 1;
+    bool some = arg == NULL && (frame != CM_WIN_SLIDING || holds_row(c));
+    cm_i128 lo = function == CM_WIN_COUNT && !some ? 0 : 1;
     cm_expr like = {.type = cm_bind_plain(CM_TYPE_INT8), .range = {lo, (cm_i128)c->rows}};
 
     return add_window(c, function, frame, arg, 0, &like);
@@ -328,6 +341,91 @@ static cm_status bind_ranking(win_call *c, win_name name, const cm_expr **ret)
     }
 }
 
+/* x so many rows below the row (above where negative); NULL outside the partition. */
+static const cm_expr *value_at(win_call *c, int64_t offset)
+{
+    cm_expr like = *c->args[0];
+
+    if (offset == 0) {
+        return c->args[0];
+    }
+    like.nullable = true;
+    return add_window(c, offset > 0 ? CM_WIN_LEAD : CM_WIN_LAG, CM_WIN_ROWS, c->args[0],
+                      (uint64_t)(offset > 0 ? offset : -offset), &like);
+}
+
+/* Whether the partition has so many rows on that side of the row. */
+static const cm_expr *has_rows(win_call *c, bool below, int64_t count)
+{
+    const cm_expr *row = add_count(c, CM_WIN_ROW_NUMBER, CM_WIN_ROWS, NULL);
+
+    if (below) {
+        const cm_expr *n = add_count(c, CM_WIN_COUNT, CM_WIN_PARTITION, NULL);
+        row = arith(c, CM_X_ADD, arith(c, CM_X_SUB, n, row), number(c, 1));
+    }
+    return compare(c, CM_X_GT, row, number(c, count));
+}
+
+/*
+ * first_value and last_value of a frame that slides: a value at a fixed distance, or the
+ * partition's first or last one where the frame is cut; NULL where nothing is left of it.
+ */
+static cm_status bind_end(win_call *c, bool last, const cm_expr **ret)
+{
+    const int64_t own = last ? c->to : c->from, other = last ? c->from : -c->to;
+    const int64_t outwards = last ? own : -own;
+    const cm_expr *cut =
+        add_window(c, last ? CM_WIN_LAST : CM_WIN_FIRST, last ? CM_WIN_PARTITION : CM_WIN_ROWS,
+                   c->args[0], 0, c->args[0]);
+
+    if (outwards >= CM_WIN_UNBOUNDED) {
+        *ret = cut;
+    } else if (outwards <= 0) { /* NULL outside, and then the frame is empty */
+        *ret = value_at(c, own);
+    } else {
+        *ret = choose(c, has_rows(c, last, outwards), value_at(c, own), cut);
+    }
+    if (other > 0) { /* the frame ends on this side of the row */
+        const cm_value none = {.null = true};
+        const cm_expr *null = cm_expr_const(c->b->arena, c->args[0]->type, none, 0);
+        *ret = choose(c, has_rows(c, last, other), *ret, null);
+    }
+    return c->status;
+}
+
+/* The partition's row n, once the frame has got there. */
+static cm_status bind_nth(win_call *c, const cm_expr **ret)
+{
+    const cm_win_frame frame = c->ast->over->frame;
+    cm_i128 n = 1;
+    cm_status st = constant_of(c, 1, &n);
+
+    if (st != CM_OK) {
+        return st;
+    }
+    if (n <= 0) {
+        cm_bind_at(c->b, c->ast->position);
+        return cm_fail(c->b->diag, CM_EINVAL, "22016",
+                       "argument of nth_value must be greater than zero");
+    }
+    if (frame == CM_WIN_SLIDING) {
+        return cm_bind_refuse(c->b, c->ast->position,
+                              "nth_value over a frame that is not from the partition's start");
+    }
+    cm_expr like = *c->args[0];
+    like.nullable = true;
+    *ret = add_window(c, CM_WIN_FIRST, CM_WIN_ROWS, c->args[0], (uint64_t)(n - 1),
+                      n == 1 ? c->args[0] : &like);
+    if (n > 1 && frame != CM_WIN_PARTITION) {
+        const cm_value none = {.null = true};
+        const cm_expr *reached =
+            compare(c, CM_X_GE, add_count(c, CM_WIN_COUNT, frame, NULL), number(c, n));
+        *ret = choose(c, reached, *ret,
+                      cm_expr_const(c->b->arena, c->args[0]->type, none, c->ast->position));
+    }
+    return c->status;
+}
+
 static cm_status bind_named(win_call *c, win_name name, const cm_expr **ret)
 {
     switch (name) {
@@ -336,10 +434,18 @@ static cm_status bind_named(win_call *c, win_name name, const cm_expr **ret)
     case WIN_LAG:
     case WIN_LEAD:
         return bind_neighbour(c, name == WIN_LEAD, ret);
+    case WIN_NTH_VALUE:
+        return bind_nth(c, ret);
     case WIN_FIRST_VALUE:
+        if (c->ast->over->frame == CM_WIN_SLIDING) {
+            return bind_end(c, false, ret);
+        }
         *ret = add_window(c, CM_WIN_FIRST, CM_WIN_ROWS, c->args[0], 0, c->args[0]);
         return CM_OK;
     case WIN_LAST_VALUE:
+        if (c->ast->over->frame == CM_WIN_SLIDING) {
+            return bind_end(c, true, ret);
+        }
         *ret = add_window(c, CM_WIN_LAST, c->ast->over->frame, c->args[0], 0, c->args[0]);
         return CM_OK;
     case WIN_ROW_NUMBER:
@@ -367,7 +473,7 @@ static const cm_expr *filtered(win_call *c, const cm_expr *agg)
     return choose(c, agg->filter, arg, cm_expr_const(c->b->arena, arg->type, none, 0));
 }
 
-/* A frame holds its row, so a sum is NULL only where values are. */
+/* Where a frame holds its row, a sum is NULL only where values are. */
 static const cm_expr *sum_of(win_call *c, const cm_expr *arg, cm_type type)
 {
     const cm_expr *sum;
@@ -380,7 +486,7 @@ static const cm_expr *sum_of(win_call *c, const cm_expr *arg, cm_type type)
         return arg;
     }
     cm_expr like = *sum;
-    like.nullable = arg->nullable;
+    like.nullable = arg->nullable || (c->ast->over->frame == CM_WIN_SLIDING && !holds_row(c));
     return add_window(c, CM_WIN_SUM, c->ast->over->frame, arg, 0, &like);
 }
 
@@ -433,6 +539,11 @@ static const cm_expr *replace_aggregate(const cm_expr *expr, void *arg)
         break;
     }
     CM_ASSERT(!cm_aggregate_is_ordered(expr->aggregate));
+    if (c->ast->over->frame == CM_WIN_SLIDING && !holds_row(c)) {
+        c->status = cm_bind_refuse(c->b, c->ast->position,
+                                   "%s over a frame without the current row", c->ast->text);
+        return expr;
+    }
     cm_expr like = *expr;
     like.nullable = value->nullable;
     like.range = value->range;
@@ -498,6 +609,61 @@ static cm_status bind_over(win_call *c, const cm_place *inside)
     return st;
 }
 
+static cm_status bind_offset(win_call *c, const cm_place *inside, const cm_ast *ast, int sign,
+                             const char *which, int64_t *ret)
+{
+    const cm_expr *expr;
+
+    *ret = sign * CM_WIN_UNBOUNDED;
+    if (ast == NULL) {
+        return CM_OK;
+    }
+    cm_status st = cm_bind_expr(inside, ast, &expr);
+    if (st == CM_OK) {
+        st = cm_bind_coerce_unknown(c->b, expr, cm_bind_plain(CM_TYPE_INT8), &expr);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_bind_at(c->b, expr->position);
+    if (!cm_bind_is_int(&expr->type)) {
+        return cm_fail(c->b->diag, CM_EINVAL, CM_SQL_DATATYPE_MISMATCH,
+                       "argument of ROWS must be type bigint, not type %s",
+                       cm_bind_type_name(c->b, &expr->type));
+    }
+    if (!cm_bind_is_const(expr)) {
+        return cm_bind_refuse(c->b, expr->position, "a frame offset that is not a constant");
+    }
+    if (expr->value.null || expr->value.number < 0) {
+        return cm_fail(c->b->diag, CM_EINVAL, expr->value.null ? "22004" : "22013",
+                       expr->value.null ? "frame %s offset must not be null"
+                                        : "frame %s offset must not be negative",
+                       which);
+    }
+    if (expr->value.number < CM_WIN_UNBOUNDED) {
+        *ret = sign * (int64_t)expr->value.number;
+    }
+    return CM_OK;
+}
+
+/* Frames that are the same as others are those others. */
+static cm_status bind_frame(win_call *c, const cm_place *inside)
+{
+    const cm_ast_window *over = c->ast->over;
+
+    if (over->frame != CM_WIN_SLIDING) {
+        return CM_OK;
+    }
+    cm_status st = bind_offset(c, inside, over->from_rows, over->from, "starting", &c->from);
+    if (st == CM_OK) {
+        st = bind_offset(c, inside, over->to_rows, over->to, "ending", &c->to);
+    }
+    if (st == CM_OK && c->from > c->to) { /* no row at all: as behind the partition's end */
+        c->from = c->to = CM_WIN_UNBOUNDED;
+    }
+    return st;
+}
+
 static cm_status bind_args(win_call *c, const cm_place *inside)
 {
     cm_status st = CM_OK;
@@ -532,6 +698,9 @@ cm_status cm_bind_window(const cm_place *at, const cm_ast *ast, const cm_expr **
     }
     inside.windows = NULL;
     cm_status st = bind_over(&c, &inside);
+    if (st == CM_OK) {
+        st = bind_frame(&c, &inside);
+    }
     if (st == CM_OK) {
         st = bind_aggregate(&c, ret, &known);
     }

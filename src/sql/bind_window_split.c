@@ -90,6 +90,8 @@ static cm_window window_of(split *s, const cm_bound_window *w)
                        .frame = w->frame,
                        .arg = w->arg == NULL ? -1 : (int)target_below(s, w->arg),
                        .offset = w->offset,
+                       .from = w->from,
+                       .to = w->to,
                        .parts = w->parts,
                        .part = part,
                        .orders = w->orders,

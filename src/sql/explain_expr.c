@@ -310,7 +310,8 @@ static void put_windows(const cm_plan_node *node, cm_buf *out)
     static const char *const names[] = {"row_number", "rank",        "dense_rank", "lag",
                                         "lead",       "first_value", "last_value", "count",
                                         "sum",        "min",         "max"};
-    static const char *const frames[] = {" to the row", " to its peers", " of the partition"};
+    static const char *const frames[] = {" to the row", " to its peers", " of the partition",
+                                         " around the row"};
 
     cm_buf_printf(out, "Functions: ");
     for (size_t i = 0; i < node->windows; i++) {

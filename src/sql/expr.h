@@ -111,19 +111,22 @@ typedef enum cm_win {
     CM_WIN_DENSE_RANK,
     CM_WIN_LAG,
     CM_WIN_LEAD,
-    CM_WIN_FIRST,
-    CM_WIN_LAST, /* of the frame, as all that follow */
+    CM_WIN_FIRST, /* with an offset the row so far below the first one, or NULL */
+    CM_WIN_LAST,  /* of the frame, as all that follow */
     CM_WIN_COUNT,
     CM_WIN_SUM,
     CM_WIN_MIN,
     CM_WIN_MAX,
 } cm_win;
-/* Where a frame ends; it always starts at the partition's first row. */
+/* Where a frame ends, that starts at the partition's first row; or one that slides. */
 typedef enum cm_win_frame {
     CM_WIN_ROWS,  /* at the row itself */
     CM_WIN_PEERS, /* at its last peer: the default, with ORDER BY */
     CM_WIN_PARTITION,
+    CM_WIN_SLIDING, /* so many rows above and below the row */
 } cm_win_frame;
+/* Bounds of a frame that slides: rows below the row, above it where negative. */
+#define CM_WIN_UNBOUNDED ((int64_t)1 << 40)
 
 typedef struct cm_expr cm_expr;
 struct cm_expr {

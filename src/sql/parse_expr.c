@@ -269,7 +269,12 @@ enum {
     FRAME_ROWS = 0x4,
     FRAME_FROM_FIRST = 0x20, /* UNBOUNDED PRECEDING */
     FRAME_TO_LAST = 0x100,   /* UNBOUNDED FOLLOWING */
+    FRAME_FROM_CURRENT = 0x200,
     FRAME_TO_CURRENT = 0x400,
+    FRAME_FROM_ABOVE = 0x800,
+    FRAME_TO_ABOVE = 0x1000,
+    FRAME_FROM_BELOW = 0x2000,
+    FRAME_TO_BELOW = 0x4000,
     FRAME_EXCLUDE = 0x38000,
 };
 
@@ -286,6 +291,40 @@ static const PgQuery__WindowDef *find_window(const cm_parser *p, const char *nam
 }
 
 /* *ret_what names what is missing, or is NULL. */
+static cm_status parse_frame(cm_parser *p, const PgQuery__WindowDef *def, cm_ast_window *window,
+                             const char **what)
+{
+    const int options = def->frame_options;
+    const bool first = (options & FRAME_FROM_FIRST) != 0;
+    cm_status st = CM_OK;
+
+    if (first && (options & (FRAME_TO_CURRENT | FRAME_TO_LAST)) != 0) {
+        window->frame = (options & FRAME_TO_LAST) != 0 ? CM_WIN_PARTITION
+                        : (options & FRAME_ROWS) != 0  ? CM_WIN_ROWS
+                                                       : CM_WIN_PEERS;
+        return CM_OK;
+    }
+    if ((options & FRAME_ROWS) == 0 && *what == NULL) {
+        *what =
+            "a frame of RANGE or GROUPS that is not from the partition's start to the current row "
+            "or the end";
+    }
+    window->frame = CM_WIN_SLIDING;
+    window->from = first || (options & FRAME_FROM_ABOVE) != 0 ? -1
+                   : (options & FRAME_FROM_BELOW) != 0        ? 1
+                                                              : 0;
+    window->to = (options & (FRAME_TO_LAST | FRAME_TO_BELOW)) != 0 ? 1
+                 : (options & FRAME_TO_ABOVE) != 0                 ? -1
+                                                                   : 0;
+    if (def->start_offset != NULL) {
+        st = cm_parse_expr(p, def->start_offset, &window->from_rows);
+    }
+    if (st == CM_OK && def->end_offset != NULL) {
+        st = cm_parse_expr(p, def->end_offset, &window->to_rows);
+    }
+    return st;
+}
+
 static cm_status parse_window(cm_parser *p, const PgQuery__WindowDef *def,
                               const cm_ast_window **ret, const char **ret_what)
 {
@@ -304,17 +343,15 @@ static cm_status parse_window(cm_parser *p, const PgQuery__WindowDef *def,
     const int options = def->frame_options;
     *ret = window;
     *ret_what = def->refname != NULL && *def->refname != 0 ? "a window based on another"
-                : (options & FRAME_FROM_FIRST) == 0 ||
-                        (options & (FRAME_TO_CURRENT | FRAME_TO_LAST)) == 0 ||
-                        (options & FRAME_EXCLUDE) != 0
-                    ? "a frame that is not from the partition's start to the current row or the end"
-                    : NULL;
-    window->frame = (options & FRAME_TO_LAST) != 0 ? CM_WIN_PARTITION
-                    : (options & FRAME_ROWS) != 0  ? CM_WIN_ROWS
-                                                   : CM_WIN_PEERS;
+                : (options & FRAME_EXCLUDE) != 0           ? "EXCLUDE in a frame"
+                                                           : NULL;
+    cm_status st = parse_frame(p, def, window, ret_what);
+    if (st != CM_OK) {
+        return st;
+    }
     window->parts = def->n_partition_clause;
     window->orders = def->n_order_clause;
-    cm_status st = cm_parse_exprs(p, def->partition_clause, def->n_partition_clause, &window->part);
+    st = cm_parse_exprs(p, def->partition_clause, def->n_partition_clause, &window->part);
     return st != CM_OK ? st
                        : cm_parse_orders(p, def->order_clause, def->n_order_clause, &window->order);
 }

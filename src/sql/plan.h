@@ -114,6 +114,7 @@ typedef struct cm_plan_window {
     cm_win_frame frame;
     int col; /* of the child; -1: none, or count(*) */
     uint64_t offset;
+    int64_t from, to; /* SLIDING */
 } cm_plan_window;
 
 typedef struct cm_plan_bound {

@@ -276,7 +276,7 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
     static const char *const windows[] = {"row_number", "rank",  "dense_rank", "lag",
                                           "lead",       "first", "last",       "count",
                                           "sum",        "min",   "max"};
-    static const char *const frames[] = {"rows", "peers", "partition"};
+    static const char *const frames[] = {"rows", "peers", "partition", "sliding"};
 
     cm_buf_printf(out, "node %u %s rows %llu", node->number, ops[node->op],
                   (unsigned long long)node->rows);
@@ -311,6 +311,9 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
         const cm_plan_window *w = &node->window[i];
         cm_buf_printf(out, " %s(%d) offset %llu %s", windows[w->function], w->col,
                       (unsigned long long)w->offset, frames[w->frame]);
+        if (w->frame == CM_WIN_SLIDING) {
+            cm_buf_printf(out, "(%lld,%lld)", (long long)w->from, (long long)w->to);
+        }
     }
     put_order(node->order, node->orders, out);
     if (node->op == CM_PLAN_LIMIT) {

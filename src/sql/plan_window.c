@@ -196,8 +196,11 @@ static cm_status window_column(const builder *w, size_t index, const cm_plan_nod
     cm_planner *pl = w->b->pl;
     cm_i128 rows = (cm_i128)child->rows;
 
+    bool sliding = window->frame == CM_WIN_SLIDING;
+    bool may_be_empty = sliding && (window->from > 0 || window->to < 0);
     if (col < 0 || window->function == CM_WIN_COUNT) {
-        *ret = cm_col_number(like->name, like->type, (cm_range){col < 0 ? 1 : 0, rows}, false);
+        cm_i128 least = col < 0 && !sliding ? 1 : 0;
+        *ret = cm_col_number(like->name, like->type, (cm_range){least, rows}, false);
         return CM_OK;
     }
     const cm_plan_col *from = &child->col[col];
@@ -207,15 +210,17 @@ static cm_status window_column(const builder *w, size_t index, const cm_plan_nod
         cm_status st = cm_expr_agg_new(pl->arena, CM_AGGREGATE_SUM, like->type, column, false, NULL,
                                        child->rows, 0, &sum, pl->diag);
         if (st == CM_OK) {
-            *ret = cm_col_number(like->name, like->type, sum->range, from->enc.nullable);
+            *ret = cm_col_number(like->name, like->type, sum->range,
+                                 from->enc.nullable || may_be_empty);
         }
         return st;
     }
     *ret = *from;
     ret->name = like->name;
     ret->type = like->type;
-    ret->enc.nullable =
-        from->enc.nullable || window->function == CM_WIN_LAG || window->function == CM_WIN_LEAD;
+    ret->enc.nullable = from->enc.nullable || window->function == CM_WIN_LAG ||
+                        window->function == CM_WIN_LEAD ||
+                        (window->function == CM_WIN_FIRST && window->offset > 0);
     bool extreme = window->function == CM_WIN_MIN || window->function == CM_WIN_MAX;
     return extreme ? check_text(w, from, "MIN or MAX of text of more than 64 bytes") : CM_OK;
 }
@@ -268,7 +273,8 @@ static cm_status build_node(builder *w, size_t first, unsigned *ret_col, bool *d
                                 : (int)source_column(w, (unsigned)from->arg,
                                                      value_kind(&relation->col[from->arg]));
         st = window_column(w, i, child, col, &cols[count]);
-        window[node->windows++] = (cm_plan_window){from->function, from->frame, col, from->offset};
+        window[node->windows++] =
+            (cm_plan_window){from->function, from->frame, col, from->offset, from->from, from->to};
         ret_col[i] = (unsigned)count++;
         done[i] = true;
     }

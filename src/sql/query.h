@@ -20,6 +20,7 @@ typedef struct cm_window {
     cm_win_frame frame; /* ROWS where it makes no difference */
     int arg;            /* -1: none, or count(*) */
     uint64_t offset;    /* LAG, LEAD: at least 1 */
+    int64_t from, to;   /* SLIDING */
     size_t parts;
     const unsigned *part;
     size_t orders;

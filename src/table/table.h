@@ -231,7 +231,7 @@ typedef enum cm_window_kind {
     CM_WINDOW_DENSE_RANK,
     CM_WINDOW_LAG, /* col `offset` rows above (below for LEAD), NULL outside the partition */
     CM_WINDOW_LEAD,
-    CM_WINDOW_FIRST,      /* of the partition */
+    CM_WINDOW_FIRST,      /* of the partition; or its row `offset`, NULL when there is none */
     CM_WINDOW_LAST,       /* of the frame */
     CM_WINDOW_COUNT_ROWS, /* of the frame, as the rest */
     CM_WINDOW_COUNT,
@@ -239,14 +239,26 @@ typedef enum cm_window_kind {
     CM_WINDOW_MIN,
     CM_WINDOW_MAX,
 } cm_window_kind;
-/* From the partition's first row to the row itself, to its last peer, to the partition's end. */
-typedef enum cm_window_frame { CM_FRAME_ROWS, CM_FRAME_PEERS, CM_FRAME_PARTITION } cm_window_frame;
+/*
+ * From the partition's first row to the row itself, to its last peer, to the partition's end.
+ * SLIDING, for COUNT, SUM, MIN and MAX: from `from` to `to` rows below the row (above where
+ * negative; CM_FRAME_UNBOUNDED or more: all), cut at the partition's ends; MIN and MAX have the row
+ * itself in it.
+ */
+typedef enum cm_window_frame {
+    CM_FRAME_ROWS,
+    CM_FRAME_PEERS,
+    CM_FRAME_PARTITION,
+    CM_FRAME_SLIDING,
+} cm_window_frame;
+#define CM_FRAME_UNBOUNDED ((int64_t)1 << 40)
 typedef struct cm_window_func {
     cm_window_kind kind;
     cm_window_frame frame;
     unsigned col;
-    uint64_t offset; /* LAG, LEAD: at least 1 */
-    unsigned planes; /* of numbers and sums, at most 128, wide enough; others are like their col */
+    uint64_t offset;  /* LAG, LEAD: at least 1 */
+    unsigned planes;  /* of numbers and sums, at most 128, wide enough; others are like their col */
+    int64_t from, to; /* SLIDING */
 } cm_window_func;
 typedef struct cm_window_spec {
     size_t parts, orders, funcs;

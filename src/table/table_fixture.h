@@ -8,7 +8,7 @@
 #include "support/parties.h"
 #include "table/table.h"
 
-enum { PLAIN_COLS_MAX = 12 };
+enum { PLAIN_COLS_MAX = 20 };
 
 typedef struct plain_col {
     unsigned planes;

@@ -227,6 +227,26 @@ CM_MUST cm_status cm_group_order_run(cm_mpc *mpc, const cm_group_order *group, c
                                      size_t count, const cm_bcol *ret, cm_arena scratch);
 bool cm_group_order_is_running(cm_agg_kind kind);
 
+/* ---- window_slide.c: frames that move along with the row ------------------------------------- */
+
+typedef struct cm_slide {
+    cm_mpc *mpc;
+    cm_bcol start, end; /* first and last rows of partitions; the first row is one */
+} cm_slide;
+/* Row r of z is row r - by of x (r + by where below); outside stands the nearest row. */
+void cm_slide_rows(cm_bcol x, size_t by, bool below, cm_bcol z, cm_arena scratch);
+/* Whether a partition starts within the `offset` rows that end with each row (ends, of those that
+ * start with it). */
+CM_MUST cm_status cm_slide_crossing(const cm_slide *s, size_t offset, bool below, cm_bcol ret,
+                                    cm_arena scratch);
+/* A running value `offset` rows below; outside the partition the one before its first row, or at
+ * its last one.  Neither is read for offset 0. */
+CM_MUST cm_status cm_slide_running(const cm_slide *s, cm_bcol running, cm_bcol before, cm_bcol last,
+                                   int64_t offset, cm_bcol ret, cm_arena scratch);
+/* The greatest candidate among the rows from `from` <= 0 to `to` >= 0 below each row. */
+CM_MUST cm_status cm_slide_extreme(const cm_slide *s, cm_bcol x, int64_t from, int64_t to,
+                                   cm_bcol ret, cm_arena scratch);
+
 /* ---- sums.c: COUNT and SUM ----------------------------------------------------------------- */
 
 /*

@@ -35,6 +35,7 @@ typedef struct window {
     const cm_window_spec *spec;
     cm_table sorted; /* the child's columns */
     cm_bcol mark[MARKS];
+    cm_slide slide;
     copies copies[MARKS];
     cm_arena *keep;    /* for what later steps read */
     cm_bcol position;  /* public */
@@ -44,8 +45,10 @@ typedef struct window {
     cm_bcol *prefix;       /* per factor of sums, inclusive */
     cm_bcol *prefix_start; /* per factor, before the partition */
     cm_bcol *framed;       /* first value of a function that the frame's end decides */
-    cm_bcol **framed_limb; /* SUM: per limb */
-    cm_bcol *dense;        /* DENSE_RANK: running, and before the partition */
+    cm_bcol **framed_limb; /* SUM: per limb; SLIDING: at the partition's end */
+    cm_bcol ordinal, ordinal_start, ordinal_end; /* SLIDING: running number of rows */
+    cm_scol *nth;   /* FIRST with an offset: the value that far below */
+    cm_bcol *dense; /* DENSE_RANK: running, and before the partition */
     cm_bcol *dense_start;
 } window;
 
@@ -141,6 +144,7 @@ static cm_status find_marks(window *w, cm_bcol key, unsigned planes)
     if (st == CM_OK) {
         w->mark[FROM_PEER_END] = ends_of(w, w->mark[FROM_PEER_START]);
         w->mark[FROM_PART_END] = ends_of(w, w->mark[FROM_PART_START]);
+        w->slide = (cm_slide){w->mpc, w->mark[FROM_PART_START], w->mark[FROM_PART_END]};
     }
     return st;
 }
@@ -201,6 +205,11 @@ static cm_status run_copies(window *w, mark m, cm_arena scratch)
 }
 
 /* ---- 3. running values --------------------------------------------------------------------- */
+
+static bool slides(const cm_window_func *f)
+{
+    return f->frame == CM_FRAME_SLIDING && f->kind >= CM_WINDOW_COUNT_ROWS;
+}
 
 static bool adds_up(const window *w, const cm_window_func *f)
 {
@@ -287,11 +296,13 @@ static cm_status run_extreme(window *w, size_t i)
     cm_bcol x = cm_bcol_new(&scratch, w->legs, agg.planes + 1, w->sorted.rows);
 
     cm_status st = cm_extreme_candidates(w->mpc, &w->sorted, &agg, w->sorted.valid, x, scratch);
-    if (st == CM_OK) {
+    if (st == CM_OK && slides(f)) {
+        st = cm_slide_extreme(&w->slide, x, f->from, f->to, running, scratch);
+    } else if (st == CM_OK) {
         st = cm_extreme_scan(w->mpc, w->mark[FROM_PART_START], x, running, scratch);
     }
     if (st == CM_OK) {
-        w->framed[i] = at_frame_end(w, f->frame, running);
+        w->framed[i] = slides(f) ? running : at_frame_end(w, f->frame, running);
     }
     return st;
 }
@@ -317,8 +328,79 @@ static void frame_sum(window *w, size_t i)
 
     w->framed_limb[i] = CM_NEW(w->keep, cm_bcol, limbs + 1);
     for (size_t k = 0; k < limbs; k++) {
-        w->framed_limb[i][k] = at_frame_end(w, f->frame, w->prefix[w->sums.first[i] + k]);
+        cm_window_frame frame = slides(f) ? CM_FRAME_PARTITION : f->frame;
+        w->framed_limb[i][k] = at_frame_end(w, frame, w->prefix[w->sums.first[i] + k]);
     }
+}
+
+static cm_status finish_neighbour(window *w, const cm_window_func *f, cm_arena *arena, cm_scol *ret)
+{
+    size_t rows = w->sorted.rows;
+    size_t offset = f->offset < rows ? (size_t)f->offset : rows;
+    bool below = f->kind == CM_WINDOW_LEAD;
+    cm_scol col = w->sorted.col[f->col];
+
+    ret->data = cm_bcol_new(arena, w->legs, col.data.planes, rows);
+    ret->null = cm_bcol_new(arena, w->legs, 1, rows);
+    cm_arena scratch = *w->keep;
+    if (col.data.planes > 0) {
+        cm_slide_rows(col.data, offset, below, ret->data, scratch);
+    }
+    cm_bcol outside = cm_bcol_new(&scratch, w->legs, 1, rows);
+    cm_status st = cm_slide_crossing(&w->slide, offset, below, outside, scratch);
+    if (st != CM_OK || col.null.planes == 0) {
+        if (st == CM_OK) {
+            cm_bcol_copy(ret->null, outside);
+        }
+        return st;
+    }
+    /* NULL there, or outside: NOT (NOT null AND NOT outside). */
+    cm_bcol there = cm_bcol_new(&scratch, w->legs, 1, rows);
+    cm_slide_rows(col.null, offset, below, there, scratch);
+    cm_mpc_not(w->mpc, there, 0);
+    cm_mpc_not(w->mpc, outside, 0);
+    st = cm_mpc_and_col(w->mpc, there, outside, ret->null, scratch);
+    if (st == CM_OK) {
+        cm_mpc_not(w->mpc, ret->null, 0);
+    }
+    return st;
+}
+
+/* The number of each row, from 1, as a running sum: public. */
+static void count_along(window *w)
+{
+    size_t rows = w->sorted.rows;
+    unsigned planes = cm_bits_for(rows + 1);
+
+    if (w->ordinal.planes > 0) {
+        return;
+    }
+    w->ordinal = cm_bcol_new(w->keep, w->legs, planes, rows);
+    cm_arena scratch = *w->keep;
+    uint64_t *bits = CM_NEW(&scratch, uint64_t, w->ordinal.words);
+    for (unsigned p = 0; p < planes; p++) {
+        for (size_t r = 0; r < rows; r++) {
+            uint64_t bit = (r + 1) >> p & 1;
+            bits[r / 64] = (bits[r / 64] & ~((uint64_t)1 << (r % 64))) | bit << (r % 64);
+        }
+        cm_mpc_xor_public(w->mpc, w->ordinal, p, bits);
+    }
+    w->ordinal_start = copied(w, FROM_PART_START, before(w, w->ordinal));
+    w->ordinal_end = copied(w, FROM_PART_END, w->ordinal);
+}
+
+/* The partition's row `offset`, as its first one: brought there from below. */
+static cm_status run_nth(window *w, size_t i)
+{
+    const cm_window_func *f = &w->spec->func[i];
+    cm_window_func lead = *f;
+
+    lead.kind = CM_WINDOW_LEAD;
+    cm_status st = finish_neighbour(w, &lead, w->keep, &w->nth[i]);
+    if (st == CM_OK) {
+        w->framed[i] = copied(w, FROM_PART_START, both_of(w, w->nth[i]));
+    }
+    return st;
 }
 
 /* What the function needs before the copies; LAG and LEAD need none. */
@@ -334,6 +416,9 @@ static cm_status run_function(window *w, size_t i)
     case CM_WINDOW_DENSE_RANK:
         return run_dense_rank(w, i);
     case CM_WINDOW_FIRST:
+        if (f->offset > 0) {
+            return run_nth(w, i);
+        }
         w->framed[i] = copied(w, FROM_PART_START, both_of(w, w->sorted.col[f->col]));
         return CM_OK;
     case CM_WINDOW_LAST:
@@ -353,6 +438,10 @@ static cm_status run_function(window *w, size_t i)
     }
     if (adds_up(w, f)) {
         frame_sum(w, i);
+        return CM_OK;
+    }
+    if (slides(f)) {
+        count_along(w);
         return CM_OK;
     }
     (void)position_of(w, FROM_PART_START);
@@ -410,6 +499,42 @@ static cm_status count_rows(window *w, cm_bcol last, cm_bcol first, cm_bcol ret,
     return subtract(w, &last, &first, 1, 0, 1, ret, scratch);
 }
 
+/* The running values at both ends of a frame that slides: at its last row, above its first one. */
+static cm_status slide_limbs(window *w, size_t i, size_t limbs, cm_bcol *last, cm_bcol *above,
+                             cm_arena *arena)
+{
+    const cm_window_func *f = &w->spec->func[i];
+    bool rows = !adds_up(w, f);
+    cm_status st = CM_OK;
+
+    for (size_t k = 0; st == CM_OK && k < limbs; k++) {
+        size_t factor = rows ? 0 : w->sums.first[i] + k;
+        cm_bcol running = rows ? w->ordinal : w->prefix[factor];
+        cm_bcol start = rows ? w->ordinal_start : w->prefix_start[factor];
+        cm_bcol end = rows ? w->ordinal_end : w->framed_limb[i][k];
+        last[k] = cm_bcol_new(arena, w->legs, running.planes, running.rows);
+        above[k] = cm_bcol_new(arena, w->legs, running.planes, running.rows);
+        st = cm_slide_running(&w->slide, running, start, end, f->to, last[k], *arena);
+        if (st == CM_OK) {
+            st = cm_slide_running(&w->slide, running, start, end, f->from - 1, above[k], *arena);
+        }
+    }
+    return st;
+}
+
+static cm_status finish_sliding(window *w, size_t i, cm_bcol ret, cm_arena scratch)
+{
+    const cm_window_func *f = &w->spec->func[i];
+    bool sum = f->kind == CM_WINDOW_SUM;
+    size_t limbs = sum ? w->sums.limbs[i] : 1;
+    cm_bcol *last = CM_NEW(&scratch, cm_bcol, limbs), *above = CM_NEW(&scratch, cm_bcol, limbs);
+
+    cm_status st = slide_limbs(w, i, limbs, last, above, &scratch);
+    return st == CM_OK
+               ? subtract(w, last, above, limbs, sum ? w->sums.limb_shift[i] : 0, 0, ret, scratch)
+               : st;
+}
+
 static cm_status finish_number(window *w, size_t i, cm_bcol ret, cm_arena scratch)
 {
     const cm_window_func *f = &w->spec->func[i];
@@ -420,6 +545,9 @@ static cm_status finish_number(window *w, size_t i, cm_bcol ret, cm_arena scratc
     }
     if (f->kind == CM_WINDOW_RANK) {
         return count_rows(w, w->at[FROM_PEER_START], first, ret, scratch);
+    }
+    if (slides(f)) {
+        return finish_sliding(w, i, ret, scratch);
     }
     if (adds_up(w, f)) {
         bool sum = f->kind == CM_WINDOW_SUM;
@@ -432,84 +560,6 @@ static cm_status finish_number(window *w, size_t i, cm_bcol ret, cm_arena scratc
     }
     return count_rows(w, w->at[f->frame == CM_FRAME_PEERS ? FROM_PEER_END : FROM_PART_END], first,
                       ret, scratch);
-}
-
-/* Row r of z is row r - by of x (r + by where below); outside stands the nearest row. */
-static void move_rows(cm_bcol x, size_t by, bool below, cm_bcol z, cm_arena scratch)
-{
-    uint32_t *from = CM_NEW(&scratch, uint32_t, x.rows);
-
-    for (size_t r = 0; r < x.rows; r++) {
-        size_t last = x.rows - 1;
-        size_t above = r < by ? 0 : r - by, under = last - r < by ? last : r + by;
-        from[r] = (uint32_t)(below ? under : above);
-    }
-    cm_bcol_gather(x, from, z);
-}
-
-/*
- * Whether a partition starts within the `offset` rows that end with each row (ends, of those that
- * start with it): a window that doubles until it is long enough.  The first row starts one, which
- * stands for all rows above.
- */
-static cm_status find_crossing(window *w, size_t offset, bool below, cm_bcol ret, cm_arena scratch)
-{
-    size_t rows = ret.rows, wide = 1;
-    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
-    cm_num x = cm_circuit_input(c, 1), y = cm_circuit_input(c, 1);
-    cm_circuit_output_wire(c, cm_gate_or(c, x.wire[0], y.wire[0]));
-    cm_program *either = cm_circuit_finish(c);
-    cm_circuit_free(c);
-    cm_bcol near = w->mark[below ? FROM_PART_END : FROM_PART_START];
-    cm_status st = CM_OK;
-
-    while (st == CM_OK && wide < offset) {
-        size_t step = wide < offset - wide ? wide : offset - wide;
-        cm_bcol pair[2] = {near, cm_bcol_new(&scratch, w->legs, 1, rows)};
-        cm_bcol z = cm_bcol_new(&scratch, w->legs, 1, rows);
-        move_rows(near, step, below, pair[1], scratch);
-        st = cm_program_run(either, w->mpc, pair, &z, scratch);
-        near = z;
-        wide += step;
-    }
-    cm_program_free(either);
-    if (st == CM_OK) {
-        cm_bcol_copy(ret, near);
-    }
-    return st;
-}
-
-static cm_status finish_neighbour(window *w, const cm_window_func *f, cm_arena *arena, cm_scol *ret)
-{
-    size_t rows = w->sorted.rows;
-    size_t offset = f->offset < rows ? (size_t)f->offset : rows;
-    bool below = f->kind == CM_WINDOW_LEAD;
-    cm_scol col = w->sorted.col[f->col];
-
-    ret->data = cm_bcol_new(arena, w->legs, col.data.planes, rows);
-    ret->null = cm_bcol_new(arena, w->legs, 1, rows);
-    cm_arena scratch = *w->keep;
-    if (col.data.planes > 0) {
-        move_rows(col.data, offset, below, ret->data, scratch);
-    }
-    cm_bcol outside = cm_bcol_new(&scratch, w->legs, 1, rows);
-    cm_status st = find_crossing(w, offset, below, outside, scratch);
-    if (st != CM_OK || col.null.planes == 0) {
-        if (st == CM_OK) {
-            cm_bcol_copy(ret->null, outside);
-        }
-        return st;
-    }
-    /* NULL there, or outside: NOT (NOT null AND NOT outside). */
-    cm_bcol there = cm_bcol_new(&scratch, w->legs, 1, rows);
-    move_rows(col.null, offset, below, there, scratch);
-    cm_mpc_not(w->mpc, there, 0);
-    cm_mpc_not(w->mpc, outside, 0);
-    st = cm_mpc_and_col(w->mpc, there, outside, ret->null, scratch);
-    if (st == CM_OK) {
-        cm_mpc_not(w->mpc, ret->null, 0);
-    }
-    return st;
 }
 
 static cm_scol split_value(window *w, cm_bcol both, cm_scol like, cm_arena *arena)
@@ -536,7 +586,9 @@ static cm_status finish_function(window *w, size_t i, cm_arena *arena, cm_scol *
         return finish_neighbour(w, f, arena, ret);
     case CM_WINDOW_FIRST:
     case CM_WINDOW_LAST:
-        *ret = split_value(w, w->framed[i], w->sorted.col[f->col], arena);
+        *ret = split_value(
+            w, w->framed[i],
+            f->kind == CM_WINDOW_FIRST && f->offset > 0 ? w->nth[i] : w->sorted.col[f->col], arena);
         return CM_OK;
     case CM_WINDOW_MIN:
     case CM_WINDOW_MAX: {
@@ -645,7 +697,7 @@ static cm_table no_rows(window *w, const cm_table *table, cm_arena *arena)
             continue;
         }
         *col = table->col[f->col];
-        if (f->kind != CM_WINDOW_FIRST && f->kind != CM_WINDOW_LAST) {
+        if ((f->kind != CM_WINDOW_FIRST || f->offset > 0) && f->kind != CM_WINDOW_LAST) {
             col->null = cm_bcol_new(arena, w->legs, 1, 0);
         }
     }
@@ -669,6 +721,7 @@ cm_status cm_table_window(cm_mpc *mpc, const cm_table *table, const cm_window_sp
     }
     w.framed = CM_NEW(&scratch, cm_bcol, spec->funcs + 1);
     w.framed_limb = CM_NEW(&scratch, cm_bcol *, spec->funcs + 1);
+    w.nth = CM_NEW(&scratch, cm_scol, spec->funcs + 1);
     w.dense = CM_NEW(&scratch, cm_bcol, spec->funcs + 1);
     w.dense_start = CM_NEW(&scratch, cm_bcol, spec->funcs + 1);
     size_t most = 8 * spec->funcs + 8; /* a SUM of 128 planes has at most four limbs */

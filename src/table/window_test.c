@@ -26,28 +26,51 @@ static const cm_window_func ranks[] = {
     {.kind = CM_WINDOW_LEAD, .col = VALUE, .offset = 700},
 };
 static const cm_window_func sums[] = {
-    {CM_WINDOW_COUNT_ROWS, CM_FRAME_ROWS, 0, 0, 10},
-    {CM_WINDOW_COUNT_ROWS, CM_FRAME_PEERS, 0, 0, 10},
-    {CM_WINDOW_COUNT_ROWS, CM_FRAME_PARTITION, 0, 0, 10},
-    {CM_WINDOW_COUNT, CM_FRAME_PEERS, VALUE, 0, 12},
-    {CM_WINDOW_SUM, CM_FRAME_ROWS, VALUE, 0, 30},
-    {CM_WINDOW_SUM, CM_FRAME_PARTITION, WIDE, 0, 128},
-    {CM_WINDOW_COUNT, CM_FRAME_ROWS, WIDE, 0, 10},
+    {CM_WINDOW_COUNT_ROWS, CM_FRAME_ROWS, 0, 0, 10, 0, 0},
+    {CM_WINDOW_COUNT_ROWS, CM_FRAME_PEERS, 0, 0, 10, 0, 0},
+    {CM_WINDOW_COUNT_ROWS, CM_FRAME_PARTITION, 0, 0, 10, 0, 0},
+    {CM_WINDOW_COUNT, CM_FRAME_PEERS, VALUE, 0, 12, 0, 0},
+    {CM_WINDOW_SUM, CM_FRAME_ROWS, VALUE, 0, 30, 0, 0},
+    {CM_WINDOW_SUM, CM_FRAME_PARTITION, WIDE, 0, 128, 0, 0},
+    {CM_WINDOW_COUNT, CM_FRAME_ROWS, WIDE, 0, 10, 0, 0},
 };
 static const cm_window_func values[] = {
-    {CM_WINDOW_FIRST, CM_FRAME_ROWS, WIDE, 0, 0},
-    {CM_WINDOW_LAST, CM_FRAME_PEERS, VALUE, 0, 0},
-    {CM_WINDOW_LAST, CM_FRAME_PARTITION, WIDE, 0, 0},
-    {CM_WINDOW_MIN, CM_FRAME_ROWS, VALUE, 0, 0},
-    {CM_WINDOW_MAX, CM_FRAME_PEERS, WIDE, 0, 0},
-    {CM_WINDOW_MAX, CM_FRAME_PARTITION, VALUE, 0, 0},
-    {CM_WINDOW_SUM, CM_FRAME_PEERS, WIDE, 0, 120},
+    {CM_WINDOW_FIRST, CM_FRAME_ROWS, WIDE, 0, 0, 0, 0},
+    {CM_WINDOW_LAST, CM_FRAME_PEERS, VALUE, 0, 0, 0, 0},
+    {CM_WINDOW_LAST, CM_FRAME_PARTITION, WIDE, 0, 0, 0, 0},
+    {CM_WINDOW_MIN, CM_FRAME_ROWS, VALUE, 0, 0, 0, 0},
+    {CM_WINDOW_MAX, CM_FRAME_PEERS, WIDE, 0, 0, 0, 0},
+    {CM_WINDOW_MAX, CM_FRAME_PARTITION, VALUE, 0, 0, 0, 0},
+    {CM_WINDOW_SUM, CM_FRAME_PEERS, WIDE, 0, 120, 0, 0},
+};
+
+#define ALL CM_FRAME_UNBOUNDED
+static const cm_window_func sliding[] = {
+    {CM_WINDOW_COUNT_ROWS, CM_FRAME_SLIDING, 0, 0, 10, -2, 3},
+    {CM_WINDOW_COUNT, CM_FRAME_SLIDING, VALUE, 0, 10, -70, -3},
+    {CM_WINDOW_SUM, CM_FRAME_SLIDING, VALUE, 0, 30, -1, 0},
+    {CM_WINDOW_SUM, CM_FRAME_SLIDING, WIDE, 0, 128, 2, 5},
+    {CM_WINDOW_SUM, CM_FRAME_SLIDING, VALUE, 0, 30, -ALL, 4},
+    {CM_WINDOW_SUM, CM_FRAME_SLIDING, WIDE, 0, 128, 0, ALL},
+    {CM_WINDOW_COUNT, CM_FRAME_SLIDING, WIDE, 0, 10, 1, 1},
+    {CM_WINDOW_COUNT_ROWS, CM_FRAME_SLIDING, 0, 0, 10, -ALL, -1},
+    {CM_WINDOW_MIN, CM_FRAME_SLIDING, VALUE, 0, 0, -2, 1},
+    {CM_WINDOW_MAX, CM_FRAME_SLIDING, WIDE, 0, 0, -6, 0},
+    {CM_WINDOW_MIN, CM_FRAME_SLIDING, WIDE, 0, 0, 0, 3},
+    {CM_WINDOW_MAX, CM_FRAME_SLIDING, VALUE, 0, 0, 0, ALL},
+    {CM_WINDOW_FIRST, CM_FRAME_ROWS, WIDE, 1, 0, 0, 0},
+    {CM_WINDOW_FIRST, CM_FRAME_ROWS, VALUE, 3, 0, 0, 0},
 };
 
 static const cm_window_spec cases[] = {
-    {2, 1, CM_COUNT(ranks), parts, orders, ranks},   {1, 2, CM_COUNT(sums), parts, orders, sums},
-    {2, 1, CM_COUNT(values), parts, orders, values}, {0, 1, CM_COUNT(sums), NULL, orders, sums},
-    {1, 0, CM_COUNT(values), parts, NULL, values},   {0, 0, CM_COUNT(ranks), NULL, NULL, ranks},
+    {1, 1, CM_COUNT(sliding), parts, orders, sliding},
+    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding},
+    {2, 1, CM_COUNT(ranks), parts, orders, ranks},
+    {1, 2, CM_COUNT(sums), parts, orders, sums},
+    {2, 1, CM_COUNT(values), parts, orders, values},
+    {0, 1, CM_COUNT(sums), NULL, orders, sums},
+    {1, 0, CM_COUNT(values), parts, NULL, values},
+    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks},
 };
 
 static cm_status op_window(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
@@ -135,9 +158,12 @@ static void evaluate(const place *w, const cm_window_func *f, plain_col *to, cm_
         [CM_WINDOW_MIN] = CM_AGG_MIN,
         [CM_WINDOW_MAX] = CM_AGG_MAX,
     };
+    bool slides = f->frame == CM_FRAME_SLIDING;
+    int64_t row = (int64_t)w->row, start = (int64_t)w->first, stop = (int64_t)w->end;
     size_t end = f->frame == CM_FRAME_ROWS    ? w->row + 1
                  : f->frame == CM_FRAME_PEERS ? w->peers
                                               : w->end;
+    size_t first = w->first;
     bool *member = CM_NEW(&scratch, bool, w->p->rows);
     cm_agg agg = {.kind = kinds[f->kind],
                   .col = f->col,
@@ -160,7 +186,7 @@ static void evaluate(const place *w, const cm_window_func *f, plain_col *to, cm_
         take(w, f, w->row + f->offset, to);
         return;
     case CM_WINDOW_FIRST:
-        take(w, f, w->first, to);
+        take(w, f, w->first + f->offset, to);
         return;
     case CM_WINDOW_LAST:
         take(w, f, end - 1, to);
@@ -172,7 +198,11 @@ static void evaluate(const place *w, const cm_window_func *f, plain_col *to, cm_
     case CM_WINDOW_MAX:
         break;
     }
-    for (size_t i = w->first; i < end; i++) {
+    if (slides) {
+        first = (size_t)(row + f->from < start ? start : row + f->from);
+        end = row + f->to < start ? 0 : (size_t)(row + f->to >= stop ? stop : row + f->to + 1);
+    }
+    for (size_t i = first; i < end; i++) {
         member[w->at[i]] = true;
     }
     to->value[w->row] = plain_aggregate(w->p, member, &agg, &to->null[w->row]);

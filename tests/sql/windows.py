@@ -43,8 +43,15 @@ def by_rows(schema, columns):
                        f"lag({column.name}{offset})", f"lead({column.name}{offset})",
                        f"lag({column.name}{default})", f"lead({column.name}{default})",
                        f"first_value({column.name})", f"last_value({column.name})",
-                       schema.aggregate(columns, False)])
-    rows = rng.choice(["", " ROWS UNBOUNDED PRECEDING"]) if "(" in form and form[0] in "flscma" else ""
+                       f"nth_value({column.name}, {rng.choice([1, 2, 5])})",
+                       schema.aggregate(columns, False), schema.aggregate(columns, False)])
+    around = ["2 PRECEDING AND 1 FOLLOWING", "CURRENT ROW AND UNBOUNDED FOLLOWING", "3 PRECEDING AND CURRENT ROW",
+              "UNBOUNDED PRECEDING AND 1 FOLLOWING", "CURRENT ROW AND 70 FOLLOWING"]
+    if form[0] in "flsca":  # but for min and max any
+        around += ["3 PRECEDING AND 2 PRECEDING", "1 FOLLOWING AND 4 FOLLOWING", "1 PRECEDING AND 2 PRECEDING"]
+    rows = rng.choice(["", " ROWS UNBOUNDED PRECEDING"]) if "(" in form and form[0] in "flscman" else ""
+    if rows and form[0] != "n":
+        rows = rng.choice([rows, f" ROWS BETWEEN {rng.choice(around)}", f" ROWS BETWEEN {rng.choice(around)}"])
     return f"{form} OVER ({window}{rows})"
 
 
