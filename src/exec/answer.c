@@ -202,12 +202,27 @@ static int compare_rows(const void *a, const void *b, void *arg)
     return 0;
 }
 
+/* What is kept is not opened; an error keeps it from being used. */
+static cm_status open_errors(cm_exec *x, bool receives)
+{
+    const cm_plan *plan = x->plan;
+    uint64_t flags[CM_ROW_ERRORS + CM_PLAN_CHECKS_MAX] = {0};
+    cm_status st = cm_exec_mpc_failed(x, cm_mpc_open_bits_to(x->mpc, plan->coordinator, x->error,
+                                                             cm_exec_flags(plan), 1, &ERROR_TICKET,
+                                                             receives ? flags : NULL, x->scratch));
+
+    return st == CM_OK && receives ? raise_errors(x, flags) : st;
+}
+
 cm_status cm_exec_answer(cm_exec *x, cm_arena *result_arena, cm_exec_result *ret)
 {
     const cm_plan *plan = x->plan;
     bool receives = x->options->me == plan->coordinator;
     size_t rows = (size_t)plan->root->rows;
     unsigned planes = answer_planes(plan);
+    if (plan->root->op == CM_PLAN_STORE) {
+        return open_errors(x, receives);
+    }
     cm_arena local = *x->arena;
     cm_bcol masked = {.rows = rows};
     cm_status st = CM_OK;

@@ -112,6 +112,10 @@ static cm_status run_node(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     case CM_PLAN_VALUES:
         cm_exec_values(x, node, ret);
         return CM_OK;
+    case CM_PLAN_STORED:
+        return cm_exec_stored(x, node, ret);
+    case CM_PLAN_STORE:
+        return cm_exec_keep(x, node, ret);
     case CM_PLAN_CONCAT:
         return run_concat(x, node, ret);
     case CM_PLAN_COMBINE:

@@ -15,6 +15,15 @@ typedef struct cm_exec_sources {
                       const cm_source_table **ret_table, cm_diag *diag);
 } cm_exec_sources;
 
+/* Where a computing party keeps materialized views.  rows holds planes of all columns, as the
+ * plan's STORE node has them, each with its NULL plane, and the valid plane last. */
+typedef struct cm_exec_store {
+    void *arg;
+    cm_status (*save)(void *arg, cm_bcol rows, cm_diag *diag);
+    /* Fills rows, whose size is public. */
+    cm_status (*load)(void *arg, const cm_org_table *view, cm_bcol rows, cm_diag *diag);
+} cm_exec_store;
+
 typedef struct cm_exec_result { /* coordinator only */
     size_t rows;
     size_t cols;           /* plan->outputs */
@@ -32,6 +41,7 @@ typedef struct cm_exec_options {
     cm_mpc *mpc; /* participants as in the plan; borrowed */
     unsigned me; /* participant */
     cm_exec_sources sources;
+    cm_exec_store store;          /* of plans with STORE or STORED */
     cm_exec_progress_fn progress; /* or NULL */
     void *progress_arg;
     cm_measured *measured; /* plan->nodes entries to fill, or NULL */

@@ -76,6 +76,10 @@ void cm_exec_domain_columns(cm_exec *x, const cm_plan_node *node, const unsigned
 /* VALUES: public constants. */
 void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
+/* stored.c: STORED, STORE. */
+CM_MUST cm_status cm_exec_stored(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+CM_MUST cm_status cm_exec_keep(cm_exec *x, const cm_plan_node *node, cm_table *ret);
+
 /* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT; RANGES. */
 CM_MUST cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);

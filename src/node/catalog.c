@@ -302,6 +302,12 @@ void cm_catalog_free(cm_catalog *catalog)
     }
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const cm_org_table *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
 /* The own tables, as they would be published under a version. */
 static cm_status encode_own(cm_catalog *catalog, uint64_t version, cm_buf *out, cm_diag *diag)
 {
@@ -316,10 +322,18 @@ static cm_status encode_own(cm_catalog *catalog, uint64_t version, cm_buf *out, 
     if (st != CM_OK) {
         return st;
     }
-    cm_org_table *tables = CM_NEW(&arena, cm_org_table, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        tables[i] = list[i].table;
+    const cm_state_matview *view = NULL;
+    size_t views = 0;
+    st = cm_state_matview_list(cm_node_state(node), &arena, &view, &views, diag);
+    if (st != CM_OK) {
+        return st;
     }
+    cm_org_table *tables = CM_NEW(&arena, cm_org_table, count + views + 1);
+    for (size_t i = 0; i < count + views; i++) {
+        tables[i] = i < count ? list[i].table : view[i - count].table;
+    }
+    count += views;
+    qsort(tables, count, sizeof *tables, by_name);
     return cm_catalog_encode(cm_node_org(node), version, tables, count, cm_node_identity(node), out,
                              diag);
 }

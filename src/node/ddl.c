@@ -118,6 +118,16 @@ cm_status cm_ddl_label(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
     if (st == CM_OK && stmt->value != NULL) {
         st = cm_label_parse(stmt->value, &label, diag);
     }
+    cm_state_matview view;
+    bool kept = false;
+    if (st == CM_OK) {
+        st = cm_state_matview_find(cm_node_state(s->node), stmt->name, &s->arena, &view, &kept,
+                                   diag);
+    }
+    if (st == CM_OK && kept) {
+        return cm_fail(diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
+                       "labels of a materialized view follow from what it was made from");
+    }
     if (st == CM_OK) {
         st = cm_state_table_get(cm_node_state(s->node), stmt->name, &s->arena, &t, diag);
     }

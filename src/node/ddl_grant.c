@@ -44,7 +44,17 @@ static void change_grants(cm_session *s, const cm_stmt *stmt, cm_org_table *tabl
 static cm_status grant_on(cm_session *s, const cm_stmt *stmt, const char *name, cm_diag *diag)
 {
     cm_state_table t;
-    cm_status st = cm_state_table_get(cm_node_state(s->node), name, &s->arena, &t, diag);
+    cm_state_matview view;
+    bool found = false;
+    cm_status st =
+        cm_state_matview_find(cm_node_state(s->node), name, &s->arena, &view, &found, diag);
+    if (st == CM_OK && found) {
+        change_grants(s, stmt, &view.table);
+        return cm_state_matview_put(cm_node_state(s->node), &view, diag);
+    }
+    if (st == CM_OK) {
+        st = cm_state_table_get(cm_node_state(s->node), name, &s->arena, &t, diag);
+    }
     if (st != CM_OK) {
         return st;
     }

@@ -73,6 +73,11 @@ const cm_plan *cm_job_plan(const cm_job *job)
     return job->prepared.plan;
 }
 
+const uint8_t *cm_job_id(const cm_job *job)
+{
+    return job->id;
+}
+
 static void job_free(cm_job *job)
 {
     cm_job **at = &job->jobs->jobs;

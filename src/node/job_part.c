@@ -10,6 +10,7 @@
 #include "node/jobs_int.h"
 
 #include "base/clock.h"
+#include "node/stored.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ struct cm_part {
     cm_proc *proc;
     cm_timer *timer;
     cm_timer *watch; /* of the process's memory */
+    bool stores;     /* it writes shares of a materialized view under this key */
+    cm_stored_key new_key;
     uint64_t memory_limit;
     unsigned links;
     bool started;
@@ -58,6 +61,10 @@ static cm_part *find(cm_jobs *jobs, const uint8_t *id)
 static void part_release(cm_part *part)
 {
     cm_proc_end(part->proc);
+    if (part->stores) {
+        cm_stored_forget(part->jobs->node, part->id);
+    }
+    cm_wipe(&part->new_key, sizeof part->new_key);
     cm_timer_close(part->timer);
     cm_timer_close(part->watch);
     cm_prepared_fini(&part->prepared);
@@ -128,7 +135,14 @@ static void part_end(cm_part *part, const cm_job_report *report, bool tell)
 {
     cm_job_report said = *report;
     cm_diag diag = {0};
-    cm_status st = record_outcome(part, report, report->ok ? NULL : &report->why, &diag);
+    cm_status st = CM_OK;
+    if (report->ok && part->stores) { /* before anybody is told */
+        st = cm_stored_keep(part->jobs->node, part->prepared.plan, &part->new_key, &diag);
+        part->stores = st != CM_OK;
+    }
+    if (st == CM_OK) {
+        st = record_outcome(part, report, report->ok ? NULL : &report->why, &diag);
+    }
     if (st != CM_OK) {
         cm_node_log(part->jobs->node, "the outcome of a job could not be recorded: %s",
                     diag.message);
@@ -272,6 +286,34 @@ static uint64_t memory_limit(cm_node *node)
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
 }
 
+/* Keys of what is read, and a fresh one for what is written. */
+static cm_status order_stored(cm_part *part, cm_arena *arena, cm_job_order *order, cm_diag *diag)
+{
+    cm_node *node = part->jobs->node;
+    const cm_plan *plan = part->prepared.plan;
+    const cm_stored_key *key = NULL;
+    size_t count = 0;
+    cm_status st = cm_node_stored_dir(node, arena, &order->stored_dir, diag);
+    if (st == CM_OK) {
+        st = cm_stored_keys(node, plan, arena, &key, &count, diag);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    cm_stored_key *keys = CM_NEW_SMALL(arena, cm_stored_key, count + 1);
+    part->stores = plan->stores != NULL && cm_stored_is_party(node, plan);
+    if (part->stores) {
+        memcpy(part->new_key.id, part->id, sizeof part->new_key.id);
+        cm_random_bytes(part->new_key.key, sizeof part->new_key.key);
+        keys[order->stored++] = part->new_key;
+    }
+    for (size_t i = 0; i < count; i++) {
+        keys[order->stored++] = key[i];
+    }
+    order->stored_key = keys;
+    return CM_OK;
+}
+
 static cm_status start_process(cm_part *part, cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_free) cm_buf file = {0};
@@ -294,6 +336,9 @@ static cm_status start_process(cm_part *part, cm_diag *diag)
     order.federation = cm_buf_text(&file);
     order_catalogs(node, &scratch, &order);
     cm_status st = order_sources(part, &scratch, &order, diag);
+    if (st == CM_OK) {
+        st = order_stored(part, &scratch, &order, diag);
+    }
     if (st == CM_OK) {
         st = cm_identity_to_pem(cm_node_identity(node), &pem, diag);
     }
@@ -540,7 +585,8 @@ void cm_part_abort(cm_jobs *jobs, unsigned from, const uint8_t *data, size_t byt
     cm_reader r = cm_reader_of(data, bytes);
     cm_part *part = part_of(jobs, from, &r);
     cm_diag why;
-    if (part == NULL) {
+    if (part == NULL) { /* done here, but not everywhere */
+        cm_stored_abort(jobs->node, from, data, bytes);
         return;
     }
     cm_diag_decode(&r, &why);

@@ -383,6 +383,28 @@ static cm_status meet_at_the_end(run *x, cm_diag *diag)
     return st == CM_OK ? CM_OK : mesh_failed(x, st, diag);
 }
 
+/* ---- materialized views ------------------------------------------------------------------- */
+
+static cm_status save_rows(void *arg, cm_bcol rows, cm_diag *diag)
+{
+    run *x = arg;
+    CM_ASSERT(x->order.stored > 0);
+    return cm_stored_write(x->order.stored_dir, &x->order.stored_key[0], rows, x->shares, diag);
+}
+
+static cm_status load_rows(void *arg, const cm_org_table *view, cm_bcol rows, cm_diag *diag)
+{
+    run *x = arg;
+    for (size_t i = 0; i < x->order.stored; i++) {
+        const cm_stored_key *key = &x->order.stored_key[i];
+        if (memcmp(key->id, view->stored->id, sizeof key->id) == 0) {
+            return cm_stored_read(x->order.stored_dir, key, rows, x->shares, diag);
+        }
+    }
+    return cm_fail(diag, CM_ENOTFOUND, CM_SQL_INTERNAL,
+                   "the key of a materialized view is missing");
+}
+
 static cm_status compute(run *x, cm_exec_result *ret, cm_diag *diag)
 {
     cm_protocol protocol;
@@ -407,6 +429,7 @@ static cm_status compute(run *x, cm_exec_result *ret, cm_diag *diag)
                                .mpc = x->mpc,
                                .me = x->me,
                                .sources = {x, find_source},
+                               .store = {x, save_rows, load_rows},
                                .progress = on_progress,
                                .measured = x->measured,
                                .input_timeout_ms = INPUT_MS,

@@ -2,12 +2,13 @@
 #include "node/jobs_int.h"
 
 #include "base/clock.h"
+#include "node/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 500 };
+enum { TICK_MS = 500, SWEEP_TICKS = 20 };
 
 cm_status cm_prepared_init(cm_prepared *prepared, cm_diag *diag)
 {
@@ -132,6 +133,7 @@ void cm_jobs_peer_lost(cm_jobs *jobs, unsigned member)
 void cm_jobs_catalog_changed(cm_jobs *jobs)
 {
     cm_job_catalog_changed(jobs);
+    cm_stored_sweep(jobs->node);
 }
 
 void cm_jobs_abort_all(cm_jobs *jobs, const cm_diag *why)
@@ -147,7 +149,11 @@ size_t cm_jobs_running(const cm_jobs *jobs)
 
 static void on_tick(void *arg)
 {
-    sweep_links(arg);
+    cm_jobs *jobs = arg;
+    sweep_links(jobs);
+    if (++jobs->ticks % SWEEP_TICKS == 0) {
+        cm_stored_sweep(jobs->node);
+    }
 }
 
 cm_status cm_jobs_new(cm_node *node, cm_jobs **ret, cm_diag *diag)

@@ -54,6 +54,8 @@ CM_MUST cm_status cm_job_start(cm_node *node, const cm_job_request *request,
                                const cm_job_events *events, cm_job **ret, cm_diag *diag);
 /* Borrowed until done or failed returned. */
 const cm_plan *cm_job_plan(const cm_job *job);
+/* Its number in proposals and logs, borrowed in the same way. */
+const uint8_t *cm_job_id(const cm_job *job);
 /* Ends the job everywhere; failed (57014) is called before this returns. */
 void cm_job_cancel(cm_job *job);
 /* The same without any event: the session is gone. */

@@ -37,6 +37,7 @@ struct cm_jobs {
     held_link *held;
     size_t held_count;
     cm_timer *tick;
+    unsigned ticks;
 };
 
 /* A plan with what it was made from; kept as long as anything points into it. */

@@ -9,6 +9,7 @@
 #include "node/jobs.h"
 #include "node/names.h"
 #include "node/peers.h"
+#include "node/stored.h"
 #include "node/wire.h"
 
 #include <dirent.h>
@@ -310,6 +311,9 @@ static cm_status open_parts(cm_node *node, cm_diag *diag)
         st = open_catalog(node, diag);
     }
     if (st == CM_OK) {
+        cm_stored_clean_up(node);
+    }
+    if (st == CM_OK) {
         st = cm_jobs_new(node, &node->jobs, diag);
     }
     if (st == CM_OK) {
@@ -441,6 +445,7 @@ cm_status cm_node_change_commit(cm_node *node, const char *role, const char *sql
     cm_audit_sealed(node->audit);
     if (changed) {
         st = cm_catalog_refresh(node->catalog, diag);
+        cm_stored_sweep(node);
         cm_peers_publish(node->peers);
     }
     return st;

@@ -7,6 +7,7 @@
  *   state.db       SQLite: everything that must survive (node/state.h)
  *   audit.head     signed position of the audit log (node/audit.h)
  *   admin.sock     socket for the command line (0600); a stale one is removed on start
+ *   stored/        shares of materialized views (node/stored.h)
  *   cache/         what sources keep (CSV files loaded into SQLite)
  *   lock           held by the running daemon: two on one directory are refused
  *

@@ -130,6 +130,18 @@ CM_MUST cm_status cm_view_expand(cm_session *s, const cm_stmt *stmt, const char 
 CM_MUST cm_status cm_view_columns(cm_session *s, const cm_state_view *view, cm_arena *arena,
                                   const cm_column **ret, size_t *ret_cols, cm_diag *diag);
 
+/* Whether a table, view or materialized view of this node has the name. */
+CM_MUST cm_status cm_view_name_taken(cm_session *s, const char *name, bool *ret, cm_diag *diag);
+/* Drops the views that read it with CASCADE; 2BP01 without, when there are any. */
+CM_MUST cm_status cm_view_drop_readers(cm_session *s, const char *name, const char *what,
+                                       bool cascade, cm_diag *diag);
+
+/* ---- matviews.c --------------------------------------------------------------------------- */
+
+void cm_matview_create(cm_session *s, const cm_stmt *stmt);
+void cm_matview_refresh(cm_session *s, const cm_stmt *stmt);
+CM_MUST cm_status cm_matview_drop(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+
 /* What the audit log says of a statement: its text, with passwords and sources' credentials taken
  * out. */
 const char *cm_ddl_audit_text(const cm_stmt *stmt, cm_arena *arena);

@@ -27,10 +27,16 @@ static const char schema_sql[] =
     " hash BLOB NOT NULL, signature BLOB NOT NULL);"
     "CREATE INDEX audit_job ON audit(job);";
 
-/* What version 2 adds. */
-static const char schema_2_sql[] =
+/* What each version after the first adds. */
+static const char *const additions[] = {
     "CREATE TABLE view(name TEXT PRIMARY KEY, columns BLOB NOT NULL, definition TEXT NOT NULL)"
-    " WITHOUT ROWID;";
+    " WITHOUT ROWID; PRAGMA user_version=2;",
+    "CREATE TABLE matview(name TEXT PRIMARY KEY, columns BLOB NOT NULL, definition TEXT NOT NULL,"
+    " published BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE stored(id BLOB PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL,"
+    " key BLOB NOT NULL, facts BLOB NOT NULL, published INTEGER NOT NULL, created INTEGER NOT NULL)"
+    " WITHOUT ROWID; PRAGMA user_version=3;",
+};
 
 cm_status cm_state_failed(cm_state *state, cm_diag *diag)
 {
@@ -187,19 +193,19 @@ static cm_status read_version(cm_state *state, int64_t *ret, cm_diag *diag)
     return cm_sq_close(&q, NULL);
 }
 
-/* A file of the version before gets what it lacks, in one transaction. */
+/* A file of an earlier version gets what it lacks, in one transaction. */
 static cm_status upgrade(cm_state *state, cm_diag *diag)
 {
     int64_t version = 0;
     cm_status st = read_version(state, &version, diag);
-    if (st != CM_OK || version != 1) {
+    if (st != CM_OK || version < 1 || version >= CM_STATE_VERSION) {
         return st;
     }
     st = run(state, "BEGIN IMMEDIATE", diag);
-    if (st == CM_OK) {
-        st = run(state, schema_2_sql, diag);
+    for (size_t i = (size_t)version - 1; st == CM_OK && i < CM_COUNT(additions); i++) {
+        st = run(state, additions[i], diag);
     }
-    return st == CM_OK ? run(state, "PRAGMA user_version=2; COMMIT", diag) : st;
+    return st == CM_OK ? run(state, "COMMIT", diag) : st;
 }
 
 static cm_status check_version(cm_state *state, cm_diag *diag)
@@ -220,13 +226,10 @@ static cm_status create_schema(cm_state *state, cm_diag *diag)
     if (st == CM_OK) {
         st = run(state, schema_sql, diag);
     }
-    if (st == CM_OK) {
-        st = run(state, schema_2_sql, diag);
+    for (size_t i = 0; st == CM_OK && i < CM_COUNT(additions); i++) {
+        st = run(state, additions[i], diag);
     }
-    if (st == CM_OK) {
-        st = run(state, "PRAGMA user_version=2; COMMIT", diag);
-    }
-    return st;
+    return st == CM_OK ? run(state, "COMMIT", diag) : st;
 }
 
 static cm_status open_file(const char *path, int flags, cm_state **ret, cm_diag *diag)

@@ -15,7 +15,7 @@
 
 typedef struct cm_state cm_state;
 
-enum { CM_STATE_VERSION = 2, CM_JOB_ID_BYTES = 16 };
+enum { CM_STATE_VERSION = 3, CM_JOB_ID_BYTES = 16 };
 
 /* Creates (create: there must be none) or opens; 55000 for a file of a newer schema version. */
 CM_MUST cm_status cm_state_open(const char *path, bool create, cm_state **ret, cm_diag *diag);
@@ -108,6 +108,42 @@ CM_MUST cm_status cm_state_view_find(cm_state *state, const char *name, cm_arena
 /* Ordered by name. */
 CM_MUST cm_status cm_state_view_list(cm_state *state, cm_arena *arena, const cm_state_view **ret,
                                      size_t *ret_count, cm_diag *diag);
+
+/* ---- materialized views ------------------------------------------------------------------- */
+
+typedef struct cm_state_matview { /* that this node owns */
+    cm_state_view view;
+    cm_org_table table; /* as it is published, with grants */
+} cm_state_matview;
+CM_MUST cm_status cm_state_matview_put(cm_state *state, const cm_state_matview *view,
+                                       cm_diag *diag);
+CM_MUST cm_status cm_state_matview_drop(cm_state *state, const char *name, cm_diag *diag);
+CM_MUST cm_status cm_state_matview_find(cm_state *state, const char *name, cm_arena *arena,
+                                        cm_state_matview *ret, bool *ret_found, cm_diag *diag);
+CM_MUST cm_status cm_state_matview_list(cm_state *state, cm_arena *arena,
+                                        const cm_state_matview **ret, size_t *ret_count,
+                                        cm_diag *diag);
+
+/* Shares that this node keeps: node/stored.h. */
+typedef struct cm_state_stored {
+    uint8_t id[CM_JOB_ID_BYTES];
+    const char *owner, *name;
+    uint8_t key[32]; /* secret */
+    cm_hash facts;   /* cm_stored_digest of what was agreed on */
+    bool published;  /* its owner's catalog has named it */
+    int64_t created_unix;
+} cm_state_stored;
+CM_MUST cm_status cm_state_stored_put(cm_state *state, const cm_state_stored *row, cm_diag *diag);
+CM_MUST cm_status cm_state_stored_publish(cm_state *state, const uint8_t id[static CM_JOB_ID_BYTES],
+                                          cm_diag *diag);
+CM_MUST cm_status cm_state_stored_drop(cm_state *state, const uint8_t id[static CM_JOB_ID_BYTES],
+                                       cm_diag *diag);
+CM_MUST cm_status cm_state_stored_find(cm_state *state, const uint8_t id[static CM_JOB_ID_BYTES],
+                                       cm_arena *arena, cm_state_stored *ret, bool *ret_found,
+                                       cm_diag *diag);
+CM_MUST cm_status cm_state_stored_list(cm_state *state, cm_arena *arena,
+                                       const cm_state_stored **ret, size_t *ret_count,
+                                       cm_diag *diag);
 
 /* ---- roles -------------------------------------------------------------------------------- */
 

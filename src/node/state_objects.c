@@ -243,10 +243,12 @@ static void bind_table(cm_sq *q, const cm_state_table *table)
 
 cm_status cm_state_table_add(cm_state *state, const cm_state_table *table, cm_diag *diag)
 {
-    cm_status st = refuse_existing(state,
-                                   "SELECT 1 FROM foreign_table WHERE name = ?1 UNION ALL SELECT 1 "
-                                   "FROM view WHERE name = ?1",
-                                   "42P07", "relation", table->table.name, diag);
+    cm_status st =
+        refuse_existing(state,
+                        "SELECT 1 FROM foreign_table WHERE name = ?1 UNION ALL SELECT 1 "
+                        "FROM view WHERE name = ?1 UNION ALL SELECT 1 FROM matview WHERE "
+                        "name = ?1",
+                        "42P07", "relation", table->table.name, diag);
     bool server_exists = false;
     if (st == CM_OK) {
         st = cm_state_exists(state, "SELECT 1 FROM server WHERE name = ?1", table->server,

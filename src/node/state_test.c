@@ -338,8 +338,11 @@ static void upgrades(void **state)
     assert_int_equal(cm_state_fact_put(f->state, "org", "north", NULL), CM_OK);
     cm_state_close(f->state);
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TABLE view; PRAGMA user_version=1", NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            db, "DROP TABLE view; DROP TABLE matview; DROP TABLE stored; PRAGMA user_version=1",
+            NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(cm_state_open(f->path, false, &f->state, NULL), CM_OK);
     assert_int_equal(cm_state_view_put(f->state, &view, NULL), CM_OK);

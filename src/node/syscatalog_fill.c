@@ -297,7 +297,8 @@ static uint32_t add_table(filler *f, const cm_org_table *t, uint32_t schema_oid,
         checks += has_range(&t->col[i]);
         has_key = has_key || t->col[i].unique;
     }
-    add_class(f, oid, t->name, schema_oid, owner, "r", t->rows, t->cols, has_key, checks, acl);
+    add_class(f, oid, t->name, schema_oid, owner, t->stored != NULL ? "m" : "r", t->rows, t->cols,
+              has_key, checks, acl);
     describe(f, oid, 0, what);
     for (size_t i = 0; i < t->cols; i++) {
         const cm_column *col = &t->col[i];
@@ -349,6 +350,19 @@ static cm_status add_views(filler *f, cm_diag *diag)
         cm_state_view_list(cm_node_state(f->session->node), &f->arena, &view, &count, diag);
     for (size_t i = 0; st == CM_OK && i < count; i++) {
         add_view(f, &view[i]);
+    }
+    const cm_state_matview *kept = NULL;
+    if (st == CM_OK) {
+        st = cm_state_matview_list(cm_node_state(f->session->node), &f->arena, &kept, &count, diag);
+    }
+    for (size_t i = 0; st == CM_OK && i < count; i++) {
+        sqlite3_stmt *define =
+            prepare(f, "INSERT INTO cm_definition(oid, definition) SELECT oid, ?2 FROM pg_class"
+                       " WHERE relname = ?1 AND relkind = 'm'");
+        text(define, 1, kept[i].view.name);
+        text(define, 2, kept[i].view.definition);
+        run(f, define);
+        sqlite3_finalize(define);
     }
     return st;
 }

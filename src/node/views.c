@@ -282,13 +282,16 @@ static cm_status check_recursion(cm_session *s, const cm_stmt *stmt, cm_diag *di
 static cm_status name_is_free(cm_session *s, const cm_stmt *stmt, cm_state_view *old,
                               bool *ret_exists, cm_diag *diag)
 {
-    cm_state_table table;
-    cm_state *state = cm_node_state(s->node);
-    cm_status st = cm_state_view_find(state, stmt->name, &s->arena, old, ret_exists, diag);
+    bool taken = false;
+    cm_status st =
+        cm_state_view_find(cm_node_state(s->node), stmt->name, &s->arena, old, ret_exists, diag);
+    if (st == CM_OK) {
+        st = cm_view_name_taken(s, stmt->name, &taken, diag);
+    }
     if (st != CM_OK) {
         return st;
     }
-    bool taken = cm_state_table_get(state, stmt->name, &s->arena, &table, NULL) == CM_OK;
+    taken = taken && !*ret_exists;
     if (taken && stmt->view.replace) {
         return cm_fail(diag, CM_EINVAL, "42809", "\"%s\" is not a view", stmt->name);
     }
@@ -330,6 +333,22 @@ cm_status cm_ddl_create_view(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
     return st == CM_OK ? cm_state_view_put(cm_node_state(s->node), &view, diag) : st;
 }
 
+cm_status cm_view_name_taken(cm_session *s, const char *name, bool *ret, cm_diag *diag)
+{
+    cm_state *state = cm_node_state(s->node);
+    cm_state_view view;
+    cm_state_matview kept;
+    cm_state_table table;
+    cm_status st = cm_state_view_find(state, name, &s->arena, &view, ret, diag);
+    if (st == CM_OK && !*ret) {
+        st = cm_state_matview_find(state, name, &s->arena, &kept, ret, diag);
+    }
+    if (st == CM_OK && !*ret) {
+        *ret = cm_state_table_get(state, name, &s->arena, &table, NULL) == CM_OK;
+    }
+    return st;
+}
+
 /* ---- DROP VIEW ---------------------------------------------------------------------------- */
 
 static bool reads(cm_session *s, const cm_state_view *view, const char *name, cm_arena *arena)
@@ -349,6 +368,13 @@ static bool reads(cm_session *s, const cm_state_view *view, const char *name, cm
 
 static cm_status drop(cm_session *s, const char *name, bool cascade, cm_diag *diag)
 {
+    cm_status st = cm_view_drop_readers(s, name, "view", cascade, diag);
+    return st == CM_OK ? cm_state_view_drop(cm_node_state(s->node), name, diag) : st;
+}
+
+cm_status cm_view_drop_readers(cm_session *s, const char *name, const char *what, bool cascade,
+                               cm_diag *diag)
+{
     cm_state *state = cm_node_state(s->node);
     const cm_state_view *view = NULL;
     size_t count = 0;
@@ -360,8 +386,8 @@ static cm_status drop(cm_session *s, const char *name, bool cascade, cm_diag *di
         }
         if (!cascade) {
             st = cm_fail(diag, CM_EINVAL, CM_SQL_DEPENDS,
-                         "cannot drop view %s because other objects depend on it", name);
-            cm_diag_detail(diag, "view %s depends on view %s", view[i].name, name);
+                         "cannot drop %s %s because other objects depend on it", what, name);
+            cm_diag_detail(diag, "view %s depends on %s %s", view[i].name, what, name);
             cm_diag_hint(diag, "Use DROP ... CASCADE to drop the dependent objects too.");
             return st;
         }
@@ -372,7 +398,7 @@ static cm_status drop(cm_session *s, const char *name, bool cascade, cm_diag *di
             st = CM_OK;
         }
     }
-    return st == CM_OK ? cm_state_view_drop(state, name, diag) : st;
+    return st;
 }
 
 cm_status cm_ddl_drop_view(cm_session *s, const cm_stmt *stmt, cm_diag *diag)

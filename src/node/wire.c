@@ -447,6 +447,12 @@ void cm_job_order_encode(const cm_job_order *o, cm_buf *out)
         encode_table(&o->table[i], out);
     }
     cm_buf_put_text(out, o->cache_dir);
+    cm_buf_put_text(out, o->stored_dir);
+    cm_buf_put_u32(out, (uint32_t)o->stored);
+    for (size_t i = 0; i < o->stored; i++) {
+        cm_buf_put(out, o->stored_key[i].id, sizeof o->stored_key[i].id);
+        cm_buf_put(out, o->stored_key[i].key, sizeof o->stored_key[i].key);
+    }
     cm_buf_put_u32(out, o->idle_timeout_ms);
     cm_buf_put_u32(out, o->source_timeout_ms);
 }
@@ -508,6 +514,14 @@ cm_status cm_job_order_decode(const uint8_t *data, size_t bytes, cm_arena *arena
         return st;
     }
     o.cache_dir = need_text(&r, arena, 4096);
+    o.stored_dir = need_text(&r, arena, 4096);
+    o.stored = take_count(&r, MAX_TABLES, sizeof(cm_stored_key));
+    cm_stored_key *key = CM_NEW_SMALL(arena, cm_stored_key, o.stored);
+    for (size_t i = 0; i < o.stored; i++) {
+        cm_reader_fixed(&r, key[i].id, sizeof key[i].id);
+        cm_reader_fixed(&r, key[i].key, sizeof key[i].key);
+    }
+    o.stored_key = key;
     o.idle_timeout_ms = cm_reader_u32(&r);
     o.source_timeout_ms = cm_reader_u32(&r);
     if (!cm_reader_done(&r)) {

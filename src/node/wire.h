@@ -8,6 +8,7 @@
 #include "node/catalog.h"
 #include "node/jobs.h"
 #include "node/state.h"
+#include "node/stored_file.h"
 
 enum {
     CM_WIRE_VERSION = 1,
@@ -124,6 +125,10 @@ typedef struct cm_job_order {
     size_t tables;
     const cm_state_table *table;
     const char *cache_dir;
+    const char *stored_dir;
+    size_t
+        stored; /* keys of materialized views that are read; first, if it is written, the new one */
+    const cm_stored_key *stored_key; /* secret */
     uint32_t idle_timeout_ms;
     uint32_t source_timeout_ms;
 } cm_job_order;

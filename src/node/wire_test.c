@@ -189,6 +189,7 @@ static void orders_travel(void **state)
                             .remote = "public.t",
                             .remote_col = remote};
     cm_state_catalog catalog = {"north", 3, (const uint8_t *)"abc"};
+    const cm_stored_key key = {.id = {1, 2}, .key = {[31] = 9}};
     cm_job_order got, o = {.org = "north",
                            .federation = "f",
                            .catalogs = 1,
@@ -204,12 +205,18 @@ static void orders_travel(void **state)
                            .tables = 1,
                            .table = &table,
                            .cache_dir = "/c",
+                           .stored_dir = "/s",
+                           .stored = 1,
+                           .stored_key = &key,
                            .idle_timeout_ms = 5};
     cm_job_order_encode(&o, &out);
     assert_int_equal(cm_job_order_decode(out.data, out.bytes, &f->arena, &got, NULL), CM_OK);
     assert_string_equal(got.table[0].remote_col[0], "ID");
     assert_string_equal(got.server[0].options.option[0].value, "dbname=x");
     assert_memory_equal(got.catalog[0].data, "abc", 3);
+    assert_string_equal(got.stored_dir, "/s");
+    assert_int_equal(got.stored, 1);
+    assert_memory_equal(&got.stored_key[0], &key, sizeof key);
     assert_int_equal(got.idle_timeout_ms, 5);
     for (size_t i = 0; i < out.bytes; i++) {
         assert_int_not_equal(cm_job_order_decode(out.data, i, &f->arena, &got, NULL), CM_OK);

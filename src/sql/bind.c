@@ -408,8 +408,8 @@ bool cm_query_origin(const cm_query *query, const cm_expr *expr, const cm_relati
         if (expr->index >= relation->cols - relation->windows) {
             return false;
         }
-        if (relation->derived->arms > 0) {
-            return false; /* of several origins */
+        if (relation->derived->arms > 0 || relation->derived->stored != NULL) {
+            return false; /* of several origins, or kept */
         }
         /* Column i of a derived relation is its i-th shown target. */
         size_t shown = 0, i = 0;

@@ -172,6 +172,44 @@ static cm_status unite(cm_binder *b, const cm_ast_from *from, const cm_org_table
     return CM_OK;
 }
 
+/* A materialized view is derived from what is kept of it. */
+static cm_status bind_stored(cm_scope *s, const cm_ast_from *from,
+                             const cm_org_table *const *tables, size_t count, const cm_from **ret,
+                             cm_names *names)
+{
+    cm_binder *b = s->b;
+    const cm_org_table *table = tables[0];
+
+    if (count > 1) {
+        cm_status st = cm_bind_refuse(b, from->position,
+                                      "a union with a materialized view by an unqualified name");
+        cm_diag_hint(b->diag, "Name one owner's: %s.%s.", table->org, table->name);
+        return st;
+    }
+    if (!table->stored->filled) {
+        cm_bind_at(b, from->position);
+        cm_diag_hint(b->diag, "On %s's node: REFRESH MATERIALIZED VIEW %s;", table->org,
+                     table->name);
+        return cm_fail(b->diag, CM_EINVAL, CM_SQL_NOT_READY,
+                       "materialized view \"%s\" has not been populated", table->name);
+    }
+    cm_query *query = CM_NEW_SMALL(b->arena, cm_query, 1);
+    cm_target *target = CM_NEW_SMALL(b->arena, cm_target, table->cols + 1);
+    for (size_t i = 0; i < table->cols; i++) {
+        const cm_column *col = &table->col[i];
+        target[i] = (cm_target){col->name,
+                                cm_expr_column(b->arena, 0, (unsigned)i, col->type, !col->not_null,
+                                               col->range, from->position),
+                                false};
+    }
+    *query = (cm_query){.stored = table, .targets = table->cols, .target = target};
+    const cm_relation relation = {.alias = from->alias != NULL ? from->alias : from->name,
+                                  .derived = query,
+                                  .cols = table->cols,
+                                  .col = table->col};
+    return add_relation(s, from, relation, table->rows, ret, names);
+}
+
 /* Every member's table of that name, in the members' order; org.table: that one. */
 static cm_status bind_base(cm_scope *s, const cm_ast_from *from, const cm_from **ret,
                            cm_names *names)
@@ -196,6 +234,11 @@ static cm_status bind_base(cm_scope *s, const cm_ast_from *from, const cm_from *
     }
     if (count == 0) {
         return no_table(b, from);
+    }
+    for (size_t t = 0; t < count; t++) {
+        if (tables[t]->stored != NULL) {
+            return bind_stored(s, from, tables, count, ret, names);
+        }
     }
     cm_status st = unite(b, from, tables, count, &relation);
     return st == CM_OK ? add_relation(s, from, relation, rows, ret, names) : st;

@@ -173,6 +173,10 @@ const char *cm_explain_title(const cm_plan_node *node)
         return node->fragment->aggregated ? "Input aggregates" : "Input rows";
     case CM_PLAN_VALUES:
         return "Values";
+    case CM_PLAN_STORED:
+        return "Materialized view";
+    case CM_PLAN_STORE:
+        return "Store";
     case CM_PLAN_CONCAT:
         return "Append";
     case CM_PLAN_COMBINE:
@@ -370,8 +374,12 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
         cm_buf_printf(out, "Rows: %llu after %llu", (unsigned long long)node->limit,
                       (unsigned long long)node->offset);
         return;
+    case CM_PLAN_STORED:
+        cm_buf_printf(out, "Kept: %s.%s", node->stored->org, node->stored->name);
+        return;
     case CM_PLAN_INPUT:
     case CM_PLAN_VALUES:
+    case CM_PLAN_STORE:
     case CM_PLAN_CONCAT:
     case CM_PLAN_PRODUCT:
     case CM_PLAN_NUMBER:

@@ -239,6 +239,31 @@ static size_t find_query(const cm_parser *p, cm_stmt_kind kind, size_t from, siz
     return from;
 }
 
+/* Where the query ends in CREATE MATERIALIZED VIEW ... AS SELECT ... [WITH [NO] DATA]. */
+static size_t end_of_query(const cm_parser *p, size_t from, size_t to)
+{
+    const PgQuery__ScanToken *last[3] = {NULL, NULL, NULL}; /* the last one first */
+
+    for (size_t i = 0; i < p->tokens->n_tokens; i++) {
+        const PgQuery__ScanToken *token = p->tokens->tokens[i];
+        bool comment = (int)token->token == PG_QUERY__TOKEN__SQL_COMMENT ||
+                       (int)token->token == PG_QUERY__TOKEN__C_COMMENT;
+        if ((size_t)token->start >= from && (size_t)token->end <= to && !comment) {
+            last[2] = last[1];
+            last[1] = last[0];
+            last[0] = token;
+        }
+    }
+    if (last[1] == NULL || (int)last[0]->token != PG_QUERY__TOKEN__DATA_P) {
+        return to;
+    }
+    bool no = (int)last[1]->token == PG_QUERY__TOKEN__NO && last[2] != NULL;
+    const PgQuery__ScanToken *with = no ? last[2] : last[1];
+    bool cut =
+        (int)with->token == PG_QUERY__TOKEN__WITH || (int)with->token == PG_QUERY__TOKEN__WITH_LA;
+    return cut ? (size_t)with->start : to;
+}
+
 /* The types of PREPARE name (type, ...), as they are written: i is the first token. */
 static void find_types(cm_parser *p, size_t i, cm_span *types)
 {
@@ -330,10 +355,14 @@ static cm_status cut_text(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *st
     stmt->query = stmt->sql;
     stmt->query_offset = stmt->offset;
     if (stmt->kind == CM_STMT_EXPLAIN || stmt->kind == CM_STMT_PREPARE ||
-        stmt->kind == CM_STMT_CREATE_VIEW) {
+        stmt->kind == CM_STMT_CREATE_VIEW || stmt->kind == CM_STMT_CREATE_MATVIEW) {
         size_t query = find_query(p, stmt->kind, from, to);
         stmt->query = stmt->sql + (query - from);
         stmt->query_offset = cm_parser_position(p, (int32_t)query) - 1;
+        if (stmt->kind == CM_STMT_CREATE_MATVIEW) {
+            size_t end = end_of_query(p, query, to);
+            stmt->query = cm_arena_strndup(p->arena, p->sql + query, end - query);
+        }
         if (p->param_types > 0) {
             return cast_params(p, from, query, to, &stmt->query);
         }

@@ -334,6 +334,17 @@ static void test_views(void **state)
     assert_int_equal(s->kind, CM_STMT_DROP_VIEW);
     assert_true(s->if_exists && s->view.cascade);
 
+    s = one(f, "CREATE MATERIALIZED VIEW IF NOT EXISTS m (a) AS SELECT b FROM t WITH NO DATA -- x");
+    assert_int_equal(s->kind, CM_STMT_CREATE_MATVIEW);
+    assert_true(s->if_not_exists && s->view.no_data);
+    assert_string_equal(s->query, "SELECT b FROM t ");
+    s = one(f, "create materialized view m as select b as with_data from t with data");
+    assert_false(s->view.no_data);
+    assert_string_equal(s->query, "select b as with_data from t ");
+    assert_string_equal(one(f, "CREATE MATERIALIZED VIEW m AS SELECT 1")->query, "SELECT 1");
+    assert_int_equal(one(f, "REFRESH MATERIALIZED VIEW m")->kind, CM_STMT_REFRESH_MATVIEW);
+    assert_int_equal(one(f, "DROP MATERIALIZED VIEW m")->kind, CM_STMT_DROP_MATVIEW);
+
     /* How a query with views travels. */
     static const char text[] =
         "CREATE VIEW a AS SELECT 1 FROM t;\n CREATE VIEW b AS SELECT * FROM a;"
@@ -366,8 +377,7 @@ static void test_errors(void **state)
     refused(f, "SELECT a FROM t; CREATE TABLE x (a int)", "0A000", "CREATE TABLE is not supported",
             17);
     refused(f, "INSERT INTO t VALUES (1)", "0A000", "INSERT is not supported", 1);
-    refused(f, "/* c */ create materialized view v as select 1", "0A000",
-            "CREATE MATERIALIZED is not supported", 1);
+    refused(f, "/* c */ create sequence v", "0A000", "CREATE SEQUENCE is not supported", 1);
     refused(f, "SELECT $70000", "42P02", "there is no parameter $70000", 8);
     refused(f, "SELECT '\xff'", "22021", "invalid byte sequence for encoding \"UTF8\"", 0);
     refused(f, "DROP TABLE a, b", "0A000", "DROP of several objects at once is not supported", 0);

@@ -66,12 +66,38 @@ static cm_status parse_view(cm_parser *p, const PgQuery__ViewStmt *s, cm_stmt *s
     return st == CM_OK ? definition(p, s->query, stmt) : st;
 }
 
+static cm_status parse_matview(cm_parser *p, const PgQuery__CreateTableAsStmt *s, cm_stmt *stmt)
+{
+    stmt->kind = CM_STMT_CREATE_MATVIEW;
+    stmt->tag = "CREATE MATERIALIZED VIEW";
+    stmt->if_not_exists = s->if_not_exists;
+    stmt->view.no_data = s->into->skip_data;
+    if (s->into->n_options > 0 || s->into->access_method[0] != '\0' ||
+        s->into->table_space_name[0] != '\0') {
+        return cm_parser_refuse(p, -1, "an option of a materialized view");
+    }
+    cm_status st = set_relation(p, s->into->rel, stmt);
+    if (st == CM_OK) {
+        st = column_names(p, s->into->col_names, s->into->n_col_names, stmt);
+    }
+    return st == CM_OK ? definition(p, s->query, stmt) : st;
+}
+
+static cm_status parse_refresh(cm_parser *p, const PgQuery__RefreshMatViewStmt *s, cm_stmt *stmt)
+{
+    stmt->kind = CM_STMT_REFRESH_MATVIEW;
+    stmt->tag = "REFRESH MATERIALIZED VIEW";
+    stmt->view.no_data = s->skip_data; /* CONCURRENTLY is what it does anyway */
+    return set_relation(p, s->relation, stmt);
+}
+
 static cm_status parse_drop_view(cm_parser *p, const PgQuery__DropStmt *s, cm_stmt *stmt)
 {
     const char *schema, *name;
+    bool stored = s->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW;
 
-    stmt->kind = CM_STMT_DROP_VIEW;
-    stmt->tag = "DROP VIEW";
+    stmt->kind = stored ? CM_STMT_DROP_MATVIEW : CM_STMT_DROP_VIEW;
+    stmt->tag = stored ? "DROP MATERIALIZED VIEW" : "DROP VIEW";
     stmt->if_exists = s->missing_ok;
     stmt->view.cascade = s->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE;
     if (s->n_objects != 1 || s->objects[0]->node_case != PG_QUERY__NODE__NODE_LIST) {
@@ -113,7 +139,8 @@ cm_status cm_parse_view(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt, 
     case PG_QUERY__NODE__NODE_VIEW_STMT:
         return parse_view(p, node->view_stmt, stmt);
     case PG_QUERY__NODE__NODE_DROP_STMT:
-        if (node->drop_stmt->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW) {
+        if (node->drop_stmt->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW ||
+            node->drop_stmt->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) {
             return parse_drop_view(p, node->drop_stmt, stmt);
         }
         break;
@@ -121,7 +148,12 @@ cm_status cm_parse_view(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt, 
         if (node->create_table_as_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE) {
             return refuse_table_as(p);
         }
+        if (node->create_table_as_stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) {
+            return parse_matview(p, node->create_table_as_stmt, stmt);
+        }
         break;
+    case PG_QUERY__NODE__NODE_REFRESH_MAT_VIEW_STMT:
+        return parse_refresh(p, node->refresh_mat_view_stmt, stmt);
     case PG_QUERY__NODE__NODE_CREATE_STMT:
         return refuse_table(p, node->create_stmt);
     default:

@@ -253,6 +253,9 @@ cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, boo
     if (query->arms > 0) {
         return cm_plan_union(pl, query, visible, need, needs, ret);
     }
+    if (query->stored != NULL) {
+        return cm_plan_stored(pl, query, need, needs, ret);
+    }
     cm_status st = cm_plan_early(pl, query, &query);
     if (st != CM_OK) {
         return st;
@@ -380,6 +383,14 @@ static void disclose_answer(cm_planner *pl, cm_plan *plan)
 {
     cm_buf buf = {0};
 
+    if (plan->root->op == CM_PLAN_STORE) {
+        cm_buf_printf(&buf,
+                      "Whether a row raised an error. The computing parties keep shares of %llu "
+                      "rows, each of which is random by itself.",
+                      (unsigned long long)plan->root->rows);
+        add_disclosure(plan, pl->coordinator, finish_text(pl, &buf));
+        return;
+    }
     cm_buf_printf(&buf, "The answer: at most %llu row%s of ", (unsigned long long)plan->root->rows,
                   plan->root->rows == 1 ? "" : "s");
     for (size_t i = 0; i < plan->outputs; i++) {
@@ -514,6 +525,69 @@ static cm_status check_programs(cm_planner *pl, const cm_plan *plan)
     return CM_OK;
 }
 
+/* What is unique by targets, by columns of what is kept. */
+static void set_kept_keys(cm_planner *pl, const cm_query *query, const cm_planned *planned,
+                          cm_plan *plan)
+{
+    cm_table_key *keys = CM_NEW_SMALL(pl->arena, cm_table_key, planned->uniques + 1);
+
+    for (size_t u = 0; u < planned->uniques; u++) {
+        const cm_unique *from = &planned->unique[u];
+        unsigned *col = CM_NEW_SMALL(pl->arena, unsigned, from->cols + 1);
+        size_t cols = 0;
+        for (size_t i = 0; i < from->cols; i++) {
+            unsigned shown = 0;
+            for (unsigned t = 0; t < from->col[i]; t++) {
+                shown += !query->target[t].hidden;
+            }
+            bool repeated = query->target[from->col[i]].hidden;
+            for (size_t j = 0; j < cols; j++) {
+                repeated = repeated || col[j] == shown;
+            }
+            if (!repeated) {
+                col[cols++] = shown;
+            }
+        }
+        if (cols > 0 && cols == from->cols) {
+            keys[plan->kept_keys++] = (cm_table_key){.cols = cols, .col = col};
+        }
+    }
+    plan->kept_key = keys;
+}
+
+static cm_status finish_plan(cm_planner *pl, cm_plan *plan)
+{
+    cm_status st = check_programs(pl, plan);
+    if (st == CM_OK) {
+        st = set_participants(pl, plan);
+    }
+    if (st == CM_OK) {
+        cm_plan_cost_total(plan, &pl->settings, pl->arena);
+        disclose(pl, plan);
+        st = set_text(pl, plan);
+    }
+    return st;
+}
+
+/* A root STORE: nothing is shown. */
+static cm_status plan_kept(cm_planner *pl, const cm_query *query, cm_plan *plan)
+{
+    cm_planned planned = {0};
+    cm_plan_node *root;
+
+    cm_status st = cm_plan_store(pl, query, &root, &planned);
+    if (st == CM_OK) {
+        st = cm_node_number(pl, root, plan);
+    }
+    if (st == CM_OK) {
+        plan->checks = pl->checks;
+        plan->check = pl->check;
+        set_kept_keys(pl, query, &planned, plan);
+        st = finish_plan(pl, plan);
+    }
+    return st;
+}
+
 static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan)
 {
     cm_need *need = CM_NEW_SMALL(pl->arena, cm_need, query->targets + 1);
@@ -534,15 +608,7 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
         plan->checks = pl->checks;
         plan->check = pl->check;
         set_outputs(pl, query, &planned, need, needs, plan);
-        st = check_programs(pl, plan);
-    }
-    if (st == CM_OK) {
-        st = set_participants(pl, plan);
-    }
-    if (st == CM_OK) {
-        cm_plan_cost_total(plan, &pl->settings, pl->arena);
-        disclose(pl, plan);
-        st = set_text(pl, plan);
+        st = finish_plan(pl, plan);
     }
     return st;
 }
@@ -564,7 +630,8 @@ cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema, const char
 
     pl.check = CM_NEW_SMALL(arena, cm_plan_check, CM_PLAN_CHECKS_MAX);
     plan->min_rows = pl.min_rows;
-    cm_status st = plan_query(&pl, query, plan);
+    cm_status st =
+        query->kept == CM_KEPT_NOT ? plan_query(&pl, query, plan) : plan_kept(&pl, query, plan);
     if (st == CM_OK) {
         *ret = plan;
     }

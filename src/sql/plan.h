@@ -37,6 +37,7 @@ typedef enum cm_plan_op {
     CM_PLAN_INPUT,     /* owner's fragment -> rows (padded with invalid ones to the bound); one
                           column per output; of an aggregated fragment all rows are valid */
     CM_PLAN_VALUES,    /* public constants, each row valid */
+    CM_PLAN_STORED,    /* columns of a materialized view */
     CM_PLAN_CONCAT,    /* rows of all children, equal columns */
     CM_PLAN_COMBINE,   /* dense partial aggregates of all children (one or more), row by row;
                           columns: keys, then the children's; every row is valid */
@@ -59,6 +60,7 @@ typedef enum cm_plan_op {
                        columns, then one per window function */
     CM_PLAN_SORT,   /* valid rows first, then by `order`, which may be empty */
     CM_PLAN_LIMIT,  /* after SORT: skips offset, keeps limit rows */
+    CM_PLAN_STORE,  /* the root of what is kept: the child's columns */
 } cm_plan_op;
 
 /* SUM adds encoded values: lo of the result is the sum of the children's, and a sum or count that
@@ -141,6 +143,8 @@ struct cm_plan_node {
     cm_plan_cost cost;
     unsigned check;                 /* index + 1 of the check that the node makes; 0: none */
     const cm_fragment *fragment;    /* INPUT */
+    const cm_org_table *stored;     /* STORED */
+    const unsigned *stored_col;     /* STORED: cols entries, columns of it */
     const cm_value *value;          /* VALUES: rows * cols, row by row */
     const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */
     const cm_expr *condition;       /* FILTER */
@@ -209,6 +213,10 @@ typedef struct cm_plan {
     const cm_plan_check *check;
     size_t disclosures;
     const cm_disclosure *disclosure;
+    /* A root STORE: the materialized view that it makes, without its number.  No outputs. */
+    const cm_org_table *stores;
+    size_t kept_keys; /* what is unique of it: of one column, too */
+    const cm_table_key *kept_key;
     cm_plan_cost total;
     const char *text; /* canonical */
     cm_hash digest;   /* SHA-256 of the text */
@@ -236,6 +244,11 @@ CM_MUST cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema,
 CM_MUST cm_status cm_sql_hints(const char *sql, cm_arena *arena, const cm_hint **ret,
                                size_t *ret_count, cm_diag *diag);
 
+/* Fills plan->stores of a plan whose root is STORE. */
+CM_MUST cm_status cm_stored_describe(const cm_stmt *stmt, const cm_query *query,
+                                     const cm_schema *schema, const char *org, cm_arena *arena,
+                                     cm_plan *plan, cm_diag *diag);
+
 /* Parse, bind, check and plan one SELECT: what the coordinator does first and every node repeats.
  */
 CM_MUST cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *coordinator,
@@ -243,6 +256,10 @@ CM_MUST cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const
                                  const cm_plan_settings *settings, cm_arena *arena,
                                  const cm_query **ret_query, const cm_plan **ret_plan,
                                  cm_diag *diag);
+
+/* What a party keeps beside its shares and compares with what the owner publishes: everything but
+ * grants. */
+cm_hash cm_stored_digest(const cm_org_table *table);
 
 /* One line per element of EXPLAIN's output, text or one JSON document.  measured (nodes entries) or
  * NULL is what EXPLAIN ANALYZE adds. */

@@ -407,6 +407,8 @@ static sizes sizes_of(const cm_plan_node *node)
         s.rounds = 1;
         break;
     case CM_PLAN_VALUES:
+    case CM_PLAN_STORED:
+    case CM_PLAN_STORE:
     case CM_PLAN_CONCAT:
     case CM_PLAN_NUMBER:
     case CM_PLAN_LIMIT:

@@ -233,6 +233,12 @@ CM_MUST cm_status cm_block_group(cm_block *b, const cm_need *need, size_t needs,
 CM_MUST cm_status cm_plan_block(cm_planner *pl, const cm_query *query, bool visible, bool root,
                                 const cm_need *need, size_t needs, cm_planned *ret);
 
+/* plan_stored.c: the plan of a query that is kept, and the columns of a materialized view. */
+CM_MUST cm_status cm_plan_store(cm_planner *pl, const cm_query *query, cm_plan_node **ret,
+                                cm_planned *ret_planned);
+CM_MUST cm_status cm_plan_stored(cm_planner *pl, const cm_query *query, const cm_need *need,
+                                 size_t needs, cm_planned *ret);
+
 /* plan_union.c: the rows of all arms; and conditions on derived relations, moved into their
  * queries: query is the block's own copy. */
 CM_MUST cm_status cm_plan_union(cm_planner *pl, const cm_query *query, bool visible,

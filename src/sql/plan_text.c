@@ -234,6 +234,24 @@ static void put_values(const cm_plan_node *node, cm_buf *out)
     }
 }
 
+/* Everything that the owner publishes about it, by its digest. */
+static void put_stored(const cm_plan_node *node, cm_buf *out)
+{
+    char hex[65];
+
+    if (node->stored == NULL) {
+        return;
+    }
+    cm_hash digest = cm_stored_digest(node->stored);
+    cm_hash_hex(&digest, hex);
+    cm_buf_printf(out, "  view ");
+    put_quoted(node->stored->org, out);
+    put_quoted(node->stored->name, out);
+    cm_buf_printf(out, " %s", hex);
+    put_list("columns", node->stored_col, node->cols, out);
+    cm_buf_printf(out, "\n");
+}
+
 static void put_columns(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const kinds[] = {"number", "text", "digest"};
@@ -270,9 +288,9 @@ static void put_bound(const char *name, const cm_plan_bound *bound, unsigned ord
 void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const ops[] = {
-        "input",        "values",     "concat",    "combine", "filter", "project",
-        "join",         "product",    "join_many", "ranges",  "number", "aggregate",
-        "group_domain", "group_sort", "window",    "sort",    "limit"};
+        "input",      "values",  "stored",    "concat", "combine", "filter",    "project",
+        "join",       "product", "join_many", "ranges", "number",  "aggregate", "group_domain",
+        "group_sort", "window",  "sort",      "limit",  "store"};
     static const char *const windows[] = {"row_number", "rank",  "dense_rank", "lag",
                                           "lead",       "first", "last",       "count",
                                           "sum",        "min",   "max"};
@@ -330,6 +348,7 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
         put_fragment(node->fragment, out);
     }
     put_values(node, out);
+    put_stored(node, out);
     put_columns(node, out);
 }
 

@@ -60,7 +60,8 @@ static cm_status sink(cm_planner *pl, const cm_query *query, const cm_expr *cond
         *ret = copy;
         return CM_OK;
     }
-    if (query->has_limit || query->offset > 0 || (query->grouped && query->groups == 0)) {
+    if (query->stored != NULL || query->has_limit || query->offset > 0 ||
+        (query->grouped && query->groups == 0)) {
         return CM_OK;
     }
     cm_status st = cm_expr_rewrite(pl->arena, condition, into_query, &d, &inner, pl->diag);

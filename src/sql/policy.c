@@ -18,6 +18,7 @@ typedef struct checker {
     const char *requester;
     const char *owner; /* NULL: all */
     uint32_t min_rows; /* strictest so far */
+    cm_label least;    /* the same of labels */
     cm_status status;
     cm_diag *diag;
 } checker;
@@ -101,7 +102,11 @@ static void refuse_column(checker *c, const cm_org_table *table, const cm_column
     cm_buf_printf(&hint, ".");
     put_name(&hint, col->name);
     cm_buf_printf(&hint, " IS '%s';", cm_buf_text(&wants));
-    cm_diag_hint(c->diag, "%s", cm_buf_text(&hint));
+    if (table->stored != NULL) {
+        cm_diag_hint(c->diag, "It follows from the labels of what the view was made from.");
+    } else {
+        cm_diag_hint(c->diag, "%s", cm_buf_text(&hint));
+    }
     cm_buf_free(&has);
     cm_buf_free(&wants);
     cm_buf_free(&hint);
@@ -135,9 +140,30 @@ static void refuse_table(checker *c, const cm_org_table *table)
 
 /* ---- columns ---- */
 
+/* Parties decide about what they keep, too: its owner may have no part in the query. */
 static bool decides(const checker *c, const cm_org_table *table)
 {
-    return c->owner == NULL || strcmp(c->owner, table->org) == 0;
+    return c->owner == NULL || (table->stored != NULL && c->owner[0] != '\0') ||
+           strcmp(c->owner, table->org) == 0;
+}
+
+static void require_of(checker *c, const cm_org_table *table, const cm_expr *column,
+                       cm_label_kind need)
+{
+    const cm_column *col = &table->col[column->index];
+
+    if (col->label.min_rows > c->min_rows) {
+        c->min_rows = col->label.min_rows;
+    }
+    if (table->stored != NULL && table->stored->min_rows > c->min_rows) {
+        c->min_rows = table->stored->min_rows;
+    }
+    if (col->label.kind < c->least.kind) {
+        c->least.kind = col->label.kind;
+    }
+    if (col->label.kind < need && decides(c, table)) {
+        refuse_column(c, table, col, need, column->position);
+    }
 }
 
 static void require(checker *c, const cm_relation *relation, const cm_expr *column,
@@ -146,18 +172,15 @@ static void require(checker *c, const cm_relation *relation, const cm_expr *colu
     for (size_t t = 0; t < relation->tables && c->status == CM_OK; t++) {
         const cm_org_table *table = relation->table[t];
         if (column->index >= table->cols) {
+            if (c->least.kind > CM_LABEL_GROUP) {
+                c->least.kind = CM_LABEL_GROUP;
+            }
             if (need > CM_LABEL_GROUP && decides(c, table)) {
                 refuse_org(c, table, column->position);
             }
             continue;
         }
-        const cm_column *col = &table->col[column->index];
-        if (col->label.min_rows > c->min_rows) {
-            c->min_rows = col->label.min_rows;
-        }
-        if (col->label.kind < need && decides(c, table)) {
-            refuse_column(c, table, col, need, column->position);
-        }
+        require_of(c, table, column, need);
     }
 }
 
@@ -326,6 +349,10 @@ static void use_target(checker *c, const cm_query *query, unsigned target, cm_la
     if (query->arms > 0) {
         return;
     }
+    if (query->stored != NULL) {
+        require_of(c, query->stored, expr, need);
+        return;
+    }
     if (query->grouped) {
         use_group(c, query, expr, need);
     } else {
@@ -335,18 +362,55 @@ static void use_target(checker *c, const cm_query *query, unsigned target, cm_la
 
 /* ---- blocks ---- */
 
+static bool holds(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_granted(const cm_org_table *table, const char *org)
+{
+    bool granted = strcmp(table->org, org) == 0 || holds(table->granted_to, table->grants, org) ||
+                   holds(table->granted_to, table->grants, "public");
+
+    return granted &&
+           (table->stored == NULL || holds(table->stored->reader, table->stored->readers, org));
+}
+
+/* The owner of a materialized view cannot give what it was not given. */
+static void refuse_reader(checker *c, const cm_org_table *table)
+{
+    start_refusal(c, 0, table->org);
+    c->status = cm_fail(c->diag, CM_EDENIED, CM_SQL_DENIED,
+                        "permission denied for materialized view %s.%s", table->org, table->name);
+    cm_diag_detail(c->diag, "Not all owners of what it was made from had granted that to %s.",
+                   c->requester);
+    cm_diag_hint(c->diag, "When they have: REFRESH MATERIALIZED VIEW on %s's node.", table->org);
+}
+
+static void check_grant(checker *c, const cm_org_table *table)
+{
+    bool reads =
+        table->stored == NULL || holds(table->stored->reader, table->stored->readers, c->requester);
+
+    if (is_granted(table, c->requester) || !decides(c, table) || c->status != CM_OK) {
+        return;
+    }
+    if (reads) {
+        refuse_table(c, table);
+    } else {
+        refuse_reader(c, table);
+    }
+}
+
 static void check_grants(checker *c, const cm_relation *relation)
 {
     for (size_t t = 0; t < relation->tables && c->status == CM_OK; t++) {
-        const cm_org_table *table = relation->table[t];
-        bool granted = strcmp(table->org, c->requester) == 0;
-        for (size_t i = 0; i < table->grants; i++) {
-            granted = granted || strcmp(table->granted_to[i], c->requester) == 0 ||
-                      strcmp(table->granted_to[i], "public") == 0;
-        }
-        if (!granted && decides(c, table)) {
-            refuse_table(c, table);
-        }
+        check_grant(c, relation->table[t]);
     }
 }
 
@@ -367,6 +431,12 @@ static void check_block(checker *c, const cm_query *query, bool visible)
 
     for (size_t i = 0; i < query->arms; i++) {
         check_block(c, query->arm[i], visible);
+    }
+    if (query->stored != NULL) {
+        check_grant(c, query->stored);
+        c->min_rows = query->stored->stored->min_rows > c->min_rows
+                          ? query->stored->stored->min_rows
+                          : c->min_rows;
     }
     for (size_t i = 0; i < query->relations; i++) {
         if (query->relation[i].derived != NULL) {
@@ -400,9 +470,57 @@ static void check_block(checker *c, const cm_query *query, bool visible)
 
 static void check_query(checker *c, const cm_query *query)
 {
-    check_block(c, query, true);
+    bool shown = query->kept != CM_KEPT_HIDDEN;
+
+    check_block(c, query, shown);
     for (unsigned t = 0; t < query->targets; t++) {
-        use_target(c, query, t, CM_LABEL_REVEAL);
+        use_target(c, query, t, shown ? CM_LABEL_REVEAL : CM_LABEL_JOIN);
+    }
+}
+
+static bool all_granted(const cm_query *query, const char *org)
+{
+    bool granted = query->stored == NULL || is_granted(query->stored, org);
+
+    for (size_t i = 0; granted && i < query->arms; i++) {
+        granted = all_granted(query->arm[i], org);
+    }
+    for (size_t i = 0; granted && i < query->relations; i++) {
+        const cm_relation *r = &query->relation[i];
+        granted = r->derived == NULL || all_granted(r->derived, org);
+        for (size_t t = 0; granted && t < r->tables; t++) {
+            granted = is_granted(r->table[t], org);
+        }
+    }
+    return granted;
+}
+
+bool cm_policy_is_granted(const cm_query *query, const char *org)
+{
+    return all_granted(query, org);
+}
+
+/*
+ * A value has the strictest label of what it is made of.  What decided about its row shows where
+ * the row does, so unless all of that may be shown, too, rows may only be grouped.
+ */
+void cm_policy_labels(const cm_query *query, cm_label *ret)
+{
+    checker conditions = {.requester = "", .owner = "", .least = {CM_LABEL_REVEAL, 0}};
+    size_t shown = 0;
+
+    check_block(&conditions, query, false);
+    for (unsigned t = 0; t < query->targets; t++) {
+        checker value = {.requester = "", .owner = "", .least = {CM_LABEL_REVEAL, 0}};
+        if (query->target[t].hidden) {
+            continue;
+        }
+        use_target(&value, query, t, CM_LABEL_JOIN);
+        if (conditions.least.kind < CM_LABEL_REVEAL && value.least.kind > CM_LABEL_GROUP) {
+            value.least.kind = CM_LABEL_GROUP;
+        }
+        ret[shown++] =
+            query->kept == CM_KEPT_SHOWABLE ? (cm_label){CM_LABEL_REVEAL, 0} : value.least;
     }
 }
 

@@ -19,4 +19,10 @@ CM_MUST cm_status cm_policy_check(const cm_query *query, const cm_schema *schema
  * the query, conditions included; 0 when no label asks for any. */
 uint32_t cm_policy_min_rows(const cm_query *query, const cm_schema *schema);
 
+/* Of a query that is kept: the labels of what it shows (an entry each), so that a later use of a
+ * column is allowed where it would be in the query's place. */
+void cm_policy_labels(const cm_query *query, cm_label *ret);
+/* Whether an organisation has been granted everything that the query reads. */
+bool cm_policy_is_granted(const cm_query *query, const char *org);
+
 #endif

@@ -38,7 +38,7 @@ static void measure_expr(extent *x, const cm_query *query, const cm_expr *expr, 
 
 static void measure_column(extent *x, const cm_query *inner, unsigned column, unsigned depth)
 {
-    if (inner->arms == 0) {
+    if (inner->arms == 0 && inner->stored == NULL) {
         measure_expr(x, inner, target_of(inner, column), depth);
     }
     for (size_t i = 0; i < inner->arms; i++) {
@@ -81,7 +81,7 @@ static void measure_query(extent *x, const cm_query *query, unsigned depth)
     for (size_t i = 0; i < query->arms; i++) {
         measure_query(x, query->arm[i], depth + 1);
     }
-    if (query->arms > 0) {
+    if (query->arms > 0 || query->stored != NULL) {
         return;
     }
     for (size_t i = 0; i < query->relations; i++) {
@@ -126,6 +126,17 @@ static cm_status take_hints(const char *sql, cm_arena *arena, const cm_query **q
 
 /* ---- prepare ------------------------------------------------------------------------------- */
 
+/* What whoever asked may see is kept as that; else labels say what becomes of it. */
+static void choose_kept(cm_query *query, const cm_schema *schema, const char *coordinator)
+{
+    cm_diag why = {0};
+
+    query->kept = CM_KEPT_SHOWABLE;
+    if (cm_policy_check(query, schema, coordinator, NULL, &why) != CM_OK) {
+        query->kept = CM_KEPT_HIDDEN;
+    }
+}
+
 static cm_status prepare_stmt(const cm_stmt *stmt, const char *sql, const cm_schema *schema,
                               const char *coordinator, const char *const *params,
                               size_t param_count, const cm_plan_settings *settings, cm_arena *arena,
@@ -158,6 +169,9 @@ static cm_status prepare_stmt(const cm_stmt *stmt, const char *sql, const cm_sch
     if (st == CM_OK) {
         st = check_size(query, diag);
     }
+    if (st == CM_OK && stmt->kind == CM_STMT_CREATE_MATVIEW) {
+        choose_kept((cm_query *)(uintptr_t)query, schema, coordinator); /* made by the binder */
+    }
     if (st == CM_OK) {
         st = take_hints(sql, arena, &query, diag);
     }
@@ -166,6 +180,10 @@ static cm_status prepare_stmt(const cm_stmt *stmt, const char *sql, const cm_sch
     }
     if (st == CM_OK) {
         st = cm_sql_plan(query, schema, coordinator, settings, arena, &plan, diag);
+    }
+    if (st == CM_OK && query->kept != CM_KEPT_NOT) {
+        st = cm_stored_describe(stmt, query, schema, coordinator, arena, (cm_plan *)(uintptr_t)plan,
+                                diag);
     }
     if (st == CM_OK) {
         *ret_query = query;

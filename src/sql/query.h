@@ -74,10 +74,6 @@ typedef struct cm_order {
     bool nulls_first;
 } cm_order;
 
-/*
- * A query with arms is the UNION ALL of them and nothing else: its i-th target, never hidden,
- * stands for the i-th shown target of each arm, whose rows are its rows.  It is always derived.
- */
 /* What the statement says in a comment: SELECT ... rows(alias number): so many rows at most has the
  * join that brings the alias in. */
 typedef struct cm_hint {
@@ -85,7 +81,22 @@ typedef struct cm_hint {
     uint64_t rows;
 } cm_hint;
 
+/* What becomes of the result of a whole query. */
+typedef enum cm_kept {
+    CM_KEPT_NOT,      /* it is shown */
+    CM_KEPT_SHOWABLE, /* kept as shares; whoever asked may see it, and groups have their K */
+    CM_KEPT_HIDDEN,   /* kept as shares; labels say what may be done with its columns */
+} cm_kept;
+
+/*
+ * A query with arms is the UNION ALL of them and nothing else: its i-th target, never hidden,
+ * stands for the i-th shown target of each arm, whose rows are its rows.  It is always derived. One
+ * with `stored` is a materialized view's rows and nothing else: target i is its column i.  It is
+ * derived, too.
+ */
 struct cm_query {
+    cm_kept kept;
+    const cm_org_table *stored;
     size_t arms;
     const cm_query *const *arm;
     size_t relations;

@@ -124,6 +124,19 @@ static cm_status fail_table(const cm_org_table *table, const char *column, const
                    column == NULL ? "" : "\"", what);
 }
 
+/* A computed column: a sum has no precision, a quotient no scale of its own, and the range is
+ * whatever was computed. */
+static bool computed_is_fine(const cm_column *col, cm_arena scratch)
+{
+    const cm_i128 most = CM_NUMBER_LIMIT;
+    const cm_type *type = &col->type;
+    bool numeric = type->kind == CM_TYPE_NUMERIC && type->precision >= 0 && type->precision <= 38 &&
+                   type->scale >= 0 && type->scale <= 38;
+
+    return (numeric || type_is_fine(type, scratch)) && col->range.lo <= col->range.hi &&
+           col->range.lo > -most && col->range.hi < most;
+}
+
 static cm_status check_column(const cm_org_table *table, const cm_column *col, cm_arena scratch,
                               cm_diag *diag)
 {
@@ -132,6 +145,11 @@ static cm_status check_column(const cm_org_table *table, const cm_column *col, c
     }
     if (strcmp(col->name, "org") == 0) {
         return fail_table(table, col->name, "the name stands for the owner of a row", diag);
+    }
+    if (table->stored != NULL) {
+        return computed_is_fine(col, scratch) && (unsigned)col->label.kind <= CM_LABEL_REVEAL
+                   ? CM_OK
+                   : fail_table(table, col->name, "the type is not supported", diag);
     }
     if (!type_is_fine(&col->type, scratch)) {
         return fail_table(table, col->name, "the type is not supported", diag);
@@ -231,6 +249,31 @@ static const cm_enum *copy_enum(const cm_enum *from, cm_arena *arena)
     return copy;
 }
 
+static const char *const *copy_names(const char *const *from, size_t count, cm_arena *arena)
+{
+    const char **copy = CM_NEW_SMALL(arena, const char *, count + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = cm_arena_strdup(arena, from[i]);
+    }
+    return copy;
+}
+
+static const cm_stored *copy_stored(const cm_org_table *from, cm_arena *arena)
+{
+    cm_stored *copy = CM_NEW_SMALL(arena, cm_stored, 1);
+    bool *digest = CM_NEW_SMALL(arena, bool, from->cols + 1);
+
+    *copy = *from->stored;
+    copy->party = copy_names(copy->party, copy->parties, arena);
+    copy->reader = copy_names(copy->reader, copy->readers, arena);
+    for (size_t i = 0; i < from->cols; i++) {
+        digest[i] = copy->digest[i];
+    }
+    copy->digest = digest;
+    return copy;
+}
+
 static cm_org_table copy_table(const cm_org_table *from, cm_arena *arena)
 {
     cm_column *cols = CM_NEW_SMALL(arena, cm_column, from->cols);
@@ -254,6 +297,9 @@ static cm_org_table copy_table(const cm_org_table *from, cm_arena *arena)
             key[c] = from->key[i].col[c];
         }
         keys[i] = (cm_table_key){from->key[i].primary, from->key[i].cols, key};
+    }
+    if (from->stored != NULL) {
+        copy.stored = copy_stored(from, arena);
     }
     copy.key = keys;
     copy.org = cm_arena_strdup(arena, from->org);

@@ -46,6 +46,22 @@ typedef struct cm_table_key {
     const unsigned *col; /* as declared */
 } cm_table_key;
 
+/*
+ * A materialized view: its rows are shares at the computing parties.  Everything here follows from
+ * its query and the tables that it read, and no owner can change it: every party keeps a digest of
+ * it beside its shares.
+ */
+typedef struct cm_stored {
+    uint8_t id[16]; /* of the job that made it */
+    bool filled;    /* false: WITH NO DATA */
+    size_t parties; /* in whose order components were dealt */
+    const char *const *party;
+    size_t readers; /* organisations that all owners had granted what was read, sorted */
+    const char *const *reader;
+    uint32_t min_rows;  /* K of whatever is shown of it */
+    const bool *digest; /* cols entries: kept as a digest too, for equality of long texts */
+} cm_stored;
+
 typedef struct cm_org_table {
     const char *org; /* the owner */
     const char *name;
@@ -56,6 +72,7 @@ typedef struct cm_org_table {
     const char *const *granted_to; /* organisations that may query it, sorted; "public": all */
     size_t keys;
     const cm_table_key *key;
+    const cm_stored *stored; /* or NULL: rows are where the owner has them */
 } cm_org_table;
 
 typedef struct cm_member {
@@ -94,7 +111,8 @@ CM_MUST cm_status cm_schema_build(const char *federation, const char *protocol,
 enum {
     CM_NAME_MAX_BYTES = 63,
     CM_TABLE_MAX_COLS = 1600,
-    CM_TABLE_MAX_KEYS = 32, /* of several columns, and columns of one */
+    CM_STORED_MAX_NAMES = 256, /* of parties or readers */
+    CM_TABLE_MAX_KEYS = 32,    /* of several columns, and columns of one */
     CM_ENUM_MAX_LABELS = 4096,
     CM_TEXT_MAX_BYTES = 1024,   /* of one value under MPC */
     CM_TEXT_DEFAULT_BYTES = 64, /* text without n and without OPTIONS (max_bytes) */

@@ -8,6 +8,8 @@
  *     u8 flags (1 not null, 2 unique, 4 check) · i128 lo, hi · u8 label, u32 min_rows
  *   u8 keys of several columns, each: u8 primary, u8 columns, each u16
  *   u32 grants, each a text
+ *   a materialized view, version 3: 16 bytes id · u8 filled · u32 min_rows · u32 parties, each a
+ *     text · u32 readers, each a text · u8 a column: kept as a digest
  *
  * What a type has no use for is 0, so one table has one encoding; decoding refuses all others.
  */
@@ -16,13 +18,23 @@
 #include "sql/schema_int.h"
 #include "sql/sql_int.h"
 
-enum { VERSION = 2, FLAG_NOT_NULL = 1, FLAG_UNIQUE = 2, FLAG_CHECK = 4, FLAGS_ALL = 7 };
+#include <string.h>
+
+enum {
+    VERSION = 2,
+    VERSION_STORED = 3,
+    FLAG_QUOTIENT = 0x80,
+    FLAG_NOT_NULL = 1,
+    FLAG_UNIQUE = 2,
+    FLAG_CHECK = 4,
+    FLAGS_ALL = 7
+};
 
 static void put_type(const cm_type *type, cm_buf *out)
 {
     bool numeric = type->kind == CM_TYPE_NUMERIC, text = type->kind == CM_TYPE_TEXT;
 
-    cm_buf_put_u8(out, (uint8_t)type->kind);
+    cm_buf_put_u8(out, (uint8_t)(type->kind | (type->quotient ? FLAG_QUOTIENT : 0)));
     cm_buf_put_u8(out, numeric ? (uint8_t)type->precision : 0);
     cm_buf_put_u8(out, numeric ? (uint8_t)type->scale : 0);
     cm_buf_put_u8(out, text ? (uint8_t)type->text : 0);
@@ -50,9 +62,31 @@ static void put_column(const cm_column *col, cm_buf *out)
     cm_buf_put_u32(out, col->label.min_rows);
 }
 
+static void put_texts(const char *const *texts, size_t count, cm_buf *out)
+{
+    cm_buf_put_u32(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        cm_buf_put_text(out, texts[i]);
+    }
+}
+
+static void put_stored(const cm_org_table *table, cm_buf *out)
+{
+    const cm_stored *s = table->stored;
+
+    cm_buf_put(out, s->id, sizeof s->id);
+    cm_buf_put_u8(out, s->filled);
+    cm_buf_put_u32(out, s->min_rows);
+    put_texts(s->party, s->parties, out);
+    put_texts(s->reader, s->readers, out);
+    for (size_t i = 0; i < table->cols; i++) {
+        cm_buf_put_u8(out, s->digest[i]);
+    }
+}
+
 void cm_org_table_encode(const cm_org_table *table, cm_buf *out)
 {
-    cm_buf_put_u8(out, VERSION);
+    cm_buf_put_u8(out, table->stored != NULL ? VERSION_STORED : VERSION);
     cm_buf_put_text(out, table->org);
     cm_buf_put_text(out, table->name);
     cm_buf_put_u64(out, table->rows);
@@ -72,6 +106,9 @@ void cm_org_table_encode(const cm_org_table *table, cm_buf *out)
     cm_buf_put_u32(out, (uint32_t)table->grants);
     for (size_t i = 0; i < table->grants; i++) {
         cm_buf_put_text(out, table->granted_to[i]);
+    }
+    if (table->stored != NULL) {
+        put_stored(table, out);
     }
 }
 
@@ -137,12 +174,15 @@ static void get_enum(cm_reader *reader, cm_arena *arena, cm_type *type)
 
 static void get_type(cm_reader *reader, cm_arena *arena, cm_type *type)
 {
-    type->kind = (cm_type_kind)cm_reader_u8(reader);
+    unsigned kind = cm_reader_u8(reader);
+    type->quotient = (kind & FLAG_QUOTIENT) != 0;
+    type->kind = (cm_type_kind)(kind & ~(unsigned)FLAG_QUOTIENT);
     type->precision = cm_reader_u8(reader);
     type->scale = cm_reader_u8(reader);
     type->text = (cm_text_kind)cm_reader_u8(reader);
     type->max_bytes = cm_reader_u32(reader);
-    if ((type->kind != CM_TYPE_NUMERIC && (type->precision != 0 || type->scale != 0)) ||
+    if ((type->kind != CM_TYPE_NUMERIC && type->quotient) ||
+        (type->kind != CM_TYPE_NUMERIC && (type->precision != 0 || type->scale != 0)) ||
         (type->kind != CM_TYPE_TEXT && ((unsigned)type->text != 0 || type->max_bytes != 0))) {
         reader->failed = true;
     }
@@ -200,11 +240,40 @@ static void get_keys(cm_reader *reader, cm_arena *arena, cm_org_table *table)
     table->key = key;
 }
 
+static void get_stored(cm_reader *reader, cm_arena *arena, cm_org_table *table)
+{
+    cm_stored *s = get_items(reader, arena, 1, sizeof *s);
+    bool *digest = get_items(reader, arena, table->cols, sizeof *digest);
+    const uint8_t *id = cm_reader_bytes(reader, sizeof s->id);
+
+    if (s == NULL || digest == NULL || id == NULL) {
+        reader->failed = true;
+        return;
+    }
+    memcpy(s->id, id, sizeof s->id);
+    unsigned filled = cm_reader_u8(reader);
+    s->filled = filled == 1;
+    s->min_rows = cm_reader_u32(reader);
+    s->parties = get_count(reader, CM_STORED_MAX_NAMES, 4);
+    s->party = get_texts(reader, arena, s->parties, CM_NAME_MAX_BYTES);
+    s->readers = get_count(reader, CM_STORED_MAX_NAMES, 4);
+    s->reader = get_texts(reader, arena, s->readers, CM_NAME_MAX_BYTES);
+    for (size_t i = 0; i < table->cols; i++) {
+        unsigned flag = cm_reader_u8(reader);
+        reader->failed = reader->failed || flag > 1;
+        digest[i] = flag == 1;
+    }
+    reader->failed = reader->failed || filled > 1;
+    s->digest = digest;
+    table->stored = s;
+}
+
 static void get_table(cm_reader *reader, cm_arena *arena, cm_org_table *table)
 {
     enum { COLUMN_LEAST_BYTES = 4 + 8 + 1 + 32 + 5 };
 
-    if (cm_reader_u8(reader) != VERSION) {
+    unsigned version = cm_reader_u8(reader);
+    if (version != VERSION && version != VERSION_STORED) {
         reader->failed = true;
     }
     table->org = get_text(reader, arena, CM_NAME_MAX_BYTES);
@@ -219,6 +288,9 @@ static void get_table(cm_reader *reader, cm_arena *arena, cm_org_table *table)
     get_keys(reader, arena, table);
     table->grants = get_count(reader, CM_TABLE_MAX_GRANTS, 4);
     table->granted_to = get_texts(reader, arena, table->grants, CM_NAME_MAX_BYTES);
+    if (version == VERSION_STORED && !reader->failed) {
+        get_stored(reader, arena, table);
+    }
 }
 
 cm_status cm_org_table_decode(cm_reader *reader, cm_arena *arena, cm_org_table *ret, cm_diag *diag)

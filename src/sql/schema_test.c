@@ -33,7 +33,7 @@ static const cm_column columns[] = {
 
 static const unsigned key_cols[] = {3, 1};
 static const cm_table_key keys[] = {{true, 2, key_cols}};
-static const cm_org_table visits = {"north", "visits", 4, columns, 1024, 2, grants, 1, keys};
+static const cm_org_table visits = {"north", "visits", 4, columns, 1024, 2, grants, 1, keys, NULL};
 static const cm_member members[] = {{"south", true}, {"north", true}, {"insurer", false}};
 
 typedef struct fixture {
@@ -240,12 +240,62 @@ static void test_published_rows(void **state)
     }
 }
 
+static void test_stored(void **state)
+{
+    static const char *const parties[] = {"south", "north"};
+    static const char *const readers[] = {"insurer"};
+    static const bool digests[4] = {true, false, false, false};
+    const cm_stored stored = {.id = {1, 2, 3},
+                              .filled = true,
+                              .parties = 2,
+                              .party = parties,
+                              .readers = 1,
+                              .reader = readers,
+                              .min_rows = 7,
+                              .digest = digests};
+    cm_column cols[4];
+    cm_org_table view = visits, back;
+    cm_arena arena;
+    cm_buf bytes = {0};
+    cm_diag diag = {0};
+
+    (void)state;
+    assert_int_equal(cm_arena_init(&arena, 1 << 24), CM_OK);
+    memcpy(cols, columns, sizeof cols);
+    cols[3].type.quotient = true; /* what was computed */
+    cols[3].type.precision = 0;
+    cols[3].type.scale = 21;
+    view.col = cols;
+    view.stored = &stored;
+    cm_org_table_encode(&view, &bytes);
+    cm_reader r = cm_reader_of(bytes.data, bytes.bytes);
+    assert_int_equal(cm_org_table_decode(&r, &arena, &back, &diag), CM_OK);
+    assert_true(cm_reader_done(&r));
+    assert_true(back.col[3].type.quotient);
+    assert_memory_equal(back.stored->id, stored.id, sizeof stored.id);
+    assert_string_equal(back.stored->party[1], "north");
+    assert_string_equal(back.stored->reader[0], "insurer");
+    assert_int_equal(back.stored->min_rows, 7);
+    assert_true(back.stored->filled && back.stored->digest[0] && !back.stored->digest[3]);
+    for (size_t cut = 0; cut < bytes.bytes; cut++) {
+        r = cm_reader_of(bytes.data, cut);
+        assert_true(cm_org_table_decode(&r, &arena, &back, NULL) != CM_OK || !cm_reader_done(&r));
+    }
+    cm_buf_free(&bytes);
+    cm_arena_fini(&arena);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_codec),   CASE(test_bad_bytes), CASE(test_build),
-        CASE(test_refused), CASE(test_labels),    cmocka_unit_test(test_published_rows),
+        cmocka_unit_test(test_stored),
+        CASE(test_codec),
+        CASE(test_bad_bytes),
+        CASE(test_build),
+        CASE(test_refused),
+        CASE(test_labels),
+        cmocka_unit_test(test_published_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,9 @@ typedef enum cm_stmt_kind {
     CM_STMT_DROP_TABLE,
     CM_STMT_CREATE_VIEW,
     CM_STMT_DROP_VIEW,
+    CM_STMT_CREATE_MATVIEW,
+    CM_STMT_REFRESH_MATVIEW,
+    CM_STMT_DROP_MATVIEW,
     CM_STMT_IMPORT_SCHEMA,
     CM_STMT_LABEL,
     CM_STMT_GRANT, /* and REVOKE: stmt.grant.revoke */
@@ -135,7 +138,8 @@ typedef struct cm_stmt {
     } grant;
     struct {
         bool replace, cascade;
-        size_t cols; /* CREATE VIEW name (col, ...) */
+        bool no_data; /* MATERIALIZED VIEW ... WITH NO DATA */
+        size_t cols;  /* CREATE VIEW name (col, ...) */
         const char *const *col;
     } view;
     const char *password; /* CREATE/ALTER ROLE ... PASSWORD; wiped by the node after use */
@@ -159,8 +163,9 @@ typedef struct cm_stmts {
  * on any bytes; sql is valid UTF-8 (22021 otherwise). */
 CM_MUST cm_status cm_sql_parse(const char *sql, cm_arena *arena, cm_stmts *ret, cm_diag *diag);
 /*
- * One SELECT, after the definitions of the views that it reads: "CREATE VIEW a AS ...; SELECT ...",
- * which is how a query with views travels.  A view sees those before it.
+ * One SELECT or CREATE MATERIALIZED VIEW, after the definitions of the views that it reads: "CREATE
+ * VIEW a AS ...; SELECT ...", which is how a query with views travels.  A view sees those before
+ * it.
  */
 CM_MUST cm_status cm_sql_parse_query(const char *sql, cm_arena *arena, const cm_stmt **ret,
                                      cm_diag *diag);
