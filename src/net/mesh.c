@@ -142,6 +142,7 @@ cm_status cm_mesh_send(cm_mesh *mesh, unsigned to, const void *data, size_t byte
     }
     if (mesh->trace != NULL) {
         cm_trace_record(mesh->trace, true, to, bytes);
+        cm_trace_content(mesh->trace, to, data, bytes);
     }
     mesh->stats.bytes_sent += 4 + bytes;
     mesh->stats.frames_sent++;

@@ -102,5 +102,9 @@ CM_MUST bool cm_trace_equal(const cm_trace *a, const cm_trace *b);
 size_t cm_trace_frames(const cm_trace *trace);
 /* SHA-256 over the records: golden values of a protocol's message pattern. */
 cm_hash cm_trace_digest(const cm_trace *trace);
+/* A trace that also keeps account of content, under fixed test keys: SHA-256 over all sent frames,
+ * with receivers and lengths.  Called once, at the end. */
+cm_trace *cm_trace_new_with_content(void);
+cm_hash cm_trace_sent_digest(cm_trace *trace);
 
 #endif

@@ -48,5 +48,7 @@ CM_MUST CM_PRINTF(4, 5) cm_status
 CM_MUST cm_status cm_mesh_fail_reported(cm_mesh *mesh, unsigned by, unsigned blamed);
 
 void cm_trace_record(cm_trace *trace, bool sent, unsigned peer, size_t bytes);
+/* What a sent frame holds, for traces that keep account of it. */
+void cm_trace_content(cm_trace *trace, unsigned to, const void *data, size_t bytes);
 
 #endif

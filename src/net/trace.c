@@ -11,6 +11,7 @@ typedef struct record {
 struct cm_trace {
     record *records;
     size_t count, capacity;
+    cm_sha256_ctx *content; /* over what was sent; NULL unless asked for */
 };
 
 cm_trace *cm_trace_new(void)
@@ -20,12 +21,46 @@ cm_trace *cm_trace_new(void)
     return trace;
 }
 
+cm_trace *cm_trace_new_with_content(void)
+{
+    cm_trace *trace = cm_trace_new();
+    trace->content = cm_sha256_new();
+    return trace;
+}
+
 void cm_trace_free(cm_trace *trace)
 {
     if (trace != NULL) {
+        if (trace->content != NULL) {
+            (void)cm_sha256_finish(trace->content);
+        }
         free(trace->records);
         free(trace);
     }
+}
+
+static void put_u32(cm_sha256_ctx *ctx, size_t value)
+{
+    const uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+                              (uint8_t)value};
+    cm_sha256_put(ctx, bytes, sizeof bytes);
+}
+
+void cm_trace_content(cm_trace *trace, unsigned to, const void *data, size_t bytes)
+{
+    if (trace->content != NULL) {
+        put_u32(trace->content, to);
+        put_u32(trace->content, bytes);
+        cm_sha256_put(trace->content, data, bytes);
+    }
+}
+
+cm_hash cm_trace_sent_digest(cm_trace *trace)
+{
+    CM_ASSERT(trace->content != NULL);
+    cm_hash ret = cm_sha256_finish(trace->content);
+    trace->content = NULL;
+    return ret;
 }
 
 void cm_trace_record(cm_trace *trace, bool sent, unsigned peer, size_t bytes)
