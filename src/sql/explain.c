@@ -74,7 +74,8 @@ static void put_line(printer *p, const cm_plan_node *node)
     cm_buf_printf(p->out, ")");
     if (p->measured != NULL) {
         const cm_measured *m = &p->measured[node->number];
-        cm_buf_printf(p->out, " (actual: ");
+        cm_buf_printf(p->out, " (actual: %llu row%s, ", (unsigned long long)node->rows,
+                      node->rows == 1 ? "" : "s");
         put_traffic(m->bytes, m->rounds, m->seconds, p->out);
         cm_buf_printf(p->out, ")");
     }

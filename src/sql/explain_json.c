@@ -49,8 +49,12 @@ static void put_costs(const char *prefix, const cm_plan_cost *cost, unsigned lev
     }
 }
 
-static void put_measured(const cm_measured *measured, unsigned level, cm_buf *out)
+/* Rows are the public ones, padding included: how many count is nobody's to measure. */
+static void put_measured(const cm_plan_node *node, const cm_measured *measured, unsigned level,
+                         cm_buf *out)
 {
+    put_member("Actual Rows", level, out);
+    cm_buf_printf(out, "%llu", (unsigned long long)node->rows);
     put_member("Actual Bytes", level, out);
     cm_buf_printf(out, "%.0f", measured->bytes);
     put_member("Actual Rounds", level, out);
@@ -99,7 +103,7 @@ static void put_node(const cm_plan_node *node, bool cost, const cm_measured *mea
         put_costs("", &node->cost, level + 1, out);
     }
     if (measured != NULL) {
-        put_measured(&measured[node->number], level + 1, out);
+        put_measured(node, &measured[node->number], level + 1, out);
     }
     if (!first) {
         put_member("Shared", level + 1, out); /* with a place above */
