@@ -32,6 +32,17 @@ static const char *const QUERIES[] = {
     "SELECT p.person, p.stage, count(*), sum(v.cost), min(v.code) FROM visits v JOIN people p "
     "ON v.person = p.person WHERE p.stage <> 2 AND v.year > 2005 GROUP BY p.person, p.stage "
     "HAVING count(*) > p.stage",
+    "SELECT p.person, count(*) FROM visits v JOIN people p ON v.person = p.person WHERE p.person "
+    "IN (SELECT person FROM visits WHERE year > 2020) GROUP BY p.person, p.stage",
+    "SELECT v.person, q.stage, p.stage, sum(v.cost) FROM visits v, people p, people q WHERE "
+    "v.person = p.person AND q.person = p.person GROUP BY v.person, p.stage, q.stage",
+    "SELECT p.stage, p.person, sum(v.year) FROM visits v JOIN people p ON v.person = p.person "
+    "WHERE NOT EXISTS (SELECT 1 FROM visits w WHERE w.person = p.person AND w.cost > 900) "
+    "GROUP BY p.stage, p.person",
+    "SELECT p.person, sum(v.year) AS s FROM visits v JOIN people p ON v.person = p.person "
+    "GROUP BY p.person ORDER BY s DESC, p.person LIMIT 3",
+    "SELECT p.person, q.stage, count(*), count(v.cost) FROM visits v, people p, people q WHERE "
+    "v.person = p.person AND q.person = p.stage GROUP BY p.person, q.stage",
     "SELECT v.person, p.stage * 10 + v.region, max(v.cost) - p.stage FROM visits v, people p "
     "WHERE v.person = p.person AND v.person IN (SELECT person FROM visits WHERE cost < 0) "
     "GROUP BY v.region, v.person, p.stage",
