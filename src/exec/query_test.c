@@ -162,6 +162,28 @@ static const char *const QUERIES[] = {
     "SELECT c.zone, count(*), sum(v.cost), sum(v.cost * 2), sum(c.score), count(DISTINCT c.client) "
     "FROM clients c JOIN visits v ON v.region + 1 = c.zone AND v.cost > c.score "
     "GROUP BY c.zone HAVING sum(v.cost) > 100",
+    "SELECT client, (SELECT coalesce(sum(v.cost), 0) FROM visits v WHERE v.person >= c.client AND "
+    "v.region = c.zone) FROM clients c",
+    "SELECT hit, count(*), sum(score) FROM (SELECT c.score, CASE WHEN EXISTS (SELECT 1 FROM visits "
+    "v "
+    "WHERE v.person = c.client AND v.year BETWEEN 2000 + c.zone AND 2015 + c.zone) THEN 1 ELSE 0 "
+    "END "
+    "AS hit FROM clients c) x GROUP BY hit",
+    "SELECT client, (SELECT max(v.cost) FROM visits v WHERE v.person > c.client AND v.cost < "
+    "c.score "
+    "* 10) FROM clients c WHERE c.client < 12",
+    "SELECT client, CASE WHEN (score NOT IN (SELECT cost FROM visits WHERE person < 9)) IS NULL "
+    "THEN 1 WHEN (score IN (SELECT p.person FROM people p WHERE p.stage = c.zone)) IS NULL THEN 2 "
+    "WHEN score IN (SELECT p.person FROM people p WHERE p.stage = c.zone) THEN 3 ELSE 4 END "
+    "FROM clients c",
+    "SELECT client FROM clients WHERE score NOT IN (SELECT cost FROM visits WHERE region = 1)",
+    "SELECT client FROM clients WHERE score NOT IN (SELECT person FROM people)",
+    "SELECT client FROM clients WHERE score NOT IN (SELECT cost FROM visits WHERE cost IS NOT "
+    "NULL)",
+    "SELECT client FROM clients c WHERE zone = 3 OR EXISTS (SELECT 1 FROM people p WHERE "
+    "p.person = c.client)",
+    "SELECT zone, count(*) FROM clients c WHERE (SELECT count(*) FROM clients d WHERE d.score > "
+    "c.score) < 5 GROUP BY zone",
     "SELECT a.zone, count(*), sum(b.score) FROM clients a LEFT JOIN clients b ON a.zone > b.zone "
     "GROUP BY a.zone",
     "SELECT tile, count(*) FROM (SELECT ntile(40) OVER (PARTITION BY region ORDER BY year, cost "
@@ -209,6 +231,20 @@ static const char *const FEW_QUERIES[] = {
 
 /* What SQLite has no words for, and the same in others. */
 static const char *const EQUIVALENTS[][2] = {
+    {"SELECT client FROM clients WHERE score > ANY (SELECT cost FROM visits WHERE region = 1)",
+     "SELECT client FROM clients WHERE score > (SELECT min(cost) FROM visits WHERE region = 1)"},
+    {"SELECT client FROM clients c WHERE zone <= ALL (SELECT v.region FROM visits v WHERE v.person "
+     "= "
+     "c.client)",
+     "SELECT client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person = "
+     "c.client AND v.region < c.zone)"},
+    {"SELECT client FROM clients WHERE score >= ALL (SELECT cost FROM visits)",
+     "SELECT client FROM clients WHERE NOT EXISTS (SELECT 1 FROM visits WHERE cost IS NULL OR "
+     "score IS NULL OR score < cost)"},
+    {"SELECT client FROM clients WHERE score <> ALL (SELECT max(person) FROM people GROUP BY "
+     "stage)",
+     "SELECT client FROM clients WHERE score NOT IN (SELECT max(person) FROM people GROUP BY "
+     "stage)"},
     {"SELECT region, code FROM visits WHERE year < 2018 INTERSECT ALL SELECT region, code FROM "
      "visits WHERE year >= 2012",
      "SELECT region, code FROM (SELECT region, code, row_number() OVER (PARTITION BY region, code) "

@@ -56,9 +56,11 @@ typedef enum cm_ast_kind {
     CM_AST_COALESCE,
     CM_AST_GREATEST,
     CM_AST_LEAST,
-    CM_AST_CAST,        /* arg0 to type */
-    CM_AST_FUNC,        /* text: name */
-    CM_AST_IN_SELECT,   /* arg0 IN (select) */
+    CM_AST_CAST,       /* arg0 to type */
+    CM_AST_FUNC,       /* text: name */
+    CM_AST_IN_SELECT,  /* arg0 IN (select) */
+    CM_AST_ANY_SELECT, /* arg0 op ANY (select); text: op */
+    CM_AST_ALL_SELECT,
     CM_AST_EXISTS,      /* select */
     CM_AST_SCALAR,      /* (select) as a value */
     CM_AST_UNSUPPORTED, /* text: what it is, for "... is not supported" */

@@ -66,6 +66,8 @@ static const char *name_of(const cm_ast *ast)
     case CM_AST_BETWEEN_SYMMETRIC:
     case CM_AST_NOT_BETWEEN_SYMMETRIC:
     case CM_AST_IN_SELECT:
+    case CM_AST_ANY_SELECT:
+    case CM_AST_ALL_SELECT:
     case CM_AST_EXISTS:
     case CM_AST_UNSUPPORTED:
         return NULL;

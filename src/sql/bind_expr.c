@@ -412,11 +412,11 @@ cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **re
     case CM_AST_SCALAR:
         return cm_bind_scalar(at, ast, ret);
     case CM_AST_IN_SELECT:
-        return cm_bind_refuse(b, ast->position,
-                              "IN (SELECT ...) anywhere but among the conditions of WHERE");
+    case CM_AST_ANY_SELECT:
+    case CM_AST_ALL_SELECT:
+        return cm_bind_apply_any(at, ast, ret);
     case CM_AST_EXISTS:
-        return cm_bind_refuse(b, ast->position,
-                              "EXISTS anywhere but among the conditions of WHERE");
+        return cm_bind_apply_exists(at, ast, ret);
     case CM_AST_UNSUPPORTED:
         return cm_bind_refuse(b, ast->position, "%s", ast->text);
     }

@@ -187,6 +187,15 @@ const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left
     return node;
 }
 
+const cm_from *cm_bind_apply_join(cm_binder *b, const cm_from *left, const cm_from *right,
+                                  const cm_expr *on, unsigned rel, int position)
+{
+    cm_from *node = CM_NEW_SMALL(b->arena, cm_from, 1);
+
+    *node = (cm_from){CM_FROM_APPLY, rel, left, right, on, position};
+    return node;
+}
+
 /* An outer join without a condition keeps its kind: its condition is true. */
 static const cm_from *finish_join(cm_scope *s, const cm_ast_from *from, const cm_from *left,
                                   const cm_from *right, const cm_expr *on)

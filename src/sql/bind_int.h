@@ -48,10 +48,11 @@ typedef struct cm_binder {
 
 /* A join that waits until it is known whether the query is grouped: bind_scalar.c. */
 typedef struct cm_late_join {
-    cm_from_kind kind; /* CROSS or LEFT */
+    cm_from_kind kind; /* CROSS, LEFT or APPLY */
     const cm_from *right;
     const cm_expr *on;
     int position;
+    unsigned rel; /* APPLY */
 } cm_late_join;
 
 typedef struct cm_scope {
@@ -257,6 +258,9 @@ CM_MUST cm_status cm_bind_from(cm_scope *s, const cm_ast_select *select, const c
                                cm_names *ret_names);
 const cm_from *cm_bind_join(cm_binder *b, cm_from_kind kind, const cm_from *left,
                             const cm_from *right, const cm_expr *on, int position);
+/* The join whose result is relation rel beside left's. */
+const cm_from *cm_bind_apply_join(cm_binder *b, const cm_from *left, const cm_from *right,
+                                  const cm_expr *on, unsigned rel, int position);
 
 /* bind_agg.c: an aggregate of the call's rows, DISTINCT and FILTER over another argument. */
 CM_MUST cm_status cm_bind_new_agg(const cm_agg_call *c, cm_aggregate aggregate, cm_type type,
@@ -275,6 +279,17 @@ CM_MUST cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret);
 CM_MUST cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
                                 const cm_from **from, const cm_expr **ret);
 
+/* FROM and WHERE of a simple subquery, in the scope of the outer one, whose names are `names`. */
+CM_MUST cm_status cm_bind_pull_up(cm_scope *s, const cm_names *names, const cm_ast_select *select,
+                                  const cm_from **ret_from, cm_names *ret_names,
+                                  const cm_expr **ret_where);
+bool cm_bind_has_aggregate(const cm_ast *ast);
+
+/* bind_apply.c: aggregates over a subquery's rows that match in any way; EXISTS; IN, ANY, ALL. */
+CM_MUST cm_status cm_bind_apply_scalar(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_apply_exists(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+CM_MUST cm_status cm_bind_apply_any(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+
 /* bind_scalar.c: (SELECT ...) as a value. */
 CM_MUST cm_status cm_bind_scalar(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
 /* A column of the query around the scalar subquery. */
@@ -287,9 +302,10 @@ typedef struct cm_select_state {
     const cm_ast_select *select;
     cm_query *query;
     cm_target *target;
-    bool unknowns; /* literals that are shown wait for the type of a set operation's column */
-    size_t shown;  /* targets of the select list, before hidden ones */
-    size_t keys;   /* a correlated subquery's equalities: own side and the outer one's */
+    bool unknowns;    /* literals that are shown wait for the type of a set operation's column */
+    size_t shown;     /* targets of the select list, before hidden ones */
+    bool needs_apply; /* it has another condition with the outer query than an equality */
+    size_t keys;      /* a correlated subquery's equalities: own side and the outer one's */
     const cm_expr *key[CM_BIND_MAX_OUTERS], *outer_key[CM_BIND_MAX_OUTERS];
     const cm_expr **group;
     cm_bound_windows windows;

@@ -73,7 +73,7 @@ static const cm_expr *strip_text(const cm_expr *expr)
     return expr;
 }
 
-static cm_status take_equality(cm_select_state *q, const cm_expr *expr)
+static void take_equality(cm_select_state *q, const cm_expr *expr)
 {
     if (expr->op == CM_X_EQ && q->keys < CM_BIND_MAX_OUTERS) {
         for (size_t side = 0; side < 2; side++) {
@@ -81,14 +81,11 @@ static cm_status take_equality(cm_select_state *q, const cm_expr *expr)
             if (own.own && !own.outer && other.outer && !other.own) {
                 q->key[q->keys] = strip_text(expr->arg[side]);
                 q->outer_key[q->keys++] = strip_text(expr->arg[1 - side]);
-                return CM_OK;
+                return;
             }
         }
     }
-    cm_status st = cm_bind_refuse(q->s->b, expr->position,
-                                  "a condition with the outer query in a scalar subquery that is "
-                                  "not an equality of its column with an outer one");
-    return st;
+    q->needs_apply = true;
 }
 
 cm_status cm_bind_take_correlation(cm_select_state *q)
@@ -109,10 +106,7 @@ cm_status cm_bind_take_correlation(cm_select_state *q)
             rest[kept++] = part;
             continue;
         }
-        cm_status st = take_equality(q, part);
-        if (st != CM_OK) {
-            return st;
-        }
+        take_equality(q, part);
     }
     q->query->where = kept > 0 ? rest[0] : NULL;
     return kept < 2 ? CM_OK
@@ -245,7 +239,7 @@ static cm_status attach(const cm_place *at, const cm_from *right, unsigned rel, 
         return CM_OK;
     }
     s->is_late[rel] = true;
-    s->late[s->lates++] = (cm_late_join){kind, right, on, position};
+    s->late[s->lates++] = (cm_late_join){kind, right, on, position, 0};
     return CM_OK;
 }
 
@@ -267,6 +261,9 @@ cm_status cm_bind_scalar(const cm_place *at, const cm_ast *ast, const cm_expr **
     cm_status st = cm_bind_subselect(b, ast->select, at, &q, &rows);
     if (st != CM_OK) {
         return st;
+    }
+    if (q->needs_apply) {
+        return cm_bind_apply_scalar(at, ast, ret);
     }
     if (q->shown != 1) {
         cm_bind_at(b, ast->position);
@@ -453,8 +450,11 @@ cm_status cm_bind_join_late(cm_select_state *q)
     }
     for (size_t i = first; i < q->s->lates && st == CM_OK; i++) {
         const cm_late_join *late = &q->s->late[i];
-        query->from =
-            cm_bind_join(q->s->b, late->kind, query->from, late->right, late->on, late->position);
+        query->from = late->kind == CM_FROM_APPLY
+                          ? cm_bind_apply_join(q->s->b, query->from, late->right, late->on,
+                                               late->rel, late->position)
+                          : cm_bind_join(q->s->b, late->kind, query->from, late->right, late->on,
+                                         late->position);
     }
     return st;
 }

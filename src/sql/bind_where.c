@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static bool has_aggregate(const cm_ast *ast)
+bool cm_bind_has_aggregate(const cm_ast *ast)
 {
     if (ast == NULL) {
         return false;
@@ -17,7 +17,7 @@ static bool has_aggregate(const cm_ast *ast)
         return true;
     }
     for (size_t i = 0; i < ast->args; i++) {
-        if (has_aggregate(ast->arg[i])) {
+        if (cm_bind_has_aggregate(ast->arg[i])) {
             return true;
         }
     }
@@ -28,7 +28,7 @@ static bool has_aggregate(const cm_ast *ast)
 static bool is_simple(const cm_ast_select *s)
 {
     for (size_t i = 0; i < s->targets; i++) {
-        if (has_aggregate(s->target[i].expr)) {
+        if (cm_bind_has_aggregate(s->target[i].expr)) {
             return false;
         }
     }
@@ -79,8 +79,8 @@ static cm_status join_subquery(cm_scope *s, const cm_names *names, const cm_name
 }
 
 /* FROM and WHERE of a simple subquery, in the scope of the outer one. */
-static cm_status pull_up(cm_scope *s, const cm_names *names, const cm_ast_select *select,
-                         const cm_from **ret_from, cm_names *ret_names, const cm_expr **ret_where)
+cm_status cm_bind_pull_up(cm_scope *s, const cm_names *names, const cm_ast_select *select,
+                          const cm_from **ret_from, cm_names *ret_names, const cm_expr **ret_where)
 {
     cm_status st = cm_bind_from(s, select, ret_from, ret_names);
 
@@ -106,7 +106,7 @@ static cm_status bind_exists(cm_scope *s, const cm_names *names, const cm_ast *a
     if (!is_simple(ast->select)) {
         return cm_bind_refuse(s->b, ast->position, "EXISTS of a subquery of this form");
     }
-    cm_status st = pull_up(s, names, ast->select, &right, &inner, &on);
+    cm_status st = cm_bind_pull_up(s, names, ast->select, &right, &inner, &on);
     const cm_place at = {.s = s, .names = &inner, .clause = "EXISTS"};
     for (size_t i = 0; i < ast->select->targets && st == CM_OK; i++) {
         const cm_ast *target = ast->select->target[i].expr;
@@ -127,7 +127,7 @@ static cm_status bind_inner(cm_scope *s, const cm_names *names, const cm_ast *as
     uint64_t rows = 0;
 
     if (is_simple(select) && select->targets == 1 && !select->target[0].expr->star) {
-        cm_status st = pull_up(s, names, select, right, inner, where);
+        cm_status st = cm_bind_pull_up(s, names, select, right, inner, where);
         const cm_place at = {.s = s, .names = inner, .clause = "IN (SELECT ...)"};
         return st == CM_OK ? cm_bind_expr(&at, select->target[0].expr, value) : st;
     }
@@ -145,8 +145,9 @@ static cm_status bind_inner(cm_scope *s, const cm_names *names, const cm_ast *as
     return st == CM_OK ? cm_bind_scope_col(s, &inner->col[0], ast->position, value) : st;
 }
 
+/* A join, or a condition. */
 static cm_status bind_in_select(cm_scope *s, const cm_names *names, const cm_ast *ast, bool negated,
-                                const cm_from **from)
+                                const cm_from **from, const cm_expr **ret_condition)
 {
     const cm_place at = {.s = s, .names = names, .clause = "WHERE"};
     const cm_expr *parts[2] = {NULL, NULL}, *x = NULL, *value = NULL;
@@ -164,10 +165,10 @@ static cm_status bind_in_select(cm_scope *s, const cm_names *names, const cm_ast
         return st;
     }
     CM_ASSERT(parts[0] != NULL);
-    if (negated && parts[0]->nullable) {
-        st = cm_bind_refuse(s->b, ast->position, "NOT IN (SELECT ...) where a value can be NULL");
-        cm_diag_hint(s->b->diag, "Use NOT EXISTS, which does not treat NULL as unknown.");
-        return st;
+    if (negated && parts[0]->nullable) { /* NULL is unknown: an anti join would keep the row */
+        const cm_place value_at = {.s = s, .names = names, .clause = "WHERE", .from = from};
+        st = cm_bind_apply_any(&value_at, ast, &value);
+        return st == CM_OK ? cm_bind_not(s->b, value, ast->position, ret_condition) : st;
     }
     const cm_expr *on = parts[0];
     if (parts[1] != NULL) {
@@ -192,12 +193,16 @@ cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
         bool negated = part->kind == CM_AST_NOT && (part->arg[0]->kind == CM_AST_EXISTS ||
                                                     part->arg[0]->kind == CM_AST_IN_SELECT);
         const cm_ast *inner = negated ? part->arg[0] : part;
+        const cm_expr *condition = NULL;
         cm_status st = inner->kind == CM_AST_EXISTS ? bind_exists(s, names, inner, negated, from)
                        : inner->kind == CM_AST_IN_SELECT
-                           ? bind_in_select(s, names, inner, negated, from)
+                           ? bind_in_select(s, names, inner, negated, from, &condition)
                            : cm_bind_condition(&at, several ? "AND" : "WHERE", part, &rest[kept++]);
         if (st != CM_OK) {
             return st;
+        }
+        if (condition != NULL) {
+            rest[kept++] = condition;
         }
     }
     *ret = kept > 0 ? rest[0] : NULL;

@@ -392,6 +392,14 @@ static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_a
     return st;
 }
 
+static const char *operator_name(cm_parser *p, const PgQuery__SubLink *link)
+{
+    const char *name =
+        link->n_oper_name > 0 ? cm_pg_string(link->oper_name[link->n_oper_name - 1]) : NULL;
+
+    return name == NULL ? "=" : cm_arena_strdup(p->arena, name);
+}
+
 static cm_status parse_sublink(cm_parser *p, const PgQuery__SubLink *link, const cm_ast **ret)
 {
     cm_ast *ast = new_node(p, CM_AST_UNSUPPORTED, link->location);
@@ -403,16 +411,15 @@ static cm_status parse_sublink(cm_parser *p, const PgQuery__SubLink *link, const
         ast->kind = CM_AST_EXISTS;
         break;
     case PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK:
-        ast->text = "ANY (SELECT ...)";
-        if (link->n_oper_name == 0) {
-            ast->kind = CM_AST_IN_SELECT;
-        }
+        ast->kind = link->n_oper_name == 0 ? CM_AST_IN_SELECT : CM_AST_ANY_SELECT;
+        ast->text = operator_name(p, link);
         break;
     case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK:
         ast->kind = CM_AST_SCALAR;
         break;
     case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK:
-        ast->text = "ALL (SELECT ...)";
+        ast->kind = CM_AST_ALL_SELECT;
+        ast->text = operator_name(p, link);
         break;
     case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK:
         ast->text = "ARRAY (SELECT ...)";
