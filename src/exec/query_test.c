@@ -245,6 +245,10 @@ static const char *const EQUIVALENTS[][2] = {
      "stage)",
      "SELECT client FROM clients WHERE score NOT IN (SELECT max(person) FROM people GROUP BY "
      "stage)"},
+    {"SELECT sum(x), count(*) FROM (SELECT cost + 1 AS x FROM visits ORDER BY cost, year OFFSET 9) "
+     "t",
+     "SELECT sum(x), count(*) FROM (SELECT cost + 1 AS x FROM visits ORDER BY cost IS NULL, cost, "
+     "year LIMIT -1 OFFSET 9) t"},
     {"SELECT region, code FROM visits WHERE year < 2018 INTERSECT ALL SELECT region, code FROM "
      "visits WHERE year >= 2012",
      "SELECT region, code FROM (SELECT region, code, row_number() OVER (PARTITION BY region, code) "

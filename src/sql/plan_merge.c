@@ -104,7 +104,7 @@ static bool is_preserved(const cm_from *from, unsigned rel)
 static bool is_simple(const cm_query *query)
 {
     return query != NULL && !query->grouped && !query->distinct && !query->has_limit &&
-           query->from != NULL;
+           query->offset == 0 && query->from != NULL;
 }
 
 static cm_status replace_list(merge *m, const cm_expr *const *list, size_t count,

@@ -457,7 +457,7 @@ static void check_block(checker *c, const cm_query *query, bool visible)
         use_group(c, query, query->having, CM_LABEL_FILTER);
     }
     for (size_t i = 0; i < query->orders; i++) { /* which rows come first shows */
-        if (query->has_limit || query->target[query->order[i].target].hidden) {
+        if (query->has_limit || query->offset > 0 || query->target[query->order[i].target].hidden) {
             use_target(c, query, query->order[i].target, shown ? CM_LABEL_REVEAL : CM_LABEL_FILTER);
         }
     }

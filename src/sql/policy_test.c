@@ -34,6 +34,8 @@ static const use uses[] = {
     {CM_LABEL_FILTER, YEAR,
      "SELECT sum(c) FROM (SELECT cost AS c FROM visits ORDER BY year LIMIT 5) s"},
     {CM_LABEL_FILTER, YEAR,
+     "SELECT sum(c) FROM (SELECT cost AS c FROM visits ORDER BY year OFFSET 5) s"},
+    {CM_LABEL_FILTER, YEAR,
      "SELECT count(*) FROM (SELECT year + 1 AS y FROM visits) s WHERE s.y = 3"},
     {CM_LABEL_FILTER, DOCTOR,
      "SELECT count(*) FROM visits v JOIN doctors d ON v.doctor = d.id AND v.doctor > 7"},

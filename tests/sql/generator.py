@@ -120,7 +120,7 @@ class Schema:
         forms += [f"sum({number})", f"avg({number})", f"min({number})"]
         if distinct and rng.random() < 0.08:
             return f"{rng.choice(['count', 'sum', 'avg'])}(DISTINCT {number})"
-        if rng.random() < 0.08:
+        if distinct and rng.random() < 0.08:
             return self.percentile(columns)
         if rng.random() < 0.1:
             return self.statistic(columns) or "count(*)"
@@ -204,6 +204,9 @@ class Schema:
         items = [f"{c.name} AS c{i}" for i, c in enumerate(inner)]
         items.append(f"{self.number(columns, 1)} AS n")
         text = f"SELECT {', '.join(items)} FROM {source}{self.where(columns)}"
+        if rng.random() < 0.3:  # in an order of all that is seen
+            text += " ORDER BY " + ", ".join(str(i + 1) for i in range(len(items)))
+            text += rng.choice([" LIMIT 7", " OFFSET 3", " LIMIT 9 OFFSET 4"])
         outer = [c.called(f"c{i}") for i, c in enumerate(inner)]
         shown = rng.choice([f"c0, count(*), sum(n)", "c0, max(n), count(n)"])
         body = f"SELECT {shown} FROM {{x}}{self.where(outer, 0.3)} GROUP BY c0"

@@ -18,7 +18,7 @@ class Column:
         self.nullable = rng.random() < 0.5 if nullable is None else nullable
         self.labels = [f"{name}_{i}" for i in range(rng.choice([1, 2, 3, 5, 9]))]
         self.scale = rng.choice([0, 1, 2, 4]) if kind == "numeric" else 0
-        self.precision = self.scale + rng.choice([2, 4, 8, 8, 15])
+        self.precision = self.scale + rng.choice([2, 4, 8, 8, 14])  # 64 bits hold 18 digits
         self.skew = rng.random() < 0.3
         self.check = check or self.random_check(rng)
 
