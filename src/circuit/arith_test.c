@@ -217,6 +217,46 @@ static void expect_count(cm_u128 x, unsigned x_bits, cm_u128 y, unsigned y_bits,
     ret[2] = x << 3;
 }
 
+static void build_extremes(cm_circuit *c, cm_num x, cm_num y)
+{
+    output(c, cm_num_min(c, x, y));
+    output(c, cm_num_max(c, x, y));
+    cm_circuit_output_wire(c, cm_num_eq(c, cm_num_max(c, x, y), x));
+}
+
+static void expect_extremes(cm_u128 x, unsigned x_bits, cm_u128 y, unsigned y_bits, cm_u128 *ret)
+{
+    (void)x_bits;
+    (void)y_bits;
+    ret[0] = x < y ? x : y;
+    ret[1] = x < y ? y : x;
+    ret[2] = x >= y;
+}
+
+/* None, two, and eleven numbers of different lengths; the last cut. */
+static void build_sum(cm_circuit *c, cm_num x, cm_num y)
+{
+    cm_num terms[11];
+
+    for (unsigned i = 0; i < CM_COUNT(terms); i++) {
+        terms[i] = i % 3 == 0 ? x : i % 3 == 1 ? y : cm_num_shift_left(x, 1);
+        terms[i] = cm_num_zero_extend(terms[i], at_most_128(terms[i].bits));
+    }
+    terms[4] = cm_num_const(77, 7);
+    output(c, cm_num_sum(c, terms, CM_COUNT(terms), at_most_128(max_bits(x.bits, y.bits) + 5)));
+    output(c, cm_num_sum(c, terms, 2, max_bits(x.bits, y.bits)));
+    output(c, cm_num_sum(c, terms, 0, 3));
+}
+
+static void expect_sum(cm_u128 x, unsigned x_bits, cm_u128 y, unsigned y_bits, cm_u128 *ret)
+{
+    (void)x_bits;
+    (void)y_bits;
+    ret[0] = 4 * x + 3 * y + 3 * (x << 1) + 77;
+    ret[1] = x + y;
+    ret[2] = 0;
+}
+
 static const subject subjects[] = {
     {"compare", 3, build_compare, expect_compare},
     {"select", 3, build_select, expect_select},
@@ -227,6 +267,8 @@ static const subject subjects[] = {
     {"scale", 3, build_scale, expect_scale},
     {"divide", 2, build_divide, expect_divide},
     {"count", 3, build_count, expect_count},
+    {"extremes", 3, build_extremes, expect_extremes},
+    {"sum", 3, build_sum, expect_sum},
 };
 
 /* ---- comparing ---------------------------------------------------------------------------- */
@@ -371,6 +413,23 @@ static void test_random(void **state)
     data_free(&d);
 }
 
+/* Every width that a column has, in both shapes. */
+static void test_all_widths(void **state)
+{
+    (void)state;
+    uint64_t seed = 64;
+    data d = data_new();
+    for (unsigned bits = 1; bits <= 64; bits++) {
+        fill_random(&d, &seed, bits, bits);
+        for (size_t i = 0; i < CM_COUNT(subjects); i++) {
+            for (unsigned shape = 0; shape < 2; shape++) {
+                check_rows(&subjects[i], shape, bits, bits, &d);
+            }
+        }
+    }
+    data_free(&d);
+}
+
 /* All 8-bit operands of comparisons with every public constant. */
 static void test_constants(void **state)
 {
@@ -446,9 +505,8 @@ static void test_popcount(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exhaustive),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_exhaustive), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_all_widths), cmocka_unit_test(test_constants),
         cmocka_unit_test(test_popcount),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

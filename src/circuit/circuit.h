@@ -74,12 +74,18 @@ cm_wire cm_num_lt(cm_circuit *c, cm_num x, cm_num y);
 cm_wire cm_num_slt(cm_circuit *c, cm_num x, cm_num y); /* signed */
 cm_wire cm_num_is_zero(cm_circuit *c, cm_num x);
 cm_num cm_num_mux(cm_circuit *c, cm_wire condition, cm_num if_one, cm_num if_zero); /* w, 1 */
+/* The greater and the lesser of two unsigned numbers: a comparison and w ANDs in a level. */
+cm_num cm_num_max(cm_circuit *c, cm_num x, cm_num y);
+cm_num cm_num_min(cm_circuit *c, cm_num x, cm_num y);
 
 /*
  * Arithmetic modulo 2^bits of the result, which the caller chooses wide enough.  Operands are
  * extended with zeros: extend signed ones to `bits` first.
  */
 cm_num cm_num_add(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
+/* Of many numbers: for n of them of `bits` bits about n - 2 adders' ANDs, in log2 n levels more
+ * than one adder's. */
+cm_num cm_num_sum(cm_circuit *c, const cm_num *terms, size_t count, unsigned bits);
 cm_num cm_num_sub(cm_circuit *c, cm_num x, cm_num y, unsigned bits);
 cm_num cm_num_neg(cm_circuit *c, cm_num x, unsigned bits);
 cm_num cm_num_add_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits);

@@ -35,3 +35,13 @@ cm_wire cm_num_slt(cm_circuit *c, cm_num x, cm_num y)
     y.wire[bits - 1] = cm_gate_not(c, y.wire[bits - 1]);
     return cm_num_lt(c, x, y);
 }
+
+cm_num cm_num_max(cm_circuit *c, cm_num x, cm_num y)
+{
+    return cm_num_mux(c, cm_num_lt(c, x, y), y, x);
+}
+
+cm_num cm_num_min(cm_circuit *c, cm_num x, cm_num y)
+{
+    return cm_num_mux(c, cm_num_lt(c, x, y), x, y);
+}

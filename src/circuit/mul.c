@@ -346,6 +346,18 @@ cm_num cm_num_mul_const(cm_circuit *c, cm_num x, cm_i128 value, unsigned bits)
     return sum_columns(c, &columns);
 }
 
+cm_num cm_num_sum(cm_circuit *c, const cm_num *terms, size_t count, unsigned bits)
+{
+    CM_ASSERT(bits <= CM_NUM_MAX);
+    cm_columns columns = {.bits = bits};
+    for (size_t k = 0; k < count; k++) {
+        for (unsigned i = 0; i < terms[k].bits && i < bits; i++) {
+            cm_columns_push(&columns, i, terms[k].wire[i]);
+        }
+    }
+    return sum_columns(c, &columns);
+}
+
 cm_num cm_num_popcount(cm_circuit *c, const cm_wire *wires, size_t count)
 {
     unsigned bits = cm_ceil_log2(count + 1);

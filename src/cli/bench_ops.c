@@ -114,6 +114,27 @@ static cm_num build_div(cm_circuit *c, cm_num x, cm_num y)
     return quotient;
 }
 
+static cm_num build_max(cm_circuit *c, cm_num x, cm_num y)
+{
+    return cm_num_max(c, x, y);
+}
+
+static cm_num build_sqrt(cm_circuit *c, cm_num x, cm_num y)
+{
+    (void)y;
+    return cm_num_sqrt(c, x);
+}
+
+/* Sixteen numbers, eight of them shifted, so that no two are the same. */
+static cm_num build_sum(cm_circuit *c, cm_num x, cm_num y)
+{
+    cm_num terms[16];
+    for (unsigned i = 0; i < CM_COUNT(terms); i++) {
+        terms[i] = cm_num_shift_left(i % 2 == 0 ? x : y, i / 2);
+    }
+    return cm_num_sum(c, terms, CM_COUNT(terms), x.bits);
+}
+
 /* Two numbers into one result; the program is made once. */
 static void *prepare_circuit(cm_bench_party *p, size_t rows, unsigned bits, build_fn *build,
                              unsigned result_bits)
@@ -156,6 +177,21 @@ static void *prepare_mul(cm_bench_party *p, size_t rows, unsigned bits)
 static void *prepare_div(cm_bench_party *p, size_t rows, unsigned bits)
 {
     return prepare_circuit(p, rows, bits, build_div, bits);
+}
+
+static void *prepare_max(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    return prepare_circuit(p, rows, bits, build_max, bits);
+}
+
+static void *prepare_sqrt(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    return prepare_circuit(p, rows, bits, build_sqrt, (bits + 1) / 2);
+}
+
+static void *prepare_sum(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    return prepare_circuit(p, rows, bits, build_sum, bits);
 }
 
 static cm_status run_program(cm_bench_party *p, void *input)
@@ -290,6 +326,9 @@ static const cm_bench_op OPS[] = {
     {"lt", "less-than, unsigned", 1 << 20, 64, 1, 64, prepare_lt, run_program},
     {"add", "addition of planes", 1 << 20, 64, 1, 64, prepare_add, run_program},
     {"mul", "multiplication of planes", 1 << 16, 64, 1, 64, prepare_mul, run_program},
+    {"max", "the greater of two", 1 << 20, 64, 1, 64, prepare_max, run_program},
+    {"sum", "sum of sixteen numbers", 1 << 16, 64, 1, 64, prepare_sum, run_program},
+    {"sqrt", "integer square root", 1 << 14, 64, 1, 64, prepare_sqrt, run_program},
     {"div", "exact division", 1 << 14, 64, 1, 64, prepare_div, run_program},
     {"ring_add", "addition in Z_2^64, local", 1 << 20, RING_BITS, RING_BITS, RING_BITS,
      prepare_ring_add, run_ring_add},

@@ -46,7 +46,7 @@ static cm_program *build_greater(unsigned planes)
     cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
     cm_num x = cm_circuit_input(c, planes);
     cm_num y = cm_circuit_input(c, planes);
-    cm_num greater = cm_num_mux(c, cm_num_lt(c, x, y), y, x);
+    cm_num greater = cm_num_max(c, x, y);
 
     cm_circuit_output(c, &greater);
     cm_program *program = cm_circuit_finish(c);

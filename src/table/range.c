@@ -391,6 +391,7 @@ static cm_program *build_differences(const walk *w, cm_arena scratch)
     cm_circuit *c = cm_circuit_new_for(w->mpc, w->intervals->rows);
     cm_num *low = CM_NEW(&scratch, cm_num, w->factors),
            *high = CM_NEW(&scratch, cm_num, w->factors);
+    cm_num *term = CM_NEW(&scratch, cm_num, w->factors + 1);
 
     cm_wire open = cm_circuit_input(c, 1).wire[0];
     for (size_t f = 0; f < w->factors; f++) {
@@ -410,15 +411,15 @@ static cm_program *build_differences(const walk *w, cm_arena scratch)
     for (size_t i = 0; i < w->spec->aggs; i++) {
         const cm_agg *agg = &w->spec->agg[i];
         unsigned planes = agg->planes;
-        cm_num sum = cm_num_const(0, planes);
+        size_t terms = 0;
         if (agg->kind != CM_AGG_SUM) {
-            sum = cm_num_zero_extend(high[w->first_factor[i]], planes);
+            term[terms++] = high[w->first_factor[i]];
         }
         for (size_t k = 0; k < w->limbs[i]; k++) {
-            cm_num limb =
+            term[terms++] =
                 cm_num_shift_left(high[w->first_factor[i] + k], (unsigned)k * w->limb_shift[i]);
-            sum = cm_num_add(c, sum, cm_num_zero_extend(limb, planes), planes);
         }
+        cm_num sum = cm_num_sum(c, term, terms, planes);
         cm_circuit_output(c, &sum);
     }
     cm_program *program = cm_circuit_finish(c);

@@ -166,6 +166,7 @@ static cm_program *build_finish(const cm_sums *sums, const cm_agg *aggs, size_t 
 {
     cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
     cm_num *total = CM_NEW(&scratch, cm_num, sums->factors);
+    cm_num *term = CM_NEW(&scratch, cm_num, sums->factors + 1);
 
     for (size_t f = 0; f < sums->factors; f++) {
         total[f] = cm_circuit_input(c, f < sums->counts ? sums->count_planes : sums->limb_planes);
@@ -174,15 +175,15 @@ static cm_program *build_finish(const cm_sums *sums, const cm_agg *aggs, size_t 
         if (!cm_agg_is_sum(aggs[i].kind)) { /* may be wider than any number */
             continue;
         }
-        cm_num sum = cm_num_const(0, aggs[i].planes);
+        size_t terms = 0;
         if (aggs[i].kind != CM_AGG_SUM) {
-            sum = cm_num_zero_extend(total[sums->first[i]], aggs[i].planes);
+            term[terms++] = total[sums->first[i]];
         }
         for (size_t k = 0; k < sums->limbs[i]; k++) {
-            cm_num limb =
+            term[terms++] =
                 cm_num_shift_left(total[sums->first[i] + k], (unsigned)k * sums->limb_shift[i]);
-            sum = cm_num_add(c, sum, cm_num_zero_extend(limb, aggs[i].planes), aggs[i].planes);
         }
+        cm_num sum = cm_num_sum(c, term, terms, aggs[i].planes);
         cm_circuit_output(c, &sum);
     }
     if (any) {
