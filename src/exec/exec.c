@@ -56,7 +56,7 @@ cm_status cm_exec_shuffled(cm_exec *x, const cm_table *from, const unsigned *col
     return CM_OK;
 }
 
-/* The sort is stable; shuffled rows first, so that ties do not tell in which order rows came. */
+/* All rows, or the first where a LIMIT needs no more; rows that tie come in a random order. */
 static cm_status run_sort(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
     cm_arena scratch = x->scratch;
@@ -67,16 +67,8 @@ static cm_status run_sort(cm_exec *x, const cm_plan_node *node, cm_table *ret)
                                 .nulls_first = node->order[i].nulls_first};
     }
     const cm_table *from = &x->table[node->child[0]->number];
-    unsigned *cols = CM_NEW(&scratch, unsigned, from->cols + 1);
-    for (unsigned i = 0; i < from->cols; i++) {
-        cols[i] = i;
-    }
-    cm_status st = cm_exec_shuffled(x, from, cols, from->cols, x->arena, ret, scratch);
-    if (st != CM_OK) {
-        return st;
-    }
-    return cm_exec_mpc_failed(
-        x, cm_table_sort(x->mpc, ret, keys, node->orders, true, x->arena, scratch));
+    return cm_exec_mpc_failed(x, cm_table_order(x->mpc, from, keys, node->orders,
+                                                (size_t)node->rows, x->arena, ret, scratch));
 }
 
 static cm_bcol rows_of(cm_exec *x, cm_bcol from, size_t first, size_t rows)

@@ -111,7 +111,7 @@ void cm_planes_unpack(const uint64_t *plane_words, size_t rows, unsigned planes,
     cm_wipe(&s, sizeof s);
 }
 
-/* One plane, bit by bit: for so few planes that the detour over rows does not pay. */
+/* One plane, bit by bit: where there is so little that the detour over rows does not pay. */
 static void gather_bits(const uint64_t *x, const uint32_t *from, size_t rows, uint64_t *z)
 {
     for (size_t first = 0; first < rows; first += 64) {
@@ -164,7 +164,8 @@ void cm_planes_gather(const cm_plane_gather *job, cm_arena scratch)
     uint64_t *row = NULL;
     for (size_t first = 0; first < job->planes; first += 64) {
         unsigned planes = (unsigned)smaller(64, job->planes - first);
-        if (planes <= 2 && job->x[first] != job->z[first]) {
+        bool few = planes <= 2 || job->rows_z < job->rows_x / 64; /* bits, or rows of many */
+        if (few && job->x[first] != job->z[first]) {
             for (unsigned p = 0; p < planes; p++) {
                 gather_bits(job->x[first + p], job->from, job->rows_z, job->z[first + p]);
             }

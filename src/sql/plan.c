@@ -159,11 +159,21 @@ static size_t need_index(const cm_need *need, size_t needs, unsigned target)
     return SIZE_MAX;
 }
 
+/* Of so many rows in order, those that the query looks at. */
+static uint64_t rows_wanted(const cm_query *query, uint64_t rows)
+{
+    if (!query->has_limit || query->offset >= rows || query->limit >= rows - query->offset) {
+        return rows;
+    }
+    return query->limit == 0 ? 1 : query->offset + query->limit;
+}
+
 static cm_status block_sort(cm_planner *pl, const cm_query *query, const cm_need *need,
                             size_t needs, cm_planned *planned)
 {
     cm_plan_node *child = planned->node;
-    cm_plan_node *sort = cm_node_new(pl, CM_PLAN_SORT, child->rows, child->cols);
+    uint64_t rows = rows_wanted(query, child->rows);
+    cm_plan_node *sort = cm_node_new(pl, CM_PLAN_SORT, rows, child->cols);
     cm_order *order = CM_NEW_SMALL(pl->arena, cm_order, query->orders + 1);
 
     for (size_t i = 0; i < query->orders; i++) {

@@ -58,7 +58,7 @@ typedef enum cm_plan_op {
     CM_PLAN_GROUP_SORT,
     CM_PLAN_WINDOW, /* the child's rows in another order, which depends on secrets; the child's
                        columns, then one per window function */
-    CM_PLAN_SORT,   /* valid rows first, then by `order`, which may be empty */
+    CM_PLAN_SORT,   /* the first rows: valid ones first, then by `order`, which may be empty */
     CM_PLAN_LIMIT,  /* after SORT: skips offset, keeps limit rows */
     CM_PLAN_STORE,  /* the root of what is kept: the child's columns */
 } cm_plan_op;

@@ -81,6 +81,19 @@ static void add_sort(sizes *s, double rows, double keys, double payload)
     s->rounds += cost.rounds;
 }
 
+/* The first rows in order, of rows of so many planes, keys among them; tags are shuffled first. */
+static void add_order(sizes *s, double of, double rows, double keys, double planes)
+{
+    double tag = log2_up(of);
+    cm_sort_cost cost = cm_table_order_cost((size_t)of, (size_t)rows, (unsigned)(keys + tag));
+
+    add_shuffle(s, of, tag);
+    add_shuffle(s, of, tag + planes);
+    s->ands += cost.ands;
+    s->bytes += (cost.bytes - cost.ands / 8);
+    s->rounds += cost.rounds;
+}
+
 /* Six words and two bits a plane. */
 static void add_partition(sizes *s, double rows, double planes)
 {
@@ -450,7 +463,7 @@ static sizes sizes_of(const cm_plan_node *node)
         for (size_t i = 0; i < node->orders; i++) {
             keys += key_planes(node, &node->order[i].target, 1);
         }
-        add_sort(&s, rows, keys, planes);
+        add_order(&s, (double)node->child[0]->rows, rows, keys, planes);
         break;
     }
     }

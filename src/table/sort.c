@@ -10,7 +10,8 @@ cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_arena 
         return CM_OK;
     }
     cm_status st = cm_mpc_shuffle(mpc, NULL, 0, &wide, 1, scratch);
-    return st == CM_OK ? cm_sort_in_place(mpc, wide, key_planes, NULL, NULL, scratch) : st;
+    return st == CM_OK ? cm_sort_in_place(mpc, wide, key_planes, wide.rows, NULL, NULL, scratch)
+                       : st;
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -172,6 +173,16 @@ static void take_columns(cm_mpc *mpc, const cm_table *table, const moved *m, boo
     ret->rows = sorted.rows;
 }
 
+/* wide, whose tag is set, but for the rest. */
+static cm_status fill_wide(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
+                           size_t count, bool valid_first, const moved *m, cm_bcol wide,
+                           cm_arena scratch)
+{
+    put_payload(table, m, valid_first, cm_bcol_planes(wide, m->tag + m->key, m->payload));
+    return cm_sort_key_build(mpc, table, keys, count, valid_first,
+                             cm_bcol_planes(wide, m->tag, m->key), scratch);
+}
+
 cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,
                           bool valid_first, cm_arena *arena, cm_table *ret, cm_bcol *ret_key,
                           cm_arena scratch)
@@ -183,10 +194,8 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
 
     CM_ASSERT(ret->cols == table->cols);
     cm_rows_index_bits(mpc, cm_bcol_planes(wide, 0, m.tag), scratch);
-    cm_status st = cm_sort_key_build(mpc, table, keys, count, valid_first,
-                                     cm_bcol_planes(wide, m.tag, m.key), scratch);
+    cm_status st = fill_wide(mpc, table, keys, count, valid_first, &m, wide, scratch);
     if (st == CM_OK) {
-        put_payload(table, &m, valid_first, cm_bcol_planes(wide, m.tag + m.key, m.payload));
         st = cm_sort_rows(mpc, wide, m.tag + m.key, scratch);
     }
     if (st == CM_OK) {
@@ -206,4 +215,40 @@ cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, s
         return CM_OK; /* in order already */
     }
     return cm_sort_columns(mpc, table, keys, count, valid_first, arena, table, NULL, scratch);
+}
+
+/* Tags in a secret random order, so that rows that tie come in one. */
+static cm_status draw_tags(cm_mpc *mpc, cm_bcol tag, cm_arena scratch)
+{
+    cm_rows_index_bits(mpc, tag, scratch);
+    return tag.planes == 0 ? CM_OK : cm_mpc_shuffle(mpc, NULL, 0, &tag, 1, scratch);
+}
+
+cm_status cm_table_order(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,
+                         size_t rows, cm_arena *arena, cm_table *ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc);
+    moved m = lay_out(table, keys, count, true, &scratch);
+    unsigned planes = m.tag + m.key + m.payload;
+    bool all = rows == table->rows;
+    cm_table result = {.cols = table->cols, .col = CM_NEW(arena, cm_scol, table->cols)};
+
+    cm_table_check_arenas(arena, scratch);
+    CM_ASSERT(rows <= table->rows);
+    cm_bcol first = cm_bcol_new_raw(arena, legs, planes, rows);
+    cm_bcol wide = all ? first : cm_bcol_new_raw(&scratch, legs, planes, table->rows);
+    cm_status st = draw_tags(mpc, cm_bcol_planes(wide, 0, m.tag), scratch);
+    if (st == CM_OK) {
+        st = fill_wide(mpc, table, keys, count, true, &m, wide, scratch);
+    }
+    if (st == CM_OK) {
+        st = all ? cm_sort_rows(mpc, wide, m.tag + m.key, scratch)
+                 : cm_sort_first(mpc, wide, m.tag + m.key, first, scratch);
+    }
+    if (st == CM_OK) {
+        cm_bcol sorted = cm_bcol_planes(first, m.tag, planes - m.tag);
+        take_columns(mpc, table, &m, true, sorted, arena, &result);
+        *ret = result;
+    }
+    return st;
 }

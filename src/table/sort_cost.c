@@ -13,27 +13,46 @@ static void add_batch(const cm_sort_less *less, size_t pairs, cm_sort_cost *cost
     }
 }
 
-cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes)
+static void add_sort(const cm_sort_less *less, size_t rows, cm_sort_cost *cost)
 {
-    cm_sort_cost ret = {0};
     cm_sort_plan plan;
-    cm_sort_less less;
-    cm_arena scratch;
-    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
-    CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_less_init(&less, key_planes, CM_ROUND_BYTES_USUAL, scratch);
-    cm_sort_plan_make(rows, &less.costs, &plan);
+
+    cm_sort_plan_make(rows, &less->costs, &plan);
     for (size_t i = 0; i < plan.levels; i++) {
         const cm_sort_level *level = &plan.level[i];
         size_t fresh = level->rows - (((size_t)1 << level->bits) - 1);
         for (unsigned found = 0; found < level->bits; found += level->step_bits) {
             unsigned left = level->bits - found;
             unsigned step = left < level->step_bits ? left : level->step_bits;
-            add_batch(&less, (((size_t)1 << step) - 1) * fresh, &ret);
+            add_batch(less, (((size_t)1 << step) - 1) * fresh, cost);
         }
-        add_batch(&less, level->pairs, &ret);
+        add_batch(less, level->pairs, cost);
     }
+}
+
+cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes)
+{
+    cm_sort_cost ret = {0};
+    cm_sort_less less;
+    cm_top_plan plan = {.candidates = table_rows};
+    cm_arena scratch;
+    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
+    CM_ASSERT(st == CM_OK); /* address space alone */
+    cm_sort_less_init(&less, key_planes, CM_ROUND_BYTES_USUAL, scratch);
+    if (rows < table_rows) {
+        cm_top_plan_make(table_rows, rows, &less.costs, &plan);
+    }
+    if (plan.sample > 0) {
+        add_sort(&less, plan.sample, &ret);
+        add_batch(&less, table_rows - plan.sample, &ret);
+    }
+    add_sort(&less, plan.candidates, &ret);
     cm_sort_less_fini(&less);
     cm_arena_fini(&scratch);
     return ret;
+}
+
+cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes)
+{
+    return cm_table_order_cost(rows, rows, key_planes);
 }

@@ -371,8 +371,7 @@ static cm_status sort_levels(sorter *s, const cm_sort_plan *plan, cm_arena scrat
 {
     cm_status st = CM_OK;
 
-    CM_ASSERT(plan->level[plan->levels - 1].rows == s->wide.rows);
-    s->gap = CM_NEW_RAW(&scratch, uint32_t, s->wide.rows);
+    s->gap = CM_NEW_RAW(&scratch, uint32_t, plan->level[plan->levels - 1].rows);
     for (size_t i = 0; st == CM_OK && i < plan->levels; i++) {
         const cm_sort_level *level = &plan->level[i];
         CM_ASSERT(level->rows <= s->wide.rows && level->rows >> level->bits > 0);
@@ -384,8 +383,8 @@ static cm_status sort_levels(sorter *s, const cm_sort_plan *plan, cm_arena scrat
     return st;
 }
 
-cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, const cm_sort_plan *plan,
-                           uint32_t *ret_from, cm_arena scratch)
+cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, size_t rows,
+                           const cm_sort_plan *plan, uint32_t *ret_from, cm_arena scratch)
 {
     cm_sort_less less;
     cm_sort_plan best;
@@ -396,18 +395,19 @@ cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, const
                 .less = &less,
                 .origin = ret_from};
 
-    CM_ASSERT(wide.rows < UINT32_MAX);
-    for (size_t r = 0; ret_from && r < wide.rows; r++) {
+    CM_ASSERT(rows <= wide.rows && rows < UINT32_MAX);
+    for (size_t r = 0; ret_from && r < rows; r++) {
         ret_from[r] = (uint32_t)r;
     }
-    if (wide.rows < 2) {
+    if (rows < 2) {
         return CM_OK;
     }
     cm_sort_less_init(&less, key_planes, cm_mpc_round_bytes(mpc), scratch);
     if (!plan) {
-        cm_sort_plan_make(wide.rows, &less.costs, &best);
+        cm_sort_plan_make(rows, &less.costs, &best);
         plan = &best;
     }
+    CM_ASSERT(plan->level[plan->levels - 1].rows == rows);
     cm_status st = sort_levels(&s, plan, scratch);
     cm_sort_less_fini(&less);
     return st;
@@ -419,7 +419,7 @@ cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan, u
     cm_bcol moved = cm_bcol_new_raw(&scratch, cm_mpc_legs(mpc), key.planes, key.rows);
 
     cm_bcol_copy(moved, key);
-    return cm_sort_in_place(mpc, moved, key.planes, plan, ret_from, scratch);
+    return cm_sort_in_place(mpc, moved, key.planes, key.rows, plan, ret_from, scratch);
 }
 
 cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch)

@@ -153,7 +153,7 @@ static option price_rows(size_t rows, const option *best, const cm_sort_costs *c
     return ret;
 }
 
-void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *ret)
+uint64_t cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *ret)
 {
     option best[33] = {{.price = 0}}; /* nothing to do for 0 rows and for 1 */
     unsigned bits = 2;
@@ -161,7 +161,7 @@ void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *re
     CM_ASSERT(rows < UINT32_MAX);
     ret->levels = 0;
     if (rows < 2) {
-        return;
+        return 0;
     }
     for (; ((size_t)1 << bits) - 1 < rows; bits++) {
         best[bits] = price_rows(((size_t)1 << bits) - 1, best, costs);
@@ -169,6 +169,7 @@ void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *re
     option last = price_rows(rows, best, costs);
     cm_sort_level chain[CM_SORT_LEVELS_MAX];
     size_t count = 0;
+    uint64_t price = last.price;
     for (; last.level.rows > 1; last = best[last.level.bits]) {
         chain[count++] = last.level;
     }
@@ -176,4 +177,5 @@ void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *re
         ret->level[i] = chain[count - 1 - i];
     }
     ret->levels = count;
+    return price;
 }

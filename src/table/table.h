@@ -50,6 +50,14 @@ typedef struct cm_sort_key {
 CM_MUST cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
                                 bool valid_first, cm_arena *arena, cm_arena scratch);
 /*
+ * The first `rows` rows in order, valid ones first; rows that tie come in a secret random order, so
+ * that positions tell nothing of where rows were.  For few of many rows a selection, which compares
+ * each row about once; with rows = table->rows a sort.
+ */
+CM_MUST cm_status cm_table_order(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
+                                 size_t count, size_t rows, cm_arena *arena, cm_table *ret,
+                                 cm_arena scratch);
+/*
  * What the comparisons of a sort cost one party (rep3), without shuffling and moving the rows;
  * key_planes counts the tag's ceil(log2 rows) planes, too.
  */
@@ -57,6 +65,8 @@ typedef struct cm_sort_cost {
     double ands, bytes, rounds;
 } cm_sort_cost;
 cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes);
+/* The same for the first rows alone. */
+cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes);
 /*
  * Stable partition: rows with flag = 1 first, order kept on both sides.  One bit-to-ring
  * conversion, one shuffle, one opening of a uniformly random permutation.

@@ -102,7 +102,8 @@ typedef struct cm_sort_plan {
     cm_sort_level level[CM_SORT_LEVELS_MAX];
 } cm_sort_plan;
 
-void cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *ret);
+/* Returns the price, counted in ANDs. */
+uint64_t cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan *ret);
 /*
  * With 2^bits - 1 pivots drawn at random from so many rows, the gaps between them hold more pairs
  * than this with a probability below 2^-65; never where the bound is that of all pairs.
@@ -118,10 +119,11 @@ size_t cm_sort_pairs_bound(size_t rows, unsigned bits);
  */
 CM_MUST cm_status cm_sort_order(cm_mpc *mpc, cm_bcol key, uint32_t *ret_from, cm_arena scratch);
 /*
- * Puts the rows of wide in order by its lowest key_planes planes, where they are, by a plan for so
- * many rows; NULL: the best one.  ret_from as below, or NULL.  On failure rows are in no order.
+ * Puts the first rows of wide in order by its lowest key_planes planes, where they are, by a plan
+ * for so many rows; NULL: the best one.  ret_from as below, or NULL.  On failure rows are in no
+ * order.
  */
-CM_MUST cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes,
+CM_MUST cm_status cm_sort_in_place(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, size_t rows,
                                    const cm_sort_plan *plan, uint32_t *ret_from, cm_arena scratch);
 /* The same by a plan for key.rows rows; NULL: the best one. */
 CM_MUST cm_status cm_sort_order_by(cm_mpc *mpc, cm_bcol key, const cm_sort_plan *plan,
@@ -136,6 +138,21 @@ CM_MUST cm_status cm_sort_key_build(cm_mpc *mpc, const cm_table *table, const cm
                                     size_t count, bool valid_first, cm_bcol z, cm_arena scratch);
 /* Sorts the rows of wide, in place, by its key_planes lowest planes, distinct by a tag inside. */
 CM_MUST cm_status cm_sort_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_arena scratch);
+
+/* ---- top.c --------------------------------------------------------------------------------- */
+
+/* The first rows of wide in that order; wide is used up. */
+CM_MUST cm_status cm_sort_first(cm_mpc *mpc, cm_bcol wide, unsigned key_planes, cm_bcol ret,
+                                cm_arena scratch);
+/* How the first of so many rows are found; a function of public sizes. */
+typedef struct cm_top_plan {
+    size_t sample;     /* rows sorted to find a pivot; 0: all rows are sorted */
+    size_t rank;       /* of the pivot among them, from 1 */
+    size_t candidates; /* rows sorted at last */
+} cm_top_plan;
+void cm_top_plan_make(size_t rows, size_t first, const cm_sort_costs *costs, cm_top_plan *ret);
+
+/* ---- sort.c, tables ------------------------------------------------------------------------ */
 
 /*
  * The table's rows in order; ret, which may be the table, has its columns, some of which share
