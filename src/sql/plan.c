@@ -26,6 +26,7 @@ static cm_status block_init(cm_planner *pl, const cm_query *query, bool visible,
     size_t relations = b->query->relations;
     b->outer = CM_NEW_SMALL(pl->arena, bool, relations + 1);
     b->own = CM_NEW_SMALL(pl->arena, cm_exprs, relations + 1);
+    b->sunk = CM_NEW_SMALL(pl->arena, cm_exprs, relations + 1);
     b->derived = CM_NEW_SMALL(pl->arena, cm_planned, relations + 1);
     b->derived_need = CM_NEW_SMALL(pl->arena, cm_need *, relations + 1);
     b->derived_needs = CM_NEW_SMALL(pl->arena, size_t, relations + 1);

@@ -22,9 +22,9 @@ static bool halves_fit(cm_range range, uint64_t rows)
     return fits_int64(high, rows) && fits_int64(low, rows);
 }
 
-static bool is_dense_physical(const cm_physical *p, uint64_t rows)
+static bool is_dense_physical(const cm_block *b, const cm_physical *p, uint64_t rows)
 {
-    if (p->on != NULL || p->of != NULL || !cm_expr_pushable(p->arg)) {
+    if (p->on != NULL || p->of != NULL || !cm_block_pushable(b, p->arg)) {
         return false;
     }
     if (p->aggregate == CM_AGGREGATE_SUM) {
@@ -66,13 +66,13 @@ bool cm_group_is_dense(const cm_grouping *g)
         return false;
     }
     for (size_t i = 0; i < g->keys; i++) {
-        if (!cm_expr_pushable(g->key[i].expr)) {
+        if (!cm_block_pushable(g->b, g->key[i].expr)) {
             return false;
         }
     }
     for (size_t t = 0; t < relation->tables; t++) {
         for (size_t i = 0; i < g->physicals; i++) {
-            if (!is_dense_physical(&g->physical[i], cm_plan_table_rows(relation->table[t]))) {
+            if (!is_dense_physical(g->b, &g->physical[i], cm_plan_table_rows(relation->table[t]))) {
                 return false;
             }
         }
@@ -138,7 +138,7 @@ static cm_status dense_input(cm_grouping *g, const cm_org_table *table, uint64_t
         st = dense_output(g, i < g->physicals ? &g->physical[i] : NULL, table, &output[i],
                           &cm_node_cols(node)[i]);
     }
-    f->table = table;
+    f->table = cm_plan_real_table(g->pl, table);
     f->outputs = cols;
     f->output = output;
     f->aggregated = true;

@@ -283,7 +283,7 @@ static cm_status use_part(cm_block *b, cm_part *part)
         bool derived = b->query->relation[part->rel].derived != NULL;
         const cm_exprs *own = &b->own[part->rel];
         for (size_t i = 0; st == CM_OK && i < own->count; i++) {
-            if (derived || !b->pl->settings.pushdown || !cm_expr_pushable(own->at[i])) {
+            if (derived || !b->pl->settings.pushdown || !cm_block_pushable(b, own->at[i])) {
                 st = cm_block_use(b, own->at[i], 1);
             }
         }

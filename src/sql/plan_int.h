@@ -20,6 +20,8 @@ enum {
     CM_PLAN_QUOTIENT_DIGITS = 6, /* least digits after the point of a quotient */
 };
 
+typedef struct cm_plan_unit cm_plan_unit; /* plan_unite.c */
+
 typedef struct cm_planner {
     cm_arena *arena;
     const cm_schema *schema;
@@ -29,6 +31,7 @@ typedef struct cm_planner {
     size_t hints;
     const cm_hint *hint;
     unsigned depth;
+    const cm_plan_unit *units;
     size_t checks;
     cm_plan_check *check; /* CM_PLAN_CHECKS_MAX of them */
     cm_diag *diag;
@@ -162,6 +165,7 @@ typedef struct cm_block {
     bool visible;          /* its groups are shown, so K holds for them */
     bool *outer;           /* per relation: on the side of a LEFT JOIN that may be NULL */
     cm_exprs *own;         /* per relation: conjuncts on its rows alone */
+    cm_exprs *sunk;        /* per relation: those that its own query has now */
     cm_planned *derived;   /* per relation, once planned */
     cm_need **derived_need;
     size_t *derived_needs;
@@ -238,6 +242,20 @@ CM_MUST cm_status cm_plan_store(cm_planner *pl, const cm_query *query, cm_plan_n
                                 cm_planned *ret_planned);
 CM_MUST cm_status cm_plan_stored(cm_planner *pl, const cm_query *query, const cm_need *need,
                                  size_t needs, cm_planned *ret);
+
+/* The expression with what names no column computed, except where that would be an error. */
+CM_MUST cm_status cm_plan_fold_constants(cm_planner *pl, const cm_expr *expr, const cm_expr **ret);
+
+/* plan_unite.c: makes a union of tables of a UNION ALL of such rows, where owners can compute all
+ * of it.  A table of one stands for another table and an arm: expressions over it have to be taken
+ * to the arm's columns, and the arm's own filter added.  For all other tables nothing changes. */
+CM_MUST cm_status cm_plan_unite(cm_planner *pl, cm_relation *relation);
+const cm_org_table *cm_plan_real_table(const cm_planner *pl, const cm_org_table *table);
+const cm_expr *cm_plan_unit_filter(const cm_planner *pl, const cm_org_table *table);
+CM_MUST cm_status cm_plan_unit_expr(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
+                                    const cm_expr **ret);
+/* cm_expr_pushable, for every table that the expression's relation consists of. */
+bool cm_block_pushable(const cm_block *b, const cm_expr *expr);
 
 /* plan_union.c: the rows of all arms; and conditions on derived relations, moved into their
  * queries: query is the block's own copy. */

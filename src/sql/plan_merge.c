@@ -227,6 +227,15 @@ cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query 
             }
         }
     }
+    cm_relation *relation = CM_NEW_SMALL(pl->arena, cm_relation, copy->relations + 1);
+    for (size_t rel = 0; rel < copy->relations; rel++) {
+        relation[rel] = copy->relation[rel];
+        cm_status st = cm_plan_unite(pl, &relation[rel]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    copy->relation = relation;
     *ret = copy;
     return CM_OK;
 }

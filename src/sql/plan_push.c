@@ -128,7 +128,7 @@ bool cm_block_is_item(const cm_block *b, const cm_expr *expr)
     }
     unsigned rel = only_bit(rels);
     if (b->query->relation[rel].derived != NULL || b->query->relation[rel].applies > 0 ||
-        !cm_expr_pushable(expr) || (b->outer[rel] && !is_strict(expr))) {
+        !cm_block_pushable(b, expr) || (b->outer[rel] && !is_strict(expr))) {
         return false;
     }
     if (b->pl->settings.pushdown || cm_expr_is_owners_alone(expr)) {
@@ -288,9 +288,10 @@ static const cm_expr *fold_column(const cm_expr *expr, void *arg)
 cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
                            const cm_expr **ret)
 {
-    fold f = {.pl = pl, .table = table};
+    fold f = {.pl = pl, .table = cm_plan_real_table(pl, table)};
 
-    return cm_expr_rewrite(pl->arena, expr, fold_column, &f, ret, pl->diag);
+    cm_status st = cm_plan_unit_expr(pl, expr, table, &expr);
+    return st == CM_OK ? cm_expr_rewrite(pl->arena, expr, fold_column, &f, ret, pl->diag) : st;
 }
 
 uint64_t cm_plan_table_rows(const cm_org_table *table)
@@ -301,7 +302,7 @@ uint64_t cm_plan_table_rows(const cm_org_table *table)
 /* A text condition is its owner's even where pushing down is off: nobody else can evaluate it. */
 static bool is_pushed_filter(const cm_block *b, const cm_expr *expr)
 {
-    return b->pl->settings.pushdown && cm_expr_pushable(expr);
+    return b->pl->settings.pushdown && cm_block_pushable(b, expr);
 }
 
 bool cm_block_filters_pushed(const cm_block *b, unsigned rel)
@@ -328,6 +329,15 @@ cm_status cm_block_fragment_filter(cm_block *b, unsigned rel, const cm_org_table
             }
             cm_exprs_add(b->pl->arena, &list, folded);
         }
+    }
+    const cm_expr *filter = cm_plan_unit_filter(b->pl, table);
+    if (filter != NULL) {
+        fold f = {.pl = b->pl, .table = cm_plan_real_table(b->pl, table)};
+        cm_status st = cm_expr_rewrite(b->pl->arena, filter, fold_column, &f, &filter, b->pl->diag);
+        if (st != CM_OK) {
+            return st;
+        }
+        cm_expr_conjuncts(b->pl, filter, &list);
     }
     *ret = cm_plan_and(b->pl, &list);
     return CM_OK;
@@ -416,7 +426,7 @@ static cm_status input_node(cm_block *b, unsigned rel, const cm_org_table *table
     if (st != CM_OK) {
         return st;
     }
-    fragment->table = table;
+    fragment->table = cm_plan_real_table(b->pl, table);
     fragment->outputs = cols;
     fragment->output = output;
     node->fragment = fragment;
@@ -673,9 +683,13 @@ cm_status cm_block_leaf(cm_block *b, unsigned rel, cm_flow *ret)
 {
     bool derived = b->query->relation[rel].derived != NULL;
     cm_exprs rest = {0};
+    const cm_exprs *sunk = &b->sunk[rel];
 
     *ret = (cm_flow){.rels = (uint64_t)1 << rel};
     cm_status st = derived ? derived_rows(b, rel, ret) : base_rows(b, rel, ret);
+    for (size_t i = 0; st == CM_OK && i < sunk->count; i++) {
+        fix_column(b, sunk->at[i], ret);
+    }
     for (size_t i = 0; st == CM_OK && i < b->own[rel].count; i++) {
         const cm_expr *own = b->own[rel].at[i], *condition;
         fix_column(b, own, ret);

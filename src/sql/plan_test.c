@@ -153,24 +153,45 @@ static void test_set_operations(void **state)
 
     (void)state;
     cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
-    /* Conditions go to the owners of each arm; encodings are the hull, without a program. */
+    /* Rows of tables are a union like that of owners: each computes its arm, and aggregates it. */
     const cm_plan *plan =
-        plan_of(&f, "SELECT count(*), max(x) FROM (SELECT note AS n, year AS x FROM visits UNION "
-                    "ALL SELECT name, age FROM doctors) s WHERE x > 50 AND n LIKE 'a%'");
+        plan_of(&f, "SELECT max(x), count(*) FROM (SELECT note AS n, year + 1 AS x FROM visits "
+                    "WHERE day > '1970-01-05' UNION ALL SELECT name, age FROM doctors) s WHERE x > "
+                    "50 AND n || 'b' LIKE 'a%'");
     assert_int_equal(count_nodes(plan, CM_PLAN_INPUT), 3);
-    assert_int_equal(count_nodes(plan, CM_PLAN_CONCAT), 1);
-    assert_int_equal(count_nodes(plan, CM_PLAN_PROJECT), 1); /* of the one row */
+    assert_int_equal(count_nodes(plan, CM_PLAN_COMBINE), 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(plan->node[i]->fragment->aggregated);
+        assert_non_null(plan->node[i]->fragment->filter);
+    }
+    assert_string_equal(plan->node[2]->fragment->table->name, "doctors");
+    assert_int_equal(plan->node[2]->fragment->table->cols, 3); /* as it is published */
+    plan = plan_of(&f, "SELECT x FROM (SELECT note AS n, year AS x FROM visits UNION ALL SELECT "
+                       "name, age FROM doctors UNION ALL SELECT 'x', 7 FROM tumours) s");
+    assert_int_equal(count_nodes(plan, CM_PLAN_INPUT), 4);
+    assert_int_equal(plan->node[0]->col[0].range.lo, 7);
+    assert_int_equal(plan->node[0]->col[0].range.hi, 2030);
+
+    /* Other arms are blocks; conditions go into them, encodings are the hull, without a program. */
+    plan =
+        plan_of(&f, "SELECT count(*), max(x) FROM (SELECT note AS n, year AS x FROM visits UNION "
+                    "ALL SELECT d.name, d.age FROM doctors d JOIN visits v ON v.doctor = d.id) s "
+                    "WHERE x > 50 AND n LIKE 'a%'");
     assert_int_equal(plan->node[0]->col[0].range.lo, 20);
     assert_int_equal(plan->node[0]->col[0].range.hi, 2030);
-    for (size_t i = 0; i < 3; i++) {
-        assert_non_null(plan->node[i]->fragment->filter);
-        assert_int_equal(plan->node[i]->cols, 1);
-    }
+    assert_non_null(plan->node[0]->fragment->filter);
+    assert_int_equal(plan->node[0]->cols, 1);
+
     /* Also below what finds equal rows, where they are of keys. */
     plan =
         plan_of(&f, "SELECT x FROM (SELECT year AS x FROM visits EXCEPT SELECT age FROM doctors) "
                     "s WHERE x > 50");
     assert_non_null(plan->node[0]->fragment->filter);
+    /* A condition that sank still tells which rows are one. */
+    plan =
+        plan_of(&f, "SELECT count(*) FROM visits v JOIN (SELECT year, region, count(*) AS n FROM "
+                    "visits GROUP BY year, region) g ON g.region = v.region WHERE g.year = 2025");
+    assert_int_equal(count_nodes(plan, CM_PLAN_JOIN), 1);
     /* Constants are one node. */
     plan = plan_of(&f, "SELECT year FROM visits UNION ALL SELECT 1 UNION ALL VALUES (2), (NULL)");
     assert_int_equal(count_nodes(plan, CM_PLAN_VALUES), 1);

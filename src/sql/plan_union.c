@@ -24,12 +24,71 @@ static const cm_expr *into_query(const cm_expr *expr, void *arg)
     return target;
 }
 
+static const cm_expr *compute(const cm_expr *expr, void *arg)
+{
+    cm_planner *pl = arg;
+    cm_value value;
+
+    if (expr->op == CM_X_CONST || expr->args == 0 || cm_expr_rels(expr) != 0 ||
+        cm_expr_has_aggregate(expr) || cm_expr_eval(expr, NULL, pl->arena, &value, NULL) != CM_OK) {
+        return NULL;
+    }
+    return cm_expr_const(pl->arena, expr->type, value, expr->position);
+}
+
+cm_status cm_plan_fold_constants(cm_planner *pl, const cm_expr *expr, const cm_expr **ret)
+{
+    return cm_expr_rewrite(pl->arena, expr, compute, pl, ret, pl->diag);
+}
+
+static cm_status condition_of(cm_planner *pl, const cm_query *query, const cm_expr *condition,
+                              descent *d, const cm_expr **ret)
+{
+    *d = (descent){query, false};
+    cm_status st = cm_expr_rewrite(pl->arena, condition, into_query, d, ret, pl->diag);
+    return st == CM_OK && !d->aggregates ? cm_plan_fold_constants(pl, *ret, ret) : st;
+}
+
+/* Rows of constants are chosen now; *ret NULL where that would be an error. */
+static cm_status sink_into_values(cm_planner *pl, const cm_query *query, const cm_expr *condition,
+                                  const cm_query **ret)
+{
+    const cm_query **arm = CM_NEW_SMALL(pl->arena, const cm_query *, query->arms);
+    cm_query *copy = CM_NEW_SMALL(pl->arena, cm_query, 1);
+
+    *copy = *query;
+    copy->arm = arm;
+    copy->arms = 0;
+    for (size_t i = 0; i < query->arms; i++) {
+        const cm_expr *holds;
+        descent d;
+        cm_status st = condition_of(pl, query->arm[i], condition, &d, &holds);
+        if (st != CM_OK || holds->op != CM_X_CONST) {
+            return st;
+        }
+        if (!holds->value.null && holds->value.number != 0) {
+            arm[copy->arms++] = query->arm[i];
+        }
+    }
+    if (copy->arms == 0) { /* a table has a row, if only one that does not count */
+        cm_query *none = CM_NEW_SMALL(pl->arena, cm_query, 1);
+        cm_value no = {.number = 0};
+        *none = *query->arm[0];
+        none->where = cm_expr_const(pl->arena, cm_plan_bool_type(), no, 0);
+        arm[copy->arms++] = none;
+    }
+    *ret = copy;
+    return CM_OK;
+}
+
 static bool is_values(const cm_query *query)
 {
     bool values = true;
 
     for (size_t i = 0; i < query->arms; i++) {
-        values = values && query->arm[i]->arms == 0 && query->arm[i]->from == NULL;
+        const cm_query *arm = query->arm[i];
+        values = values && arm->arms == 0 && arm->stored == NULL && arm->from == NULL &&
+                 arm->where == NULL && !arm->grouped && !arm->has_limit && arm->offset == 0;
     }
     return values;
 }
@@ -45,8 +104,8 @@ static cm_status sink(cm_planner *pl, const cm_query *query, const cm_expr *cond
 
     *ret = NULL;
     *copy = *query;
-    if (query->arms > 0 && is_values(query)) { /* one node, and what is unique stays so */
-        return CM_OK;
+    if (query->arms > 0 && is_values(query)) {
+        return sink_into_values(pl, query, condition, ret);
     }
     if (query->arms > 0) {
         const cm_query **arm = CM_NEW_SMALL(pl->arena, const cm_query *, query->arms);
@@ -64,7 +123,7 @@ static cm_status sink(cm_planner *pl, const cm_query *query, const cm_expr *cond
         (query->grouped && query->groups == 0)) {
         return CM_OK;
     }
-    cm_status st = cm_expr_rewrite(pl->arena, condition, into_query, &d, &inner, pl->diag);
+    cm_status st = condition_of(pl, query, condition, &d, &inner);
     if (st != CM_OK || d.aggregates) {
         return st;
     }
@@ -75,6 +134,22 @@ static cm_status sink(cm_planner *pl, const cm_query *query, const cm_expr *cond
     return CM_OK;
 }
 
+/* Below window functions, what keeps or drops whole partitions. */
+static bool is_of_partitions(const cm_expr *expr, void *arg)
+{
+    const cm_relation *relation = arg;
+    bool fine = expr->op != CM_X_COLUMN || expr->index < relation->cols - relation->windows;
+
+    for (size_t w = 0; fine && expr->op == CM_X_COLUMN && w < relation->windows; w++) {
+        bool part = false;
+        for (size_t i = 0; i < relation->window[w].parts; i++) {
+            part = part || relation->window[w].part[i] == expr->index;
+        }
+        fine = part;
+    }
+    return fine;
+}
+
 cm_status cm_block_sink_conditions(cm_block *b, cm_query *query)
 {
     cm_relation *relation = CM_NEW_SMALL(b->pl->arena, cm_relation, query->relations + 1);
@@ -83,16 +158,20 @@ cm_status cm_block_sink_conditions(cm_block *b, cm_query *query)
         cm_exprs *own = &b->own[rel];
         size_t kept = 0;
         relation[rel] = query->relation[rel];
-        if (relation[rel].derived == NULL || relation[rel].windows > 0) {
+        if (relation[rel].derived == NULL || relation[rel].applies > 0) {
             continue;
         }
         for (size_t i = 0; i < own->count; i++) {
-            const cm_query *sunk;
-            cm_status st = sink(b->pl, relation[rel].derived, own->at[i], &sunk);
+            const cm_query *sunk = NULL;
+            cm_status st = CM_OK;
+            if (cm_expr_walk(own->at[i], is_of_partitions, &relation[rel])) {
+                st = sink(b->pl, relation[rel].derived, own->at[i], &sunk);
+            }
             if (st != CM_OK) {
                 return st;
             }
             if (sunk != NULL) {
+                cm_exprs_add(b->pl->arena, &b->sunk[rel], own->at[i]);
                 relation[rel].derived = sunk;
             } else {
                 own->at[kept++] = own->at[i];
