@@ -8,7 +8,7 @@
 static void make_nonce(uint64_t number, uint8_t ret[static 12])
 {
     for (size_t i = 0; i < 12; i++) {
-        ret[i] = i < 4 ? 0 : (uint8_t)(number >> (8 * (11 - i)));
+        ret[i] = (uint8_t)(i < 4 ? 0 : number >> (8 * (11 - i)));
     }
 }
 
