@@ -69,6 +69,11 @@ cm_status cm_lanes_run(cm_mpc *mpc, size_t items, size_t grain, size_t worth, cm
 
 /* ---- vectors of words --------------------------------------------------------------------- */
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 typedef struct product {
     cm_group group;
     const cm_plane *x, *y, *z;
@@ -82,23 +87,54 @@ static cm_status multiply(cm_mpc *mpc, const product *p, cm_arena scratch)
     return st != CM_OK ? st : mpc->ops->mul_recv(mpc, p->z, p->entries, p->words, scratch);
 }
 
+/* Words that are multiplied and sent before others are received: few enough to stay in the cache
+ * while they wait for the kernel to take them. */
+enum { TURN_WORDS = 1 << 16 };
+
+/* Words first .. first + words - 1 of all entries; planes are ret's own. */
+static void slice(const product *all, size_t first, size_t words, cm_plane *planes, product *ret)
+{
+    cm_plane *x = planes, *y = x + all->entries, *z = y + all->entries;
+
+    for (size_t e = 0; e < all->entries; e++) {
+        x[e] = cm_plane_from(all->x[e], first);
+        y[e] = cm_plane_from(all->y[e], first);
+        z[e] = cm_plane_from(all->z[e], first);
+    }
+    *ret = (product){all->group, x, y, z, all->entries, words};
+}
+
+/*
+ * In turns: what is sent is received a few turns later, so many that the link stays busy, and no
+ * queue grows.  All of it is one round.
+ */
 static cm_status multiply_words(cm_mpc *mpc, size_t first, size_t end, void *arg, cm_arena scratch)
 {
     const product *all = arg;
-    product part = *all;
+    size_t turn = TURN_WORDS / all->entries + 1;
+    size_t ahead = (2 + mpc->round_bytes / (TURN_WORDS * sizeof(cm_b64))) * turn;
+    size_t sent = first, received = first;
+    cm_plane *planes = CM_NEW_RAW(&scratch, cm_plane, 3 * all->entries);
+    cm_status st = CM_OK;
 
-    if (end - first < all->words) {
-        cm_plane *x = CM_NEW_RAW(&scratch, cm_plane, all->entries);
-        cm_plane *y = CM_NEW_RAW(&scratch, cm_plane, all->entries);
-        cm_plane *z = CM_NEW_RAW(&scratch, cm_plane, all->entries);
-        for (size_t e = 0; e < all->entries; e++) {
-            x[e] = cm_plane_from(all->x[e], first);
-            y[e] = cm_plane_from(all->y[e], first);
-            z[e] = cm_plane_from(all->z[e], first);
+    while (st == CM_OK && received < end) {
+        product part;
+        if (sent < end && sent - received < ahead) {
+            size_t words = smaller(turn, end - sent);
+            slice(all, sent, words, planes, &part);
+            st = mpc->ops->mul_send(mpc, part.group, part.x, part.y, part.z, part.entries, words,
+                                    scratch);
+            sent += words;
+        } else {
+            size_t words = smaller(turn, end - received);
+            slice(all, received, words, planes, &part);
+            cm_mesh_count_rounds(mpc->mesh, received == first);
+            st = mpc->ops->mul_recv(mpc, part.z, part.entries, words, scratch);
+            cm_mesh_count_rounds(mpc->mesh, true);
+            received += words;
         }
-        part = (product){all->group, x, y, z, all->entries, end - first};
     }
-    return multiply(mpc, &part, scratch);
+    return st;
 }
 
 static cm_status multiply_entries(cm_mpc *mpc, size_t first, size_t end, void *arg,
@@ -128,11 +164,6 @@ typedef struct dots {
     size_t results;
     cm_acol sum[CM_LANES_MAX];
 } dots;
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Rows first .. end - 1 of every pair. */
 static cm_status dot_rows(cm_mpc *mpc, size_t first, size_t end, void *arg, cm_arena scratch)

@@ -178,6 +178,9 @@ static inline cm_plane cm_plane_from(cm_plane plane, size_t first)
  */
 CM_MUST cm_status cm_wire_send(cm_mpc *mpc, unsigned to, const uint64_t *data, size_t words);
 CM_MUST cm_status cm_wire_recv(cm_mpc *mpc, unsigned from, uint64_t *ret_data, size_t words);
+/* Sends as many as it receives, by turns, so that little lies in queues; one round. */
+CM_MUST cm_status cm_wire_exchange(cm_mpc *mpc, unsigned to, const uint64_t *data, unsigned from,
+                                   uint64_t *ret_data, size_t words);
 
 /* ---- permutation.c ------------------------------------------------------------------------ */
 

@@ -168,10 +168,8 @@ static cm_status rep3_open(cm_mpc *mpc, cm_group group, cm_plane x, size_t words
                            cm_arena scratch)
 {
     (void)scratch;
-    cm_status st = cm_wire_send(mpc, cm_rep3_next(mpc->me), cm_leg(x, 0), words);
-    if (st == CM_OK) {
-        st = cm_wire_recv(mpc, cm_rep3_prev(mpc->me), ret, words);
-    }
+    cm_status st = cm_wire_exchange(mpc, cm_rep3_next(mpc->me), cm_leg(x, 0), cm_rep3_prev(mpc->me),
+                                    ret, words);
     if (st == CM_OK) {
         cm_group_add(mpc, group, ret, ret, cm_leg(x, 0), words);
         cm_group_add(mpc, group, ret, ret, cm_leg(x, 1), words);

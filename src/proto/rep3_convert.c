@@ -56,8 +56,7 @@ static cm_status share_addends(cm_mpc *mpc, uint64_t *leg0, uint64_t *leg1, size
     cm_rep3_draw(mpc, mpc->me == 1 ? 1 : 0, CM_REP3_CONVERT, mask, words);
     mpc->kernels->xor (leg0, leg0, mask, words);
     if (mpc->me == 1) {
-        cm_status st = cm_wire_send(mpc, 0, leg0, words);
-        return st != CM_OK ? st : cm_wire_recv(mpc, 2, leg1, words);
+        return cm_wire_exchange(mpc, 0, leg0, 2, leg1, words);
     }
     cm_rep3_draw(mpc, 1, CM_REP3_CONVERT, leg1, words);
     mpc->kernels->xor (leg0, leg0, leg1, words);
@@ -248,10 +247,8 @@ static cm_status open_masked(cm_mpc *mpc, cm_bcol y, cm_acol z, cm_arena scratch
     }
     cm_plane masked = cm_plane_masked(y, &scratch);
     uint64_t *opened = CM_NEW(&scratch, uint64_t, words);
-    cm_status st = cm_wire_send(mpc, 3 - mpc->me, cm_leg(masked, sent), words);
-    if (st == CM_OK) {
-        st = cm_wire_recv(mpc, 3 - mpc->me, opened, words);
-    }
+    cm_status st =
+        cm_wire_exchange(mpc, 3 - mpc->me, cm_leg(masked, sent), 3 - mpc->me, opened, words);
     mpc->kernels->xor (opened, opened, cm_leg(masked, 0), words);
     mpc->kernels->xor (opened, opened, cm_leg(masked, 1), words);
     cm_planes_unpack(opened, y.rows, 64, 1, cm_a64_words(z.leg[1 - sent]));
