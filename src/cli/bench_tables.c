@@ -1,7 +1,7 @@
 /* The operations that `comity bench` measures on whole tables. */
 #include "cli/bench.h"
 
-enum { VALUE_PLANES = 32, SUM_PLANES = 64, DOMAIN_PLANES = 4 };
+enum { VALUE_PLANES = 32, SUM_PLANES = 64, DOMAIN_PLANES = 4, DAY_PLANES = 16, FIRST_ROWS = 100 };
 
 typedef struct inputs {
     cm_table table, other;
@@ -30,13 +30,13 @@ static cm_table key_table(cm_bench_party *p, size_t rows, unsigned key_planes,
     return t;
 }
 
-/* Public keys 0, 1, 2, ...: distinct. */
-static void set_distinct_keys(cm_bench_party *p, cm_table *t, unsigned bits)
+/* Public keys 0, 1, 2, ..., each `times` times. */
+static void set_keys(cm_bench_party *p, cm_table *t, unsigned bits, size_t times)
 {
     uint64_t *values = CM_NEW(p->arena, uint64_t, t->rows);
     uint64_t *planes = CM_NEW(p->arena, uint64_t, bits * cm_words_of(t->rows));
     for (size_t r = 0; r < t->rows; r++) {
-        values[r] = r;
+        values[r] = r / times;
     }
     cm_planes_pack(values, 1, t->rows, bits, planes);
     cm_mpc_public_bits(p->mpc, planes, t->col[0].data);
@@ -70,6 +70,15 @@ static cm_status run_sort(cm_bench_party *p, void *input)
     inputs *in = input;
     const cm_sort_key key = {0};
     return cm_table_sort(p->mpc, &in->table, &key, 1, false, p->arena, p->scratch);
+}
+
+static cm_status run_order(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const cm_sort_key key = {0};
+    size_t rows = in->table.rows < FIRST_ROWS ? in->table.rows : FIRST_ROWS;
+    cm_table ret;
+    return cm_table_order(p->mpc, &in->table, &key, 1, rows, p->arena, &ret, p->scratch);
 }
 
 static void *prepare_partition(cm_bench_party *p, size_t rows, unsigned bits)
@@ -136,7 +145,7 @@ static void *prepare_join(cm_bench_party *p, size_t rows, unsigned bits)
     inputs *in = new_inputs(p);
     in->table = key_table(p, rows / 2, bits, bits);
     in->other = key_table(p, rows - rows / 2, bits, VALUE_PLANES);
-    set_distinct_keys(p, &in->table, bits);
+    set_keys(p, &in->table, bits, 1);
     return in;
 }
 
@@ -166,12 +175,89 @@ static cm_status run_join_group(cm_bench_party *p, void *input)
     return st == CM_OK ? sum_by_sort(p, &joined, 2) : st; /* by the column that was copied */
 }
 
+/* ---- many to many -------------------------------------------------------------------------- */
+
+/* Each key twice on both sides: as many pairs as rows. */
+static void *prepare_join_many(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = new_inputs(p);
+    in->table = key_table(p, rows / 2, bits, VALUE_PLANES);
+    in->other = key_table(p, rows - rows / 2, bits, VALUE_PLANES);
+    set_keys(p, &in->table, bits, 2);
+    set_keys(p, &in->other, bits, 2);
+    return in;
+}
+
+static cm_status run_join_many(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const unsigned key = 0;
+    const unsigned payload = 1;
+    const cm_join_many_spec spec = {.kind = CM_JOIN_INNER,
+                                    .range = {.keys = 1, .point_key = &key, .interval_key = &key},
+                                    .payload_cols = 1,
+                                    .payload = &payload,
+                                    .rows = in->table.rows + in->other.rows};
+    cm_table ret;
+    cm_bcol overflow;
+    return cm_table_join_many(p->mpc, &in->table, &in->other, &spec, p->arena, &ret, &overflow,
+                              p->scratch);
+}
+
+/* Points have a key, a day and a value; intervals a key and two days. */
+static void *prepare_ranges(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    const unsigned planes[] = {bits, DAY_PLANES, VALUE_PLANES};
+    const unsigned bounds[] = {bits, DAY_PLANES, DAY_PLANES};
+    inputs *in = new_inputs(p);
+    in->table = cm_table_new(p->arena, cm_mpc_legs(p->mpc), rows / 2, 3, planes, NULL);
+    in->other = cm_table_new(p->arena, cm_mpc_legs(p->mpc), rows - rows / 2, 3, bounds, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        cm_mpc_random_bits(p->mpc, in->table.col[i].data);
+        cm_mpc_random_bits(p->mpc, in->other.col[i].data);
+    }
+    cm_mpc_set_public(p->mpc, in->table.valid, 0, true);
+    cm_mpc_set_public(p->mpc, in->other.valid, 0, true);
+    return in;
+}
+
+static cm_status run_ranges(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const unsigned key = 0;
+    const cm_agg sum = {.kind = CM_AGG_SUM, .col = 2, .planes = SUM_PLANES};
+    const cm_range_spec spec = {.keys = 1,
+                                .point_key = &key,
+                                .interval_key = &key,
+                                .lower = {.given = true, .col = 1},
+                                .upper = {.given = true, .col = 2},
+                                .order = 1,
+                                .aggs = 1,
+                                .agg = &sum};
+    cm_ranges ret;
+    return cm_table_ranges(p->mpc, &in->table, &in->other, &spec, p->arena, &ret, p->scratch);
+}
+
+static cm_status run_median(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const unsigned key = 0;
+    const cm_agg median[] = {
+        {CM_AGG_PERCENTILE_FLOOR, 1, VALUE_PLANES, 1, 2, false},
+        {CM_AGG_PERCENTILE_CEIL, 1, VALUE_PLANES, 1, 2, false},
+    };
+    cm_table ret;
+    return cm_table_group_sort(p->mpc, &in->table, &key, 1, 0, median, CM_COUNT(median), p->arena,
+                               &ret, p->scratch);
+}
+
 /* ---- the list ----------------------------------------------------------------------------- */
 
 static const cm_bench_op OPS[] = {
     {"shuffle", "secret shuffle of one ring column", 1 << 20, 64, 64, 64, prepare_shuffle,
      run_shuffle},
     {"sort", "sort by one key", 1 << 16, 64, 1, 64, prepare_sort, run_sort},
+    {"order", "the first 100 rows by one key", 1 << 20, 64, 1, 64, prepare_sort, run_order},
     {"partition", "stable partition by one bit", 1 << 18, 64, 1, 64, prepare_partition,
      run_partition},
     {"group_sum", "GROUP BY with sum, by sort", 1 << 16, 64, 1, 64, prepare_group, run_group_sum},
@@ -181,6 +267,11 @@ static const cm_bench_op OPS[] = {
      run_join},
     {"join_group", "that join, and a GROUP BY over it", 1 << 17, 64, 32, 64, prepare_join,
      run_join_group},
+    {"join_many", "join of many to many, half of the rows each, as many pairs as rows", 1 << 16, 64,
+     32, 64, prepare_join_many, run_join_many},
+    {"ranges", "sum over the points in each interval, half of the rows each", 1 << 16, 64, 1, 64,
+     prepare_ranges, run_ranges},
+    {"median", "GROUP BY with median", 1 << 16, 64, 1, 64, prepare_group, run_median},
 };
 
 const cm_bench_op *cm_bench_table_ops(size_t *ret_count)

@@ -17,6 +17,20 @@ static void run_sort(oblivious_party *p)
     check_table(&t);
 }
 
+/* So many rows that the first are selected. */
+static void run_order(oblivious_party *p)
+{
+    static const cm_sort_key key[] = {{.col = 1}};
+    static const unsigned planes[] = {4, 9, 0};
+    cm_table t = secret_table(p, 8 * SORT_ROWS, planes), first;
+
+    for (size_t rows = 1; rows <= 8 * SORT_ROWS; rows *= 8 * SORT_ROWS) {
+        check(cm_table_order(p->mpc, &t, key, 1, rows, p->arena, &first, p->scratch));
+        check_table(&first);
+        check_bits(first.valid);
+    }
+}
+
 static void run_partition(oblivious_party *p)
 {
     cm_table t = secret_table(p, ROWS, KEY_VALUE);
@@ -195,6 +209,7 @@ static void run_percentiles(oblivious_party *p)
 
 const oblivious_case table_cases[] = {
     {"table: sort", run_sort},
+    {"table: first rows", run_order},
     {"table: partition", run_partition},
     {"table: filter, shuffle, head", run_rows},
     {"table: join", run_join},
