@@ -136,6 +136,7 @@ static cm_signed dividend_of(const stat *s, cm_stat which, cm_num *ret_divisor)
     case CM_STAT_STDDEV_SAMP:
     case CM_STAT_SXX:
     case CM_STAT_SYY:
+    case CM_STAT_SQRT:
     case CM_STATS:
         break;
     }
@@ -173,6 +174,15 @@ cm_cval cm_compile_stat(cm_compiler *c, const cm_expr *expr, const cm_cval *args
 
     for (size_t i = 0; i < CM_STAT_ARGS; i++) {
         null = cm_gate_or(s.k, null, args[i].null);
+    }
+    if (which == CM_STAT_SQRT) {
+        cm_signed root_only = {.negative = CM_WIRE_0};
+        root_only.magnitude = number_of(&s, CM_STAT_XX);
+        root_only.magnitude = cm_num_zero_extend(root_only.magnitude, root_only.magnitude.bits - 1);
+        root_only.magnitude =
+            cut(times_power(&s, root_only.magnitude, expr->shift), expr->range, true);
+        root_only.magnitude = cm_num_sqrt(s.k, root_only.magnitude);
+        return cm_compile_of_signed(c, root_only, null, expr->range);
     }
     cm_signed x = dividend_of(&s, which, &divisor);
     cm_wire undefined = cm_num_is_zero(s.k, divisor);

@@ -361,11 +361,12 @@ static const cm_expr *statistic(world *w, cm_stat stat, cm_i128 most, int scale,
 /* The statistic of the points as a float; false when it has none. */
 static bool float_of(cm_stat stat, const double *x, const double *y, unsigned count, double *ret)
 {
-    double n = count, mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0;
+    double n = count, mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0, squares = 0;
 
     for (unsigned k = 0; k < count; k++) {
         mean_x += x[k] / n;
         mean_y += y[k] / n;
+        squares += x[k] * x[k];
     }
     for (unsigned k = 0; k < count; k++) {
         xx += (x[k] - mean_x) * (x[k] - mean_x);
@@ -385,7 +386,8 @@ static bool float_of(cm_stat stat, const double *x, const double *y, unsigned co
                                      level ? 1 : xy * xy / (xx * yy),
                                      xx,
                                      yy,
-                                     xy};
+                                     xy,
+                                     sqrt(squares)};
     *ret = values[stat];
     return count > (unsigned)cm_stat_is_sample(stat) &&
            !(vertical && stat >= CM_STAT_CORR && stat <= CM_STAT_R2) &&

@@ -93,9 +93,9 @@ static const struct {
 
 static cm_status bind_operator(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
 {
-    static const char *const elsewhere[] = {"^",   "|/", "||/", "@",  "&",  "|",   "#",
-                                            "~",   "<<", ">>",  "!~", "~*", "!~*", "->",
-                                            "->>", "@>", "<@",  "&&", "?",  "^@"};
+    static const char *const elsewhere[] = {"|/", "||/", "@",  "&",  "|",   "#",  "~",
+                                            "<<", ">>",  "!~", "~*", "!~*", "->", "->>",
+                                            "@>", "<@",  "&&", "?",  "^@"};
     cm_binder *b = at->s->b;
     const cm_expr *left = NULL, *right = NULL;
     const char *op = ast->text;
@@ -132,6 +132,13 @@ static cm_status bind_operator(const cm_place *at, const cm_ast *ast, const cm_e
             if (strcmp(op, comparisons[i].name) == 0) {
                 return cm_bind_compare(b, comparisons[i].op, op, left, right, ast->position, ret);
             }
+        }
+        if (strcmp(op, "^") == 0) {
+            const cm_expr *args[2] = {left, right};
+            const cm_call power = {b, ast, args, 2, ast->position};
+            return cm_type_is_number(&left->type) && cm_type_is_number(&right->type)
+                       ? cm_bind_power(&power, ret)
+                       : cm_bind_no_operator(b, op, left, right, ast->position);
         }
         if (strcmp(op, "||") == 0) {
             return bind_concat(b, left, right, ast->position, ret);

@@ -4,13 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct call {
-    cm_binder *b;
-    const cm_ast *ast;
-    const cm_expr **args;
-    size_t count;
-    int position;
-} call;
+typedef cm_call call;
 
 typedef cm_status (*bind_fn)(const call *c, const cm_expr **ret);
 
@@ -185,21 +179,6 @@ static cm_status bind_substring(const call *c, const cm_expr **ret)
                       c->count, 0, 0, c->position, ret);
 }
 
-/* left(x, n) of a constant n that is not negative. */
-static cm_status bind_left(const call *c, const cm_expr **ret)
-{
-    if (c->count != 2 || !cm_bind_is_int(&c->args[1]->type)) {
-        return no_such(c);
-    }
-    if (!cm_bind_is_const(c->args[1]) || c->args[1]->value.null || c->args[1]->value.number < 0) {
-        return cm_bind_refuse(c->b, c->position, "left with a count that is not a constant");
-    }
-    const cm_expr *args[3] = {
-        c->args[0], cm_bind_number(c->b, cm_bind_plain(CM_TYPE_INT4), 1, c->position), c->args[1]};
-    call inner = {c->b, c->ast, args, 3, c->position};
-    return bind_substring(&inner, ret);
-}
-
 /* Unlike ||, concat reads NULL as the empty text. */
 static cm_status bind_concat(const call *c, const cm_expr **ret)
 {
@@ -363,7 +342,21 @@ static const struct {
     {"character_length", bind_length},
     {"substring", bind_substring},
     {"substr", bind_substring},
-    {"left", bind_left},
+    {"left", cm_bind_left},
+    {"right", cm_bind_right},
+    {"btrim", cm_bind_btrim},
+    {"ltrim", cm_bind_ltrim},
+    {"rtrim", cm_bind_rtrim},
+    {"replace", cm_bind_replace},
+    {"position", cm_bind_position},
+    {"strpos", cm_bind_position},
+    {"starts_with", cm_bind_starts_with},
+    {"concat_ws", cm_bind_concat_ws},
+    {"sign", cm_bind_sign},
+    {"div", cm_bind_div},
+    {"sqrt", cm_bind_sqrt},
+    {"power", cm_bind_power},
+    {"pow", cm_bind_power},
     {"concat", bind_concat},
     {"extract", bind_extract},
     {"date_part", bind_extract},
@@ -372,16 +365,11 @@ static const struct {
 
 /* What PostgreSQL has and people use: not a spelling mistake. */
 static const char *const elsewhere[] = {
-    "sqrt",
     "cbrt",
-    "power",
-    "pow",
     "exp",
     "ln",
     "log",
     "log10",
-    "sign",
-    "div",
     "random",
     "setseed",
     "width_bucket",
@@ -408,21 +396,12 @@ static const char *const elsewhere[] = {
     "make_timestamp",
     "date_bin",
     "justify_days",
-    "btrim",
-    "ltrim",
-    "rtrim",
-    "trim",
-    "replace",
-    "position",
-    "strpos",
-    "right",
     "reverse",
     "repeat",
     "lpad",
     "rpad",
     "initcap",
     "split_part",
-    "concat_ws",
     "format",
     "md5",
     "sha256",
@@ -433,7 +412,6 @@ static const char *const elsewhere[] = {
     "translate",
     "ascii",
     "chr",
-    "starts_with",
     "octet_length",
     "bit_length",
     "quote_literal",

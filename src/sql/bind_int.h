@@ -133,6 +133,15 @@ typedef struct cm_agg_call {
     uint64_t rows; /* public bound of those it sees */
 } cm_agg_call;
 
+/* A call of a scalar function, its arguments bound. */
+typedef struct cm_call {
+    cm_binder *b;
+    const cm_ast *ast;
+    const cm_expr **args;
+    size_t count;
+    int position;
+} cm_call;
+
 /* bind_type.c: errors */
 /* Sets the position of the failure that follows. */
 void cm_bind_at(cm_binder *b, int position);
@@ -273,6 +282,21 @@ CM_MUST cm_status cm_bind_ordered(const cm_agg_call *c, const cm_expr *fraction,
 /* bind_stat.c: number of arguments, 0 when the name is not one of a statistic. */
 size_t cm_bind_stat_args(const char *name);
 CM_MUST cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret);
+
+/* bind_math.c and bind_text.c: scalar functions */
+CM_MUST cm_status cm_bind_sign(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_div(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_sqrt(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_power(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_btrim(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_ltrim(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_rtrim(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_replace(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_position(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_left(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_right(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_starts_with(const cm_call *c, const cm_expr **ret);
+CM_MUST cm_status cm_bind_concat_ws(const cm_call *c, const cm_expr **ret);
 
 /* bind_where.c */
 /* WHERE: subqueries at its top become semi and anti joins of *from. */

@@ -290,6 +290,7 @@ static bool most_of(const stat_call *c, cm_range *ret, int *ret_scale)
     case CM_STAT_SXY:
         *ret_scale = c->x.scale + c->y.scale;
         return cm_range_mul(x, y, ret) && cm_range_mul(*ret, rows, ret);
+    case CM_STAT_SQRT:
     case CM_STATS:
         break;
     }

@@ -113,6 +113,10 @@ static void show(const cm_query *query, const cm_expr *x, cm_buf *out)
         [CM_X_LENGTH] = "length",
         [CM_X_SUBSTRING] = "substring",
         [CM_X_CONCAT] = "||",
+        [CM_X_TRIM] = "trim",
+        [CM_X_REPLACE] = "replace",
+        [CM_X_POSITION] = "position",
+        [CM_X_STAT] = "statistic",
     };
 
     if (x->op == CM_X_CONST) {
@@ -638,7 +642,10 @@ static void test_errors(void **state)
          "column \"v.year\" must appear in the GROUP BY clause or be used in an aggregate function",
          64},
         {"SELECT DISTINCT ON (year) 1 FROM visits", "0A000", "DISTINCT ON is not supported", 8},
-        {"SELECT sqrt(cost) FROM visits", "0A000", "function sqrt is not supported", 8},
+        {"SELECT sqrt(cost) FROM visits", "0A000", "sqrt of what may be negative is not supported",
+         8},
+        {"SELECT power(cost, year) FROM visits", "0A000",
+         "an exponent that is not a constant from 0 to 16 is not supported", 20},
         {"SELECT corr(DISTINCT cost, year) FROM visits", "0A000",
          "DISTINCT in corr is not supported", 8},
         {"SELECT corr(cost) FROM visits", "42883", "function corr(numeric) does not exist", 8},

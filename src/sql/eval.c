@@ -277,6 +277,9 @@ static cm_status eval_strict(const cm_expr *x, const cm_value *args, cm_arena *a
     case CM_X_LENGTH:
     case CM_X_SUBSTRING:
     case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_REPLACE:
+    case CM_X_POSITION:
         return cm_eval_text(x, args, arena, ret, diag);
     case CM_X_CAST:
         if (x->type.kind == CM_TYPE_TEXT) {

@@ -10,7 +10,7 @@ CM_MUST cm_status cm_eval_date(const cm_expr *expr, const cm_value *args, cm_val
                                cm_diag *diag);
 /* STAT. */
 void cm_eval_stat(const cm_expr *expr, const cm_value *args, cm_value *ret);
-/* LIKE, LOWER, UPPER, LENGTH, SUBSTRING and CONCAT. */
+/* LIKE, LOWER, UPPER, LENGTH, SUBSTRING, CONCAT, TRIM, REPLACE and POSITION. */
 CM_MUST cm_status cm_eval_text(const cm_expr *expr, const cm_value *args, cm_arena *arena,
                                cm_value *ret, cm_diag *diag);
 

@@ -18,7 +18,8 @@ const char *cm_stat_name(cm_stat stat)
                                                 [CM_STAT_R2] = "regr_r2",
                                                 [CM_STAT_SXX] = "regr_sxx",
                                                 [CM_STAT_SYY] = "regr_syy",
-                                                [CM_STAT_SXY] = "regr_sxy"};
+                                                [CM_STAT_SXY] = "regr_sxy",
+                                                [CM_STAT_SQRT] = "sqrt"};
 
     return names[stat];
 }
@@ -31,7 +32,8 @@ bool cm_stat_is_signed(cm_stat stat)
 
 bool cm_stat_is_root(cm_stat stat)
 {
-    return stat == CM_STAT_STDDEV_POP || stat == CM_STAT_STDDEV_SAMP || stat == CM_STAT_CORR;
+    return stat == CM_STAT_STDDEV_POP || stat == CM_STAT_STDDEV_SAMP || stat == CM_STAT_CORR ||
+           stat == CM_STAT_SQRT;
 }
 
 bool cm_stat_is_sample(cm_stat stat)
@@ -93,6 +95,10 @@ static void quotient_of(cm_stat stat, const cm_value *args, cm_big *ret_dividend
     case CM_STAT_SXY:
         *ret_dividend = stat == CM_STAT_SXX ? a : stat == CM_STAT_SYY ? b : c;
         *ret_divisor = cm_big_of(n);
+        return;
+    case CM_STAT_SQRT:
+        *ret_dividend = cm_big_of(args[CM_STAT_XX].number);
+        *ret_divisor = cm_big_of(1);
         return;
     case CM_STAT_VAR_POP:
     case CM_STAT_VAR_SAMP:

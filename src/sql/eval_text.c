@@ -127,6 +127,64 @@ static const char *concat(const cm_value *args, size_t count, cm_arena *arena)
     return text;
 }
 
+static bool has_char(const char *set, const char *c, size_t bytes)
+{
+    for (; *set != 0; set += char_bytes(set)) {
+        if (char_bytes(set) == bytes && memcmp(set, c, bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *trim(const char *begin, const char *set, unsigned ends, cm_arena *arena)
+{
+    while (ends != 2 && *begin != 0 && has_char(set, begin, char_bytes(begin))) {
+        begin += char_bytes(begin);
+    }
+    const char *stop = begin; /* behind the last character that stays */
+    for (const char *c = begin; *c != 0; c += char_bytes(c)) {
+        if (ends == 1 || !has_char(set, c, char_bytes(c))) {
+            stop = c + char_bytes(c);
+        }
+    }
+    return cm_arena_strndup(arena, begin, (size_t)(stop - begin));
+}
+
+static const char *replace(const char *text, const char *from, const char *to, cm_arena *arena)
+{
+    const size_t from_bytes = strlen(from), to_bytes = strlen(to);
+    size_t bytes = strlen(text), at = 0;
+
+    if (from_bytes == 0) {
+        return text;
+    }
+    char *copy = CM_NEW_SMALL(arena, char, bytes / from_bytes * to_bytes + bytes + 1);
+    for (const char *next = strstr(text, from); next != NULL; next = strstr(text, from)) {
+        memcpy(copy + at, text, (size_t)(next - text));
+        at += (size_t)(next - text);
+        memcpy(copy + at, to, to_bytes);
+        at += to_bytes;
+        text = next + from_bytes;
+    }
+    memcpy(copy + at, text, strlen(text) + 1);
+    return copy;
+}
+
+static cm_i128 position(const char *text, const char *part)
+{
+    const char *found = strstr(text, part);
+    cm_i128 chars = 1;
+
+    if (found == NULL) {
+        return 0;
+    }
+    for (; text < found; text += char_bytes(text)) {
+        chars++;
+    }
+    return chars;
+}
+
 cm_status cm_eval_text(const cm_expr *expr, const cm_value *args, cm_arena *arena, cm_value *ret,
                        cm_diag *diag)
 {
@@ -145,6 +203,12 @@ cm_status cm_eval_text(const cm_expr *expr, const cm_value *args, cm_arena *aren
         ret->number = char_count(args[0].text);
     } else if (expr->op == CM_X_SUBSTRING) {
         return substring(args, expr->args, arena, ret, diag);
+    } else if (expr->op == CM_X_TRIM) {
+        ret->text = trim(args[0].text, args[1].text, expr->index, arena);
+    } else if (expr->op == CM_X_REPLACE) {
+        ret->text = replace(args[0].text, args[1].text, args[2].text, arena);
+    } else if (expr->op == CM_X_POSITION) {
+        ret->number = position(args[0].text, args[1].text);
     } else {
         CM_ASSERT(expr->op == CM_X_CONCAT);
         ret->text = concat(args, expr->args, arena);

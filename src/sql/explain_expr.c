@@ -80,6 +80,12 @@ static const char *function(cm_expr_op op)
         return "length";
     case CM_X_SUBSTRING:
         return "substring";
+    case CM_X_TRIM:
+        return "trim";
+    case CM_X_REPLACE:
+        return "replace";
+    case CM_X_POSITION:
+        return "strpos";
     default:
         return "";
     }
@@ -156,7 +162,11 @@ void cm_explain_expr(const cm_expr *expr, const cm_plan_node *over, cm_buf *out)
         cm_buf_printf(out, "))");
     } else if (expr->op == CM_X_STAT) {
         cm_buf_printf(out, "%s(", cm_stat_name((cm_stat)expr->index));
-        put_list(expr, 1, ", ", over, out);
+        if (expr->index == CM_STAT_SQRT) {
+            cm_explain_expr(expr->arg[CM_STAT_XX], over, out);
+        } else {
+            put_list(expr, 1, ", ", over, out);
+        }
         cm_buf_printf(out, ")");
     } else {
         const char *between = infix(expr->op);

@@ -90,6 +90,9 @@ static bool nullable_of(const cm_expr *x)
     case CM_X_LENGTH:
     case CM_X_SUBSTRING:
     case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_REPLACE:
+    case CM_X_POSITION:
     case CM_X_AGG:
         break;
     }

@@ -64,7 +64,10 @@ typedef enum cm_expr_op {
     CM_X_LENGTH, /* characters */
     CM_X_SUBSTRING,
     CM_X_CONCAT,
-    CM_X_STAT, /* statistic `index` (cm_stat) of sums: sql/stat.h */
+    CM_X_TRIM,     /* arg0 without the characters of arg1 at both ends; `index` 1: left, 2: right */
+    CM_X_REPLACE,  /* arg1 by arg2 in arg0 */
+    CM_X_POSITION, /* of arg1 in arg0, by characters from 1; 0: nowhere */
+    CM_X_STAT,     /* statistic `index` (cm_stat) of sums: sql/stat.h */
     CM_X_AGG, /* aggregate `agg` over args (none: count(*)), `distinct`, `filter`; a second argument
                  is what is distinct, where that is not the first */
 } cm_expr_op;

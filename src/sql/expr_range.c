@@ -378,6 +378,7 @@ bool cm_expr_range_of(const cm_expr *x, cm_range *ret)
         *ret = (cm_range){cm_stat_is_signed((cm_stat)x->index) ? -a.hi : 0, a.hi};
         return true;
     case CM_X_LENGTH:
+    case CM_X_POSITION:
         *ret = (cm_range){0, x->arg[0]->type.max_bytes};
         return true;
     case CM_X_EQ:
@@ -401,6 +402,8 @@ bool cm_expr_range_of(const cm_expr *x, cm_range *ret)
     case CM_X_UPPER:
     case CM_X_SUBSTRING:
     case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_REPLACE:
         *ret = zero;
         return true;
     case CM_X_CONST:

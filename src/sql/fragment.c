@@ -243,6 +243,16 @@ static void put_substring(cm_fragment_writer *w, const cm_expr *x)
     cm_fragment_put(w, ")");
 }
 
+static void put_call(cm_fragment_writer *w, const cm_expr *x, const char *function)
+{
+    cm_buf_printf(w->out, "%s(", function);
+    for (size_t i = 0; i < x->args; i++) {
+        cm_fragment_put(w, i == 0 ? "" : ", ");
+        cm_fragment_put_value(w, x->arg[i]);
+    }
+    cm_fragment_put(w, ")");
+}
+
 static void put_concat(cm_fragment_writer *w, const cm_expr *x)
 {
     cm_fragment_put(w, "(");
@@ -473,6 +483,19 @@ void cm_fragment_put_value(cm_fragment_writer *w, const cm_expr *x)
         return;
     case CM_X_CONCAT:
         put_concat(w, x);
+        return;
+    case CM_X_TRIM:
+        put_call(w, x,
+                 x->index == 1   ? "ltrim"
+                 : x->index == 2 ? "rtrim"
+                 : w->postgres   ? "btrim"
+                                 : "trim");
+        return;
+    case CM_X_REPLACE:
+        put_call(w, x, "replace");
+        return;
+    case CM_X_POSITION:
+        put_call(w, x, w->postgres ? "strpos" : "instr");
         return;
     case CM_X_PARAM:
     case CM_X_STAT:

@@ -73,6 +73,9 @@ static bool is_pushable_node(const cm_expr *x, void *arg)
                 (x->arg[1]->value.number >= -120000 && x->arg[1]->value.number <= 120000));
     case CM_X_LIKE:
         return x->arg[1]->op == CM_X_CONST;
+    case CM_X_REPLACE: /* SQLite looks at the third argument only when the second is not empty */
+        return !x->arg[2]->nullable || (x->arg[1]->op == CM_X_CONST && !x->arg[1]->value.null &&
+                                        x->arg[1]->value.text[0] != 0);
     case CM_X_SUBSTRING:
         return x->arg[1]->range.lo >= 1 && (x->args < 3 || x->arg[2]->range.lo >= 0);
     case CM_X_CONST:
@@ -108,6 +111,8 @@ static bool is_pushable_node(const cm_expr *x, void *arg)
     case CM_X_UPPER:
     case CM_X_LENGTH:
     case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_POSITION:
         break;
     }
     return true;

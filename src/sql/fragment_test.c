@@ -107,7 +107,7 @@ static const cm_expr *draw_text(int depth)
     const cm_expr *constant = cm_expr_const(
         &arena, text_type, (cm_value){.text = constants[draw(CM_COUNT(constants))]}, 0);
 
-    switch (depth > 0 ? draw(6) : 0) {
+    switch (depth > 0 ? draw(8) : 0) {
     case 1:
         return make(CM_X_LOWER, text_type, draw_text(depth - 1), NULL, NULL, 0, 0);
     case 2:
@@ -119,6 +119,10 @@ static const cm_expr *draw_text(int depth)
                     integer(draw(3)), 0, 0);
     case 5:
         return make(CM_X_COALESCE, text_type, draw_text(depth - 1), constant, NULL, 0, 0);
+    case 6:
+        return make(CM_X_TRIM, text_type, draw_text(depth - 1), constant, NULL, draw(3), 0);
+    case 7:
+        return make(CM_X_REPLACE, text_type, draw_text(depth - 1), constant, draw_text(0), 0, 0);
     default:
         return column(COL_NAME);
     }
@@ -144,7 +148,9 @@ static const cm_expr *draw_int(int depth)
         return make(CM_X_EXTRACT, numeric, draw_day(depth - 1), NULL, NULL,
                     draw(CM_FIELD_EPOCH + 1), 0);
     case 4:
-        return make(CM_X_LENGTH, int8_type, draw_text(depth - 1), NULL, NULL, 0, 0);
+        return draw(2) == 0
+                   ? make(CM_X_LENGTH, int8_type, draw_text(depth - 1), NULL, NULL, 0, 0)
+                   : make(CM_X_POSITION, int8_type, draw_text(depth - 1), draw_text(0), NULL, 0, 0);
     case 5:
         return make(CM_X_CASE, int8_type, draw_bool(depth - 1), draw_int(depth - 1),
                     draw_int(depth - 1), 0, 0);

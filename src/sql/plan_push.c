@@ -48,6 +48,9 @@ static bool is_strict(const cm_expr *expr)
     case CM_X_LENGTH:
     case CM_X_SUBSTRING:
     case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_REPLACE:
+    case CM_X_POSITION:
         for (size_t i = 0; i < expr->args; i++) {
             if (is_strict(expr->arg[i])) {
                 return true;
@@ -106,6 +109,9 @@ bool cm_expr_is_owners_alone(const cm_expr *expr)
     case CM_X_LENGTH:
     case CM_X_SUBSTRING:
     case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_REPLACE:
+    case CM_X_POSITION:
     case CM_X_DATE_TRUNC:
     case CM_X_ADD_MONTHS:
         return true;

@@ -103,6 +103,9 @@ static const char *op_name(cm_expr_op op)
         [CM_X_LENGTH] = "length",
         [CM_X_SUBSTRING] = "substring",
         [CM_X_CONCAT] = "concat",
+        [CM_X_TRIM] = "trim",
+        [CM_X_REPLACE] = "replace",
+        [CM_X_POSITION] = "position",
         [CM_X_STAT] = "statistic",
         [CM_X_AGG] = "aggregate",
     };

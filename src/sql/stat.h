@@ -29,6 +29,7 @@ typedef enum cm_stat {
     CM_STAT_SXX,         /* A / n */
     CM_STAT_SYY,         /* B / n */
     CM_STAT_SXY,         /* C / n */
+    CM_STAT_SQRT,        /* the root of "sum(x^2)", which is not negative: no statistic */
     CM_STATS,
 } cm_stat;
 
