@@ -468,7 +468,7 @@ static cm_status set_text(cm_planner *pl, cm_plan *plan)
 {
     cm_buf buf = {0};
 
-    cm_plan_print(plan, pl->schema, &pl->settings, &buf);
+    cm_plan_print(plan, pl->node_text, pl->schema, &pl->settings, &buf);
     if (buf.failed) {
         cm_buf_free(&buf);
         return cm_fail(pl->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");

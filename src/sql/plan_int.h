@@ -33,7 +33,8 @@ typedef struct cm_planner {
     unsigned depth;
     const cm_plan_unit *units;
     size_t checks;
-    cm_plan_check *check; /* CM_PLAN_CHECKS_MAX of them */
+    cm_plan_check *check;   /* CM_PLAN_CHECKS_MAX of them */
+    const char **node_text; /* canonical, by number, once nodes have numbers */
     cm_diag *diag;
 } cm_planner;
 
@@ -273,8 +274,10 @@ void cm_plan_cost_total(cm_plan *plan, const cm_plan_settings *settings, cm_aren
 double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *settings);
 
 /* plan_text.c: the canonical text. */
-void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_settings *settings,
-                   cm_buf *out);
+/* node_text: of each node, by number. */
+void cm_plan_print(const cm_plan *plan, const char *const *node_text, const cm_schema *schema,
+                   const cm_plan_settings *settings, cm_buf *out);
+/* Without its number. */
 void cm_plan_print_node(const cm_plan_node *node, cm_buf *out);
 void cm_expr_print(const cm_expr *expr, cm_buf *out);
 

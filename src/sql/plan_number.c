@@ -10,7 +10,8 @@
 typedef struct numbering {
     cm_planner *pl;
     cm_plan_node **list;
-    cm_hash *text; /* of each listed node, without its number */
+    cm_hash *hash; /* of each listed node's text */
+    const char **text;
     size_t count, room;
     bool failed;
 } numbering;
@@ -19,13 +20,16 @@ static void make_room(numbering *n)
 {
     size_t room = n->room == 0 ? 64 : 2 * n->room;
     cm_plan_node **list = CM_NEW_SMALL(n->pl->arena, cm_plan_node *, room);
-    cm_hash *text = CM_NEW_SMALL(n->pl->arena, cm_hash, room);
+    cm_hash *hash = CM_NEW_SMALL(n->pl->arena, cm_hash, room);
+    const char **text = CM_NEW_SMALL(n->pl->arena, const char *, room);
 
     for (size_t i = 0; i < n->count; i++) {
         list[i] = n->list[i];
+        hash[i] = n->hash[i];
         text[i] = n->text[i];
     }
     n->list = list;
+    n->hash = hash;
     n->text = text;
     n->room = room;
 }
@@ -35,23 +39,23 @@ static cm_plan_node *enlist(numbering *n, cm_plan_node *node)
 {
     cm_buf text = {0};
 
-    node->number = 0; /* not part of what is compared */
     cm_plan_print_node(node, &text);
     n->failed = n->failed || text.failed; /* nothing is planned then */
     cm_hash hash = cm_sha256(text.data, text.bytes);
-    cm_buf_free(&text);
     for (size_t i = 0; i < n->count; i++) {
-        if (memcmp(n->text[i].bytes, hash.bytes, sizeof hash.bytes) == 0) {
+        if (memcmp(n->hash[i].bytes, hash.bytes, sizeof hash.bytes) == 0) {
+            cm_buf_free(&text);
             return n->list[i];
         }
     }
     if (n->count == n->room) {
         make_room(n);
     }
-    CM_ASSERT(n->list != NULL);
     node->number = (unsigned)n->count;
-    n->text[n->count] = hash;
+    n->hash[n->count] = hash;
+    n->text[n->count] = cm_arena_strdup(n->pl->arena, cm_buf_text(&text));
     n->list[n->count++] = node;
+    cm_buf_free(&text);
     return node;
 }
 
@@ -83,5 +87,6 @@ cm_status cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan)
     plan->root = number(&n, root);
     plan->nodes = n.count;
     plan->node = (const cm_plan_node *const *)n.list;
+    pl->node_text = n.text;
     return n.failed ? cm_fail(pl->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory") : CM_OK;
 }

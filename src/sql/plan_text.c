@@ -299,8 +299,7 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
                                           "sum",        "min",   "max"};
     static const char *const frames[] = {"rows", "peers", "partition", "sliding"};
 
-    cm_buf_printf(out, "node %u %s rows %llu", node->number, ops[node->op],
-                  (unsigned long long)node->rows);
+    cm_buf_printf(out, "%s rows %llu", ops[node->op], (unsigned long long)node->rows);
     for (size_t i = 0; i < node->children; i++) {
         cm_buf_printf(out, " child %u", node->child[i]->number);
     }
@@ -355,8 +354,8 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
     put_columns(node, out);
 }
 
-void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_settings *settings,
-                   cm_buf *out)
+void cm_plan_print(const cm_plan *plan, const char *const *node_text, const cm_schema *schema,
+                   const cm_plan_settings *settings, cm_buf *out)
 {
     cm_buf_printf(out, "comity plan 1\nfederation ");
     put_quoted(schema->federation, out);
@@ -374,7 +373,8 @@ void cm_plan_print(const cm_plan *plan, const cm_schema *schema, const cm_plan_s
         cm_buf_printf(out, "%s\n", i == plan->coordinator ? " coordinator" : "");
     }
     for (size_t i = 0; i < plan->nodes; i++) {
-        cm_plan_print_node(plan->node[i], out);
+        cm_buf_printf(out, "node %zu ", i);
+        cm_buf_put(out, node_text[i], strlen(node_text[i]));
     }
     for (size_t i = 0; i < plan->checks; i++) {
         cm_buf_printf(out, "check %zu %s ", i + 1, plan->check[i].sqlstate);
