@@ -43,6 +43,13 @@ static const char *const QUERIES[] = {
     "GROUP BY p.person ORDER BY s DESC, p.person LIMIT 3",
     "SELECT p.person, q.stage, count(*), count(v.cost) FROM visits v, people p, people q WHERE "
     "v.person = p.person AND q.person = p.stage GROUP BY p.person, q.stage",
+    /* grouped by region, joined, and grouped again */
+    "SELECT q.stage, count(*), sum(v.cost), min(v.year), max(v.cost), count(v.cost) FROM visits v "
+    "JOIN people q ON q.person = v.region GROUP BY q.stage",
+    "SELECT q.stage + p.stage, sum(v.year), count(DISTINCT v.year) FROM visits v, people q, "
+    "people p WHERE q.person = v.region AND p.person = v.person GROUP BY q.stage + p.stage",
+    "SELECT q.stage, sum(CASE WHEN v.cost > 0 THEN 1 ELSE 0 END) FROM visits v, people q WHERE "
+    "q.person = v.region AND v.code LIKE 'a%' GROUP BY q.stage HAVING count(*) > 3",
     "SELECT v.person, p.stage * 10 + v.region, max(v.cost) - p.stage FROM visits v, people p "
     "WHERE v.person = p.person AND v.person IN (SELECT person FROM visits WHERE cost < 0) "
     "GROUP BY v.region, v.person, p.stage",

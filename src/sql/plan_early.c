@@ -7,39 +7,18 @@
  *     SELECT c.id, c.name, g.sum FROM c,
  *         (SELECT o.customer, sum(o.price) FROM o GROUP BY o.customer) g WHERE g.customer = c.id
  *
- * What is wide then travels with the groups instead of with the rows, and a group's key is narrow.
- * Done only where groups stay what they are: the new keys follow from the old ones.  Eager
- * aggregation of Yan and Larson, VLDB 1995, without regrouping.
+ * What is wide then travels with the groups instead of with the rows, a group's key is narrow, and
+ * owners may be able to group their own rows.  Where the new keys follow from the old ones, groups
+ * stay what they are.  Else the joined groups are grouped again, where there are far fewer of them
+ * than rows.  Eager aggregation of Yan and Larson, VLDB 1995.
  */
-#include "sql/plan_int.h"
+#include "sql/plan_early.h"
 
 #include <string.h>
 
-typedef struct early {
-    cm_planner *pl;
-    const cm_query *query;                        /* flattened */
-    const cm_from *core;                          /* inner joins alone, below `filters` */
-    const cm_from *filter[CM_PLAN_RELATIONS_MAX]; /* SEMI and ANTI joins above it */
-    size_t filters;
-    uint64_t all, below, above; /* relations of core; grouped first; joined later */
-    cm_exprs conjuncts;         /* WHERE, and ON of core */
-    cm_exprs keys;              /* of the new grouping */
-    cm_exprs known;             /* what a group of the old one has one value of */
-    uint64_t whole;             /* relations of which it has one row */
-    const cm_expr **agg;        /* aggregates of targets and HAVING, each once */
-    size_t aggs, room;
-    unsigned rel; /* the groups, as a relation of the outer query */
-    cm_query *inner;
-} early;
-
-static bool within(uint64_t rels, uint64_t set)
-{
-    return (rels & ~set) == 0;
-}
-
 /* ---- what the query is made of ---- */
 
-static bool collect_core(early *e, const cm_from *from)
+static bool collect_core(cm_early *e, const cm_from *from)
 {
     if (from->kind == CM_FROM_RELATION) {
         e->all |= (uint64_t)1 << from->rel;
@@ -52,7 +31,7 @@ static bool collect_core(early *e, const cm_from *from)
     return collect_core(e, from->left) && collect_core(e, from->right);
 }
 
-static bool collect_from(early *e)
+static bool collect_from(cm_early *e)
 {
     const cm_from *from = e->query->from;
 
@@ -91,7 +70,7 @@ static bool cannot_fail(const cm_expr *x, void *arg)
 
 static bool collect_aggregate(const cm_expr *expr, void *arg)
 {
-    early *e = arg;
+    cm_early *e = arg;
 
     if (expr->op != CM_X_AGG) {
         return true;
@@ -114,7 +93,15 @@ static bool collect_aggregate(const cm_expr *expr, void *arg)
     return true;
 }
 
-static bool collect_aggregates(early *e)
+/* Can be made of the same of parts of the rows. */
+static bool adds_up(const cm_expr *agg)
+{
+    return !agg->distinct &&
+           (agg->aggregate == CM_AGGREGATE_COUNT || agg->aggregate == CM_AGGREGATE_SUM ||
+            agg->aggregate == CM_AGGREGATE_MIN || agg->aggregate == CM_AGGREGATE_MAX);
+}
+
+static bool collect_aggregates(cm_early *e)
 {
     bool fine = true;
 
@@ -124,9 +111,11 @@ static bool collect_aggregates(early *e)
     if (e->query->having != NULL) {
         (void)cm_expr_walk(e->query->having, collect_aggregate, e);
     }
+    e->may_regroup = e->pl->min_rows == 0; /* K counts rows, not groups */
     for (size_t i = 0; i < e->aggs; i++) {
         e->below |= cm_expr_rels(e->agg[i]);
         fine = fine && cm_expr_walk(e->agg[i], cannot_fail, NULL);
+        e->may_regroup = e->may_regroup && adds_up(e->agg[i]);
     }
     return fine;
 }
@@ -142,7 +131,7 @@ static uint64_t rows_of(const cm_relation *relation)
 }
 
 /* count(*) counts rows of all; the largest is as good as any. */
-static void start_below(early *e)
+static void start_below(cm_early *e)
 {
     uint64_t most = 0;
     unsigned largest = 0;
@@ -165,7 +154,7 @@ static void start_below(early *e)
  * The column, alone, has no value twice in all of the relation.  Over several owners that is
  * presumed, and checked by the join that relies on it: so it is used of relations joined later.
  */
-static bool is_unique_column(const early *e, const cm_expr *expr)
+static bool is_unique_column(const cm_early *e, const cm_expr *expr)
 {
     if (expr->op != CM_X_COLUMN) {
         return false;
@@ -181,7 +170,7 @@ static bool is_unique_column(const early *e, const cm_expr *expr)
 }
 
 /* An equality of a unique column of the relation and something of the others' rows. */
-static bool is_link(const early *e, const cm_expr *expr, unsigned rel, const cm_expr **ret_other)
+static bool is_link(const cm_early *e, const cm_expr *expr, unsigned rel, const cm_expr **ret_other)
 {
     if (expr->op != CM_X_EQ) {
         return false;
@@ -199,12 +188,13 @@ static bool is_link(const early *e, const cm_expr *expr, unsigned rel, const cm_
            (others & own) == 0 && (others & (others - 1)) == 0;
 }
 
-static bool is_linked(const early *e, unsigned rel, uint64_t placed)
+static bool is_linked(const cm_early *e, unsigned rel, uint64_t placed)
 {
     const cm_expr *other;
 
     for (size_t i = 0; i < e->conjuncts.count; i++) {
-        if (is_link(e, e->conjuncts.at[i], rel, &other) && within(cm_expr_rels(other), placed)) {
+        if (is_link(e, e->conjuncts.at[i], rel, &other) &&
+            cm_rels_within(cm_expr_rels(other), placed)) {
             return true;
         }
     }
@@ -212,7 +202,7 @@ static bool is_linked(const early *e, unsigned rel, uint64_t placed)
 }
 
 /* Relations above hang from those below by their keys; what does not hang goes below. */
-static bool settle_links(early *e)
+static bool settle_links(cm_early *e)
 {
     uint64_t placed = e->below;
 
@@ -226,7 +216,7 @@ static bool settle_links(early *e)
             }
         }
     }
-    bool settled = within(e->above, placed);
+    bool settled = cm_rels_within(e->above, placed);
     e->above &= placed;
     e->below = e->all & ~e->above;
     return settled;
@@ -236,18 +226,18 @@ static bool settle_links(early *e)
  * A condition on both sides has to be an equality with a value of the rows below, which becomes a
  * key; else everything in it goes below.
  */
-static bool settle_conditions(early *e)
+static bool settle_conditions(cm_early *e)
 {
     for (size_t i = 0; i < e->conjuncts.count; i++) {
         const cm_expr *c = e->conjuncts.at[i];
         uint64_t rels = cm_expr_rels(c);
-        if (within(rels, e->above) || within(rels, e->below)) {
+        if (cm_rels_within(rels, e->above) || cm_rels_within(rels, e->below)) {
             continue;
         }
         const cm_expr *side = NULL;
         for (size_t s = 0; c->op == CM_X_EQ && s < 2; s++) {
-            if (within(cm_expr_rels(c->arg[s]), e->below) &&
-                within(cm_expr_rels(c->arg[1 - s]), e->above)) {
+            if (cm_rels_within(cm_expr_rels(c->arg[s]), e->below) &&
+                cm_rels_within(cm_expr_rels(c->arg[1 - s]), e->above)) {
                 side = cm_expr_strip(c->arg[s]);
             }
         }
@@ -261,18 +251,19 @@ static bool settle_conditions(early *e)
     return true;
 }
 
-/* Relations that the filter looks at, besides its own. */
-static uint64_t filter_rels(const early *e, size_t i)
+uint64_t cm_early_filter_rels(const cm_early *e, size_t filter)
 {
-    return (e->filter[i]->on != NULL ? cm_expr_rels(e->filter[i]->on) : 0) & e->all;
+    const cm_expr *on = e->filter[filter]->on;
+
+    return (on != NULL ? cm_expr_rels(on) : 0) & e->all;
 }
 
 /* Filters by EXISTS and IN stay whole: with what they look at, above or below. */
-static bool settle_filters(early *e)
+static bool settle_filters(cm_early *e)
 {
     for (size_t i = 0; i < e->filters; i++) {
-        uint64_t rels = filter_rels(e, i);
-        if (!within(rels, e->above) && !within(rels, e->below)) {
+        uint64_t rels = cm_early_filter_rels(e, i);
+        if (!cm_rels_within(rels, e->above) && !cm_rels_within(rels, e->below)) {
             e->above &= ~rels;
             e->below = e->all & ~e->above;
             return false;
@@ -293,12 +284,12 @@ static bool holds(const cm_exprs *list, const cm_expr *expr)
     return false;
 }
 
-static bool is_known(const early *e, const cm_expr *expr)
+static bool is_known(const cm_early *e, const cm_expr *expr)
 {
-    return holds(&e->known, expr) || within(cm_expr_rels(expr), e->whole);
+    return holds(&e->known, expr) || cm_rels_within(cm_expr_rels(expr), e->whole);
 }
 
-static bool learn(early *e, const cm_expr *expr)
+static bool learn(cm_early *e, const cm_expr *expr)
 {
     if (is_known(e, expr)) {
         return false;
@@ -308,7 +299,7 @@ static bool learn(early *e, const cm_expr *expr)
 }
 
 /* One value of a unique column is one row; equal values are known together. */
-static void find_known(early *e)
+static void find_known(cm_early *e)
 {
     e->known = (cm_exprs){0};
     e->whole = 0;
@@ -335,14 +326,82 @@ static void find_known(early *e)
     }
 }
 
+static uint64_t values_of(const cm_expr *expr)
+{
+    return cm_expr_is_text(expr) ? UINT64_MAX : cm_range_values(expr->range, expr->nullable);
+}
+
+/* So many groups before the joins that grouping again costs little: far fewer than rows. */
+static bool has_few_groups(cm_early *e)
+{
+    enum { ROWS_A_GROUP = 8 };
+    uint64_t most = 0, groups = 1;
+
+    for (unsigned rel = 0; rel < e->query->relations; rel++) {
+        uint64_t rows = (e->below >> rel & 1) != 0 ? rows_of(&e->query->relation[rel]) : 0;
+        most = rows > most ? rows : most;
+    }
+    for (size_t i = 0; i < e->keys.count; i++) {
+        uint64_t values = values_of(e->keys.at[i]);
+        bool again = false;
+        for (size_t j = 0; j < i; j++) {
+            again = again || cm_expr_equal(e->keys.at[j], e->keys.at[i]);
+        }
+        if (!again && (values > most || groups * values > most)) {
+            return false;
+        }
+        groups *= again ? 1 : values;
+    }
+    e->most_groups = groups;
+    return groups * ROWS_A_GROUP <= most;
+}
+
+/*
+ * One more grouping costs about what a join of the most rows does; so one of those has to go.
+ * Relations that hang from small ones are joined there anyway.
+ */
+static bool spares_a_join(const cm_early *e)
+{
+    unsigned largest = 0;
+    uint64_t most = 0;
+
+    for (unsigned rel = 0; rel < e->query->relations; rel++) {
+        uint64_t rows = (e->below >> rel & 1) != 0 ? rows_of(&e->query->relation[rel]) : 0;
+        largest = rows > most ? rel : largest;
+        most = rows > most ? rows : most;
+    }
+    for (unsigned rel = 0; rel < e->query->relations; rel++) {
+        if ((e->above >> rel & 1) != 0 && is_linked(e, rel, (uint64_t)1 << largest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whatever is joined on the key. */
+static void join_below(cm_early *e, const cm_expr *key)
+{
+    uint64_t linked = 0;
+
+    for (size_t i = 0; i < e->conjuncts.count; i++) {
+        const cm_expr *c = e->conjuncts.at[i];
+        if (c->op == CM_X_EQ && (cm_expr_equal(cm_expr_strip(c->arg[0]), key) ||
+                                 cm_expr_equal(cm_expr_strip(c->arg[1]), key))) {
+            linked |= cm_expr_rels(c);
+        }
+    }
+    e->above &= ~linked;
+    e->below = e->all & ~e->above;
+}
+
 /* The old keys that the rows below have; one of both sides keeps its relations below. */
-static bool settle_groups(early *e)
+static bool settle_groups(cm_early *e)
 {
     for (size_t i = 0; i < e->query->groups; i++) {
         const cm_expr *group = e->query->group[i];
         uint64_t rels = cm_expr_rels(group);
-        bool ours = within(rels, e->below);
-        if (!ours && !within(rels, e->above)) {
+        bool ours = cm_rels_within(rels, e->below);
+        if (!ours && !cm_rels_within(rels, e->above)) {
             e->above &= ~rels;
             e->below = e->all & ~e->above;
             return false;
@@ -355,27 +414,23 @@ static bool settle_groups(early *e)
             cm_exprs_add(e->pl->arena, &e->keys, cm_expr_strip(group));
         }
     }
+    const cm_expr *finest = NULL;
     for (size_t i = 0; i < e->keys.count; i++) {
-        if (!is_known(e, e->keys.at[i])) { /* finer than the query's groups */
-            const cm_expr *key = e->keys.at[i];
-            uint64_t linked = 0;
-            for (size_t c = 0; c < e->conjuncts.count; c++) {
-                const cm_expr *x = e->conjuncts.at[c];
-                if (x->op == CM_X_EQ && (cm_expr_equal(cm_expr_strip(x->arg[0]), key) ||
-                                         cm_expr_equal(cm_expr_strip(x->arg[1]), key))) {
-                    linked |= cm_expr_rels(x);
-                }
-            }
-            e->above &= ~linked;
-            e->below = e->all & ~e->above;
-            return false;
+        const cm_expr *key = e->keys.at[i];
+        if (!is_known(e, key) && (finest == NULL || values_of(key) > values_of(finest))) {
+            finest = key;
         }
+    }
+    e->regroup = finest != NULL;
+    if (e->regroup && (!e->may_regroup || !has_few_groups(e) || !spares_a_join(e))) {
+        join_below(e, finest);
+        return false;
     }
     return true;
 }
 
 /* Relations move below until everything is settled; e->above is what can be joined later. */
-static void settle(early *e)
+static void settle(cm_early *e)
 {
     e->above = e->all & ~e->below;
     for (unsigned rel = 0; rel < e->query->relations; rel++) {
@@ -392,7 +447,7 @@ static void settle(early *e)
 }
 
 /* All at one owner: its own SQL would do both. */
-static bool has_one_owner(const early *e)
+static bool has_one_owner(const cm_early *e)
 {
     const char *owner = NULL;
 
@@ -412,203 +467,9 @@ static bool has_one_owner(const early *e)
     return true;
 }
 
-/* ---- the two queries ---- */
-
-static cm_from *from_new(early *e, cm_from from)
-{
-    cm_from *ret = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
-
-    *ret = from;
-    ret->position = e->query->from->position;
-    return ret;
-}
-
-static const cm_from *filtered(early *e, size_t i, const cm_from *from)
-{
-    cm_from *filter = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
-
-    *filter = *e->filter[i];
-    filter->left = from;
-    return filter;
-}
-
-/* The groups and the relations above, joined without conditions.  A filter that looks at one
- * relation goes there, before anything wide joins it. */
-static const cm_from *outer_from(early *e)
-{
-    const cm_from *ret = from_new(e, (cm_from){.kind = CM_FROM_RELATION, .rel = e->rel});
-
-    for (unsigned rel = 0; rel < e->query->relations; rel++) {
-        uint64_t own = (uint64_t)1 << rel;
-        if ((e->above & own) == 0) {
-            continue;
-        }
-        const cm_from *leaf = from_new(e, (cm_from){.kind = CM_FROM_RELATION, .rel = rel});
-        for (size_t i = e->filters; i-- > 0;) {
-            leaf = filter_rels(e, i) == own ? filtered(e, i, leaf) : leaf;
-        }
-        ret = from_new(e, (cm_from){.kind = CM_FROM_CROSS, .left = ret, .right = leaf});
-    }
-    for (size_t i = e->filters; i-- > 0;) {
-        uint64_t rels = filter_rels(e, i);
-        if (!within(rels, e->below) && (rels & (rels - 1)) != 0) {
-            ret = filtered(e, i, ret);
-        }
-    }
-    return ret;
-}
-
-/* Those below, joined without conditions, their filters on top. */
-static const cm_from *inner_from(early *e)
-{
-    const cm_from *ret = NULL;
-
-    for (unsigned rel = 0; rel < e->query->relations; rel++) {
-        if ((e->below >> rel & 1) != 0) {
-            const cm_from *leaf = from_new(e, (cm_from){.kind = CM_FROM_RELATION, .rel = rel});
-            ret = ret == NULL
-                      ? leaf
-                      : from_new(e, (cm_from){.kind = CM_FROM_CROSS, .left = ret, .right = leaf});
-        }
-    }
-    for (size_t i = e->filters; i-- > 0;) {
-        ret = within(filter_rels(e, i), e->below) ? filtered(e, i, ret) : ret;
-    }
-    return ret;
-}
-
-static const cm_expr *where_of(early *e, bool below)
-{
-    cm_exprs list = {0};
-
-    for (size_t i = 0; i < e->conjuncts.count; i++) {
-        if (within(cm_expr_rels(e->conjuncts.at[i]), e->below) == below) {
-            cm_exprs_add(e->pl->arena, &list, e->conjuncts.at[i]);
-        }
-    }
-    return cm_plan_and(e->pl, &list);
-}
-
-static void drop_repeated(early *e)
-{
-    cm_exprs kept = {0};
-
-    for (size_t i = 0; i < e->keys.count; i++) {
-        if (!holds(&kept, e->keys.at[i])) {
-            cm_exprs_add(e->pl->arena, &kept, e->keys.at[i]);
-        }
-    }
-    e->keys = kept;
-}
-
-static const char *name_of(const early *e, const cm_expr *expr)
-{
-    if (expr->op != CM_X_COLUMN) {
-        return "expression";
-    }
-    const cm_relation *relation = &e->query->relation[expr->rel];
-    return expr->index < relation->cols ? relation->col[expr->index].name : "org";
-}
-
-/* SELECT keys, aggregates FROM those below GROUP BY keys, and its columns as a relation's. */
-static void make_inner(early *e, cm_relation *ret)
-{
-    cm_arena *arena = e->pl->arena;
-    size_t count = e->keys.count + e->aggs;
-    cm_target *target = CM_NEW_SMALL(arena, cm_target, count + 1);
-    cm_column *col = CM_NEW_SMALL(arena, cm_column, count + 1);
-    cm_query *inner = CM_NEW_SMALL(arena, cm_query, 1);
-
-    drop_repeated(e);
-    count = e->keys.count + e->aggs;
-    for (size_t i = 0; i < count; i++) {
-        const cm_expr *expr = i < e->keys.count ? e->keys.at[i] : e->agg[i - e->keys.count];
-        target[i] = (cm_target){.name = name_of(e, expr), .expr = expr};
-        col[i] = (cm_column){.name = target[i].name,
-                             .type = expr->type,
-                             .not_null = !expr->nullable,
-                             .range = expr->range,
-                             .label = {.kind = CM_LABEL_REVEAL}}; /* policy judged the query */
-    }
-    *inner = (cm_query){.relations = e->query->relations,
-                        .relation = e->query->relation,
-                        .from = inner_from(e),
-                        .where = where_of(e, true),
-                        .grouped = true,
-                        .groups = e->keys.count,
-                        .group = e->keys.at,
-                        .targets = count,
-                        .target = target};
-    e->inner = inner;
-    *ret = (cm_relation){
-        .alias = e->query->relation[__builtin_ctzll(e->below)].alias,
-        .derived = inner,
-        .cols = count,
-        .col = col,
-    };
-}
-
-/* What the groups have a column for. */
-static const cm_expr *to_column(const cm_expr *expr, void *arg)
-{
-    early *e = arg;
-
-    for (size_t i = 0; i < e->inner->targets; i++) {
-        if (cm_expr_equal(e->inner->target[i].expr, expr)) {
-            return cm_expr_column(e->pl->arena, e->rel, (unsigned)i, expr->type, expr->nullable,
-                                  expr->range, expr->position);
-        }
-    }
-    return NULL;
-}
-
-static cm_status rewrite(early *e, const cm_expr *expr, const cm_expr **ret)
-{
-    return cm_expr_rewrite(e->pl->arena, expr, to_column, e, ret, e->pl->diag);
-}
-
-static cm_status make_outer(early *e, const cm_relation *groups, cm_query *outer)
-{
-    const cm_query *query = e->query;
-    cm_relation *relation = CM_NEW_SMALL(e->pl->arena, cm_relation, query->relations + 1);
-    cm_target *target = CM_NEW_SMALL(e->pl->arena, cm_target, query->targets + 1);
-    cm_exprs where = {0};
-    const cm_expr *expr;
-    cm_status st = CM_OK;
-
-    memcpy(relation, query->relation, query->relations * sizeof *relation);
-    relation[query->relations] = *groups;
-    for (unsigned rel = 0; rel < query->relations; rel++) {
-        relation[rel].once = relation[rel].once || (e->above >> rel & 1) != 0;
-    }
-    *outer = *query;
-    outer->relations = query->relations + 1;
-    outer->relation = relation;
-    outer->from = outer_from(e);
-    outer->grouped = false;
-    outer->groups = 0;
-    outer->having = NULL;
-    for (size_t i = 0; st == CM_OK && i < query->targets; i++) {
-        target[i] = query->target[i];
-        st = rewrite(e, query->target[i].expr, &target[i].expr);
-    }
-    outer->target = target;
-    if (st == CM_OK && where_of(e, false) != NULL) {
-        st = rewrite(e, where_of(e, false), &expr);
-        cm_exprs_add(e->pl->arena, &where, expr);
-    }
-    if (st == CM_OK && query->having != NULL) {
-        st = rewrite(e, query->having, &expr);
-        cm_exprs_add(e->pl->arena, &where, expr);
-    }
-    outer->where = cm_plan_and(e->pl, &where);
-    return st;
-}
-
 cm_status cm_plan_early(cm_planner *pl, const cm_query *query, const cm_query **ret)
 {
-    early e = {.pl = pl};
-    cm_relation groups;
+    cm_early e = {.pl = pl};
 
     *ret = query;
     if (!query->grouped || query->merges || query->groups == 0 || query->from == NULL) {
@@ -624,12 +485,11 @@ cm_status cm_plan_early(cm_planner *pl, const cm_query *query, const cm_query **
     if (e.above == 0 || has_one_owner(&e)) {
         return CM_OK;
     }
-    e.rel = (unsigned)e.query->relations;
-    make_inner(&e, &groups);
-    cm_query *outer = CM_NEW_SMALL(pl->arena, cm_query, 1);
-    st = make_outer(&e, &groups, outer);
-    if (st == CM_OK) {
-        *ret = outer;
+    st = cm_early_build(&e, ret);
+    if (st == CM_ERANGE) { /* bounds of sums of sums are wider: as it was, then */
+        cm_diag_reset(pl->diag);
+        *ret = query;
+        st = CM_OK;
     }
     return st;
 }

@@ -711,6 +711,48 @@ static void test_early(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* Grouping before and after a join: owners add up their own rows by what they are joined on. */
+static void test_early_twice(void **state)
+{
+    static const struct {
+        const char *sql;
+        cm_label label;
+        bool pushed;
+    } cases[] = {
+        {"SELECT d.name, count(*), sum(v.cost), min(v.day) FROM visits v JOIN doctors d "
+         "ON v.year = d.id GROUP BY d.name HAVING max(v.cost) > 0",
+         {CM_LABEL_REVEAL, 0},
+         true},
+        /* K counts rows */
+        {"SELECT d.age, count(*) FROM visits v JOIN doctors d ON v.year = d.id GROUP BY d.age",
+         {CM_LABEL_GROUP, 10},
+         false},
+        /* an average is none of averages */
+        {"SELECT d.name, avg(v.cost) FROM visits v JOIN doctors d ON v.year = d.id GROUP BY d.name",
+         {CM_LABEL_REVEAL, 0},
+         false},
+        /* nearly as many groups as rows */
+        {"SELECT d.name, count(*) FROM visits v JOIN doctors d ON v.doctor = d.id GROUP BY d.name",
+         {CM_LABEL_REVEAL, 0},
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        cm_plan_fixture f;
+        bool pushed = false;
+        cm_plan_fixture_init(&f, cases[i].label);
+        const cm_plan *plan = plan_of(&f, cases[i].sql);
+        for (size_t n = 0; n < plan->nodes; n++) {
+            pushed = pushed || plan->node[n]->op == CM_PLAN_COMBINE;
+        }
+        if (pushed != cases[i].pushed) {
+            fail_msg("%s: %d", cases[i].sql, pushed);
+        }
+        cm_plan_fixture_fini(&f);
+    }
+}
+
 /* A key that is presumed has to be the unique side's when groups rely on it: that is checked. */
 static void test_early_presumed(void **state)
 {
@@ -888,6 +930,7 @@ int main(void)
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_early),
         cmocka_unit_test(test_early_presumed),
+        cmocka_unit_test(test_early_twice),
         cmocka_unit_test(test_same_subplans),
         cmocka_unit_test(test_json),
     };
