@@ -67,6 +67,7 @@ CM_MUST static cm_status open_text(const char *dir, const char *table, text_file
 
 CM_MUST static cm_status close_text(text_file *text, const char *table, cm_diag *diag)
 {
+    CM_ASSERT(text->file != NULL);
     int status = 0;
     bool good = ferror(text->file) == 0;
     (void)fclose(text->file);
@@ -142,6 +143,7 @@ CM_MUST static cm_status deal_table(cm_tpch_data *data, unsigned table, const ch
         to[i] = owns(data, table, i) ? fopen(path, "we") : NULL;
         good = good && (to[i] != NULL || !owns(data, table, i));
     }
+    CM_ASSERT(from.file != NULL);
     good = good && deal_rows(data, table, from.file, to);
     for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
         good = (to[i] == NULL || fclose(to[i]) == 0) && good;

@@ -99,6 +99,7 @@ cm_status cm_stored_keys(cm_node *node, const cm_plan *plan, cm_arena *arena,
 
 static bool sync_dir(const char *dir)
 {
+    CM_ASSERT(dir != NULL);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool synced = fd >= 0 && fsync(fd) == 0;
 
@@ -259,6 +260,7 @@ void cm_stored_clean_up(cm_node *node)
         cm_node_stored_dir(node, &arena, &dir, NULL) != CM_OK) {
         return;
     }
+    CM_ASSERT(dir != NULL);
     DIR *list = opendir(dir);
     struct dirent *entry;
     while (list != NULL && (entry = readdir(list)) != NULL) {

@@ -240,7 +240,8 @@ static size_t plan_windows(const cm_mpc *mpc, const whole *all, size_t words, pa
 
     /* Bytes of an average turn; one window more, which is worked on. */
     size_t turn = all->rounds == 0 ? 1 : sizeof(cm_b64) * ret->window * all->ands / all->rounds;
-    size_t fronts = smaller(1 + mpc->round_bytes / turn + 1, bound / per_word / ret->window);
+    size_t fronts =
+        smaller(1 + mpc->round_bytes / larger(turn, 1) + 1, bound / per_word / ret->window);
     return smaller(larger(fronts, 1), windows);
 }
 

@@ -36,6 +36,14 @@ static double log2_up(double x)
     return bits;
 }
 
+/* A plane is whole words. */
+static double plane_bytes(uint64_t rows)
+{
+    uint64_t words = (rows + 63) / 64;
+
+    return 8.0 * (double)words;
+}
+
 static double planes_of(const cm_plan_node *node)
 {
     double planes = 1; /* valid */
@@ -418,8 +426,8 @@ static sizes sizes_of(const cm_plan_node *node)
     double rows = (double)node->rows, planes = planes_of(node);
 
     switch (node->op) {
-    case CM_PLAN_INPUT: /* whole words of each plane */
-        s.bytes = planes * 8 * (double)((node->rows + 63) / 64);
+    case CM_PLAN_INPUT:
+        s.bytes = plane_bytes(node->rows) * planes;
         s.rounds = 1;
         break;
     case CM_PLAN_VALUES:
@@ -601,7 +609,7 @@ static void add_answer(cm_plan *plan, const cm_plan_settings *settings)
         add_shuffle(&s, rows, planes);
     }
     add(&s, rows * planes, 2);
-    s.bytes += planes * 8 * (double)((plan->root->rows + 63) / 64) + s.ands / 8;
+    s.bytes += plane_bytes(plan->root->rows) * planes + s.ands / 8;
     s.rounds += 2;
     s.bytes += header_bytes * s.rounds;
     const cm_plan_cost cost = {

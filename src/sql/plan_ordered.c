@@ -39,7 +39,7 @@ static cm_status percentile_here(cm_grouping *g, const cm_plan_node *node, const
     const cm_i128 num = p->of->index, den = cm_pow10(p->of->shift);
     const bool disc = p->aggregate == CM_AGGREGATE_PERCENTILE_DISC;
     const cm_i128 c = p->aggregate == CM_AGGREGATE_PERCENTILE_CEIL ? den - 1 : disc ? num - 1 : 0;
-    const cm_expr *rest, *some, *least, *most;
+    const cm_expr *rest = NULL, *some = NULL, *least = NULL, *most = NULL;
 
     cm_status st = cm_plan_op_new(g->pl, CM_X_IS_NULL, boolean, value, NULL, &some);
     if (st == CM_OK) {
@@ -54,7 +54,7 @@ static cm_status percentile_here(cm_grouping *g, const cm_plan_node *node, const
     if (st == CM_OK) {
         st = cm_plan_op_new(g->pl, CM_X_LT, boolean, rest, number(g, den), &most);
     }
-    const cm_expr *args[3] = {some, least, most}, *condition;
+    const cm_expr *args[3] = {some, least, most}, *condition = NULL;
     if (st == CM_OK) {
         st = cm_expr_op_new(g->pl->arena, CM_X_AND, boolean, args, 3, 0, 0, 0, &condition,
                             g->pl->diag);

@@ -99,7 +99,7 @@ cm_status cm_plan_average(cm_planner *pl, const cm_expr *agg, const cm_expr *sum
 
 static cm_status average(cm_grouping *g, const cm_aggregate_use *use, const cm_expr **ret)
 {
-    const cm_expr *sum, *count, *value;
+    const cm_expr *sum = NULL, *count = NULL, *value = NULL;
 
     cm_status st = cm_group_sum(g, &g->physical[use->value], &sum);
     if (st == CM_OK) {
