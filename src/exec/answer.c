@@ -214,19 +214,61 @@ static cm_status open_errors(cm_exec *x, bool receives)
     return st == CM_OK && receives ? raise_errors(x, flags) : st;
 }
 
+static bool has_disclosed_size(const cm_plan *plan)
+{
+    for (size_t i = 0; i < plan->nodes; i++) {
+        if (plan->node[i]->join.disclosed != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the size of a join was disclosed to the parties, a coordinator that is none of them learns
+ * from each how many rows it will open; they have to agree. */
+static cm_status agree_rows(cm_exec *x, size_t *rows)
+{
+    const cm_plan *plan = x->plan;
+    cm_mesh *mesh = cm_mpc_mesh(x->mpc);
+    bool outside = plan->coordinator >= plan->parties;
+    uint64_t told = *rows;
+    cm_status st = CM_OK;
+    if (!has_disclosed_size(plan) || !outside) {
+        return CM_OK;
+    }
+    if (x->legs > 0) {
+        return cm_exec_mpc_failed(x, cm_mesh_send(mesh, plan->coordinator, &told, sizeof told));
+    }
+    for (unsigned i = 0; x->options->me == plan->coordinator && i < plan->parties; i++) {
+        uint64_t from = 0;
+        st = cm_mesh_recv(mesh, i, &from, sizeof from);
+        if (st != CM_OK) {
+            return cm_exec_mpc_failed(x, st);
+        }
+        if ((i > 0 && from != told) || from == 0 || from > plan->root->rows) {
+            return cm_fail(x->diag, CM_EPROTO, CM_SQL_INTERNAL,
+                           "the parties do not agree on the size of the answer");
+        }
+        told = from;
+    }
+    *rows = (size_t)told;
+    return st;
+}
+
 cm_status cm_exec_answer(cm_exec *x, cm_arena *result_arena, cm_exec_result *ret)
 {
     const cm_plan *plan = x->plan;
     bool receives = x->options->me == plan->coordinator;
-    size_t rows = (size_t)plan->root->rows;
+    size_t rows = x->legs > 0 ? x->table[plan->root->number].rows : (size_t)plan->root->rows;
     unsigned planes = answer_planes(plan);
     if (plan->root->op == CM_PLAN_STORE) {
         return open_errors(x, receives);
     }
     cm_arena local = *x->arena;
     cm_bcol masked = {.rows = rows};
-    cm_status st = CM_OK;
-    if (x->legs > 0) {
+    cm_status st = agree_rows(x, &rows);
+    masked.rows = rows;
+    if (st == CM_OK && x->legs > 0) {
         st = prepare(x, &masked, &local);
     }
     uint64_t flags[CM_ROW_ERRORS + CM_PLAN_CHECKS_MAX] = {0};

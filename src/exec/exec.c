@@ -84,7 +84,9 @@ static cm_status run_limit(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     const cm_table *table = &x->table[node->child[0]->number];
     size_t first = node->offset < table->rows ? (size_t)node->offset : table->rows;
     size_t rows = (size_t)node->rows;
-    CM_ASSERT(rows <= table->rows - first);
+    bool none = first == table->rows; /* fewer rows than planned: one that does not count */
+    first -= none;
+    rows = rows < table->rows - first ? rows : table->rows - first;
     cm_table made = {.rows = rows, .cols = table->cols};
     made.col = CM_NEW(x->arena, cm_scol, table->cols + 1);
     for (unsigned i = 0; i < table->cols; i++) {
@@ -92,6 +94,9 @@ static cm_status run_limit(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         made.col[i].null = rows_of(x, table->col[i].null, first, rows);
     }
     made.valid = rows_of(x, table->valid, first, rows);
+    if (none) {
+        cm_mpc_set_public(x->mpc, made.valid, 0, false);
+    }
     *ret = made;
     return CM_OK;
 }
@@ -241,7 +246,7 @@ static cm_status run_nodes(cm_exec *x)
         if (st != CM_OK) {
             return st;
         }
-        CM_ASSERT(x->legs == 0 || x->table[node->number].rows == node->rows);
+        CM_ASSERT(x->legs == 0 || x->table[node->number].rows <= node->rows);
         cm_exec_shelf_end(x, node);
         measure(x, i, before, start_ns);
     }

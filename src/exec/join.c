@@ -70,13 +70,87 @@ cm_range_spec cm_exec_range(const cm_plan_node *node)
                            .order = node->range.order};
 }
 
+/* x rounded up to two significant bits. */
+static cm_num round_up(cm_circuit *c, cm_num x)
+{
+    cm_num kept = x, more = x;
+    cm_wire above = CM_WIRE_0, far = CM_WIRE_0,
+            lost = CM_WIRE_0; /* a one above; two or more above */
+
+    for (unsigned i = x.bits; i-- > 0;) {
+        cm_wire second = cm_gate_and(c, above, cm_gate_not(c, far));
+        kept.wire[i] = cm_gate_and(c, x.wire[i], cm_gate_not(c, far));
+        more.wire[i] = second;
+        lost = cm_gate_or(c, lost, cm_gate_and(c, x.wire[i], far));
+        far = cm_gate_or(c, far, above);
+        above = cm_gate_or(c, above, x.wire[i]);
+    }
+    for (unsigned i = 0; i < x.bits; i++) {
+        more.wire[i] = cm_gate_and(c, more.wire[i], lost);
+    }
+    return cm_num_add(c, kept, more, x.bits + 1);
+}
+
+/* Opens how many rows match, rounded up, to the parties. */
+static cm_status open_size(cm_exec *x, const cm_plan_node *node, size_t *ret)
+{
+    static const cm_ticket ticket = {CM_TICKET_RESULT, "join: its size, rounded up"};
+    enum { SIZE_PLANES = 40 };
+    const cm_range_spec spec = cm_exec_range(node);
+    const cm_table *intervals = &x->table[node->child[1]->number];
+    cm_ranges ranges = {0};
+    cm_table total = {0};
+    cm_status st = cm_table_ranges(x->mpc, &x->table[node->child[0]->number], intervals, &spec,
+                                   x->arena, &ranges, x->scratch);
+    cm_scol count = {.data = ranges.count, .null = {.rows = intervals->rows}};
+    const cm_table counts = {
+        .rows = intervals->rows, .cols = 1, .col = &count, .valid = intervals->valid};
+    const cm_agg sum = {.kind = CM_AGG_SUM, .col = 0, .planes = SIZE_PLANES};
+    if (st == CM_OK) {
+        st = cm_table_aggregate(x->mpc, &counts, &sum, 1, x->arena, &total, x->scratch);
+    }
+    if (st != CM_OK) {
+        return cm_exec_mpc_failed(x, st);
+    }
+    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
+    cm_num size = round_up(c, cm_circuit_input(c, SIZE_PLANES));
+    cm_circuit_output(c, &size);
+    cm_program *program = cm_circuit_finish(c);
+    cm_bcol rounded = cm_bcol_new(x->arena, x->legs, SIZE_PLANES + 1, 1);
+    uint64_t bits[SIZE_PLANES + 1] = {0};
+    st = cm_program_run(program, x->mpc, &total.col[0].data, &rounded, x->scratch);
+    if (st == CM_OK) {
+        st = cm_mpc_open_bits(x->mpc, rounded, &ticket, bits, x->scratch);
+    }
+    cm_program_free(program);
+    cm_circuit_free(c);
+    size_t rows = 0;
+    for (unsigned i = 0; i <= SIZE_PLANES; i++) {
+        rows |= (size_t)(bits[i] & 1) << i;
+    }
+    *ret = rows == 0 ? 1 : rows;
+    return cm_exec_mpc_failed(x, st);
+}
+
 cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
+    size_t rows = (size_t)node->rows;
+    if (node->join.disclosed != NULL) {
+        cm_status st = open_size(x, node, &rows);
+        if (st != CM_OK) {
+            return st;
+        }
+        if (rows > (size_t)1 << 28) {
+            return cm_fail(x->diag, CM_ERANGE, CM_SQL_TOO_MANY_ROWS,
+                           "a join has more rows than fit a table");
+        }
+        rows = rows < node->rows ? rows : (size_t)node->rows;
+    }
     const cm_join_many_spec spec = {.kind = join_kind(node->join.kind),
                                     .range = cm_exec_range(node),
                                     .payload_cols = node->join.payloads,
                                     .payload = node->join.payload,
-                                    .rows = (size_t)node->rows};
+                                    .rows = rows};
     cm_bcol overflow = {0};
     cm_status st =
         cm_exec_mpc_failed(x, cm_table_join_many(x->mpc, &x->table[node->child[0]->number],

@@ -498,6 +498,46 @@ static void test_presumed_keys(void **state)
     world_fini(&w);
 }
 
+/* Where the owners allow it, the size of a join is opened instead of bounded. */
+static void test_disclosed_sizes(void **state)
+{
+    static const char *const SQL[] = {
+        "SELECT a.person, b.cost, b.code FROM visits a JOIN visits b ON a.region = b.region "
+        "AND b.year BETWEEN a.year AND a.year + 1 AND a.cost > b.cost",
+        "SELECT a.region, count(*), sum(b.cost), max(a.code) FROM visits a JOIN visits b "
+        "ON a.person = b.person AND a.code <> b.code GROUP BY a.region",
+        "SELECT a.person, a.year, b.cost FROM visits a LEFT JOIN visits b ON a.person = b.person "
+        "AND a.cost < b.cost AND a.code <> b.code",
+        "SELECT a.person, b.cost, b.code, a.code, a.year, a.cost, b.year FROM visits a JOIN visits "
+        "b "
+        "ON a.person = b.person ORDER BY 1, 2 NULLS LAST, 3, 4, 5, 6 NULLS LAST, 7 LIMIT 5 OFFSET "
+        "1",
+        "SELECT count(*), sum(b.cost) FROM visits a JOIN visits b ON a.person = b.person + 900",
+    };
+    world w;
+    (void)state;
+    world_init(&w, 9, BOUND);
+    for (size_t i = 0; i < w.schema->tables; i++) {
+        ((cm_org_table *)(uintptr_t)&w.schema->table[i])->join_sizes = true;
+    }
+    for (size_t i = 0; i < CM_COUNT(SQL); i++) {
+        const cm_query *query = NULL;
+        const cm_plan *plan = NULL;
+        cm_diag diag = {0};
+        cm_plan_settings settings = cm_plan_settings_default();
+        assert_int_equal(cm_sql_prepare(SQL[i], w.schema, "research", NULL, 0, &settings, &w.arena,
+                                        &query, &plan, &diag),
+                         CM_OK);
+        bool listed = false;
+        for (size_t d = 0; d < plan->disclosures; d++) {
+            listed = listed || strstr(plan->disclosure[d].what, "two significant bits") != NULL;
+        }
+        assert_true(listed);
+        check_answer(&w, SQL[i], SQL[i]);
+    }
+    world_fini(&w);
+}
+
 /* More rows than the bound are an error. */
 static void test_join_bound(void **state)
 {
@@ -552,7 +592,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_answers),    cmocka_unit_test(test_few_answers),
         cmocka_unit_test(test_few_covers), cmocka_unit_test(test_traces),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_presumed_keys),
-        cmocka_unit_test(test_join_bound), cmocka_unit_test(test_bad_row),
+        cmocka_unit_test(test_join_bound), cmocka_unit_test(test_disclosed_sizes),
+        cmocka_unit_test(test_bad_row),
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(test_few_answers),

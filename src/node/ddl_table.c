@@ -104,15 +104,39 @@ static cm_status add_tables(cm_ddl_task *task, cm_diag *diag)
     return st;
 }
 
-static cm_status remote_of(const cm_stmt *stmt, const char **ret, cm_diag *diag)
+/* join_sizes 'disclosed' */
+static cm_status join_sizes_of(const cm_option *option, bool *ret, cm_diag *diag)
+{
+    *ret = strcmp(option->value, "disclosed") == 0;
+    if (!*ret && strcmp(option->value, "hidden") != 0) {
+        cm_status st = cm_fail(diag, CM_EINVAL, "22023",
+                               "invalid value for option \"join_sizes\": \"%.63s\"", option->value);
+        cm_diag_hint(diag, "hidden, or disclosed: computing parties may learn, rounded up to two "
+                           "significant bits, how many rows a join of the table has.");
+        return st;
+    }
+    return CM_OK;
+}
+
+static cm_status read_options(const cm_stmt *stmt, const char **ret, bool *ret_join_sizes,
+                              cm_diag *diag)
 {
     *ret = stmt->name;
+    *ret_join_sizes = false;
     for (size_t i = 0; i < stmt->options.count; i++) {
         const cm_option *option = &stmt->options.option[i];
+        if (strcmp(option->name, "join_sizes") == 0) {
+            cm_status st = join_sizes_of(option, ret_join_sizes, diag);
+            if (st != CM_OK) {
+                return st;
+            }
+            continue;
+        }
         if (strcmp(option->name, "table") != 0 && strcmp(option->name, "file") != 0) {
             cm_status st =
                 cm_fail(diag, CM_EINVAL, "HV00D", "invalid option \"%.63s\"", option->name);
-            cm_diag_hint(diag, "Options of a table: table (where the rows are at the source).");
+            cm_diag_hint(
+                diag, "Options of a table: table (where the rows are at the source), join_sizes.");
             return st;
         }
         *ret = option->value;
@@ -139,13 +163,15 @@ static cm_status set_up_table(cm_ddl_task *task, cm_diag *diag)
     if (st == CM_OK) {
         st = cm_ddl_task_enums(task, diag);
     }
+    bool join_sizes = false;
     if (st == CM_OK) {
-        st = remote_of(stmt, &remote, diag);
+        st = read_options(stmt, &remote, &join_sizes, diag);
     }
     if (st == CM_OK) {
         st = cm_ddl_resolve(task, stmt->name, remote, stmt->columndef, stmt->columns, task->table,
                             diag);
     }
+    task->table->table.join_sizes = join_sizes;
     task->table->table.keys = stmt->keys;
     task->table->table.key = stmt->key;
     return st;

@@ -185,7 +185,8 @@ CM_MUST cm_status cm_mpc_input_words(cm_mpc *mpc, unsigned owner, const uint64_t
 typedef enum cm_ticket_kind {
     CM_TICKET_MASKED,   /* uniformly random by construction: a masked value, a random permutation */
     CM_TICKET_SHUFFLED, /* outcome whose distribution is the same for all inputs of the size */
-    CM_TICKET_RESULT,   /* the answer, to the coordinator, as the disclosure lists it */
+    CM_TICKET_RESULT,   /* as the disclosure lists it: the answer, to the coordinator; the size of a
+                           join, to the parties */
 } cm_ticket_kind;
 typedef struct cm_ticket {
     cm_ticket_kind kind;

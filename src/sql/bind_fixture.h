@@ -120,12 +120,12 @@ static const cm_column fixture_odd_too[] = {FIXTURE_INT4("a"), FIXTURE_INT8("b")
 static const char *const fixture_grants[] = {"public"};
 
 static const cm_org_table fixture_tables[] = {
-    {"south", "visits", 11, fixture_visits_south, 2048, 1, fixture_grants, 0, NULL, NULL},
-    {"north", "visits", 11, fixture_visits, 1024, 1, fixture_grants, 0, NULL, NULL},
-    {"registry", "tumours", 5, fixture_tumours, 512, 1, fixture_grants, 0, NULL, NULL},
-    {"north", "odd", 2, fixture_odd, 16, 1, fixture_grants, 0, NULL, NULL},
-    {"registry", "odd", 2, fixture_odd_too, 16, 1, fixture_grants, 0, NULL, NULL},
-    {"north", "odd2", 2, fixture_odd, 16, 1, fixture_grants, 0, NULL, NULL},
+    {"south", "visits", 11, fixture_visits_south, 2048, 1, fixture_grants, 0, NULL, NULL, false},
+    {"north", "visits", 11, fixture_visits, 1024, 1, fixture_grants, 0, NULL, NULL, false},
+    {"registry", "tumours", 5, fixture_tumours, 512, 1, fixture_grants, 0, NULL, NULL, false},
+    {"north", "odd", 2, fixture_odd, 16, 1, fixture_grants, 0, NULL, NULL, false},
+    {"registry", "odd", 2, fixture_odd_too, 16, 1, fixture_grants, 0, NULL, NULL, false},
+    {"north", "odd2", 2, fixture_odd, 16, 1, fixture_grants, 0, NULL, NULL, false},
 };
 
 static const cm_member fixture_members[] = {

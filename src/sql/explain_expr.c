@@ -272,7 +272,10 @@ static void put_matches(const cm_plan_node *node, cm_buf *out)
     put_bound(node, &node->range.upper, "<", out);
     put_aggregates(node, true, out);
     if (node->op == CM_PLAN_JOIN_MANY) {
-        cm_buf_printf(out, node->check > 0 ? "; at most %llu rows, checked" : "; at most %llu rows",
+        cm_buf_printf(out,
+                      node->join.disclosed != NULL ? "; at most %llu rows, how many is disclosed"
+                      : node->check > 0            ? "; at most %llu rows, checked"
+                                                   : "; at most %llu rows",
                       (unsigned long long)node->rows);
     }
 }

@@ -423,8 +423,13 @@ static void disclose_answer(cm_planner *pl, cm_plan *plan)
 static void disclose(cm_planner *pl, cm_plan *plan)
 {
     plan->disclosure =
-        CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + plan->checks + 3);
+        CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + plan->checks + plan->nodes + 3);
     disclose_answer(pl, plan);
+    for (size_t i = 0; i < plan->nodes; i++) {
+        if (plan->node[i]->join.disclosed != NULL) {
+            add_disclosure(plan, "computing parties", plan->node[i]->join.disclosed);
+        }
+    }
     add_disclosure(plan, "computing parties",
                    "The query, this plan and its public sizes. No value, no count of rows that "
                    "match, no group.");
@@ -586,6 +591,7 @@ static cm_status plan_kept(cm_planner *pl, const cm_query *query, cm_plan *plan)
     cm_planned planned = {0};
     cm_plan_node *root;
 
+    pl->fixed_sizes = true;
     cm_status st = cm_plan_store(pl, query, &root, &planned);
     if (st == CM_OK) {
         st = cm_node_number(pl, root, plan);

@@ -134,7 +134,7 @@ typedef struct cm_plan_node cm_plan_node;
 struct cm_plan_node {
     cm_plan_op op;
     unsigned number;
-    uint64_t rows; /* public */
+    uint64_t rows; /* public; above a join whose size is disclosed, the most that there can be */
     size_t cols;
     const cm_plan_col *col;
     size_t children;
@@ -153,7 +153,9 @@ struct cm_plan_node {
         cm_from_kind kind; /* INNER, LEFT, SEMI, ANTI; LEFT keeps child 1's rows */
         size_t keys;
         const unsigned *unique_key, *other_key; /* none: child 0 has one row */
-        size_t payloads; /* INNER and LEFT: columns of child 0 that are carried over */
+        const char *disclosed; /* JOIN_MANY: a sentence; the node has as many rows as the parties
+                                  learn that there are, up to `rows`.  NULL: exactly `rows` */
+        size_t payloads;       /* INNER and LEFT: columns of child 0 that are carried over */
         const unsigned *payload;
     } join; /* columns: child 1's, then the payload, nullable for LEFT.  JOIN_MANY and RANGES
                have keys and payload of child 0 as `unique` though it is not */

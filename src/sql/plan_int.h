@@ -30,6 +30,7 @@ typedef struct cm_planner {
     uint32_t min_rows; /* K */
     size_t hints;
     const cm_hint *hint;
+    bool fixed_sizes; /* what is stored has the planned number of rows */
     unsigned depth;
     const cm_plan_unit *units;
     size_t checks;

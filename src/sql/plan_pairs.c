@@ -81,8 +81,26 @@ static uint64_t asked_rows(const cm_block *b, const cm_flow *flow)
 
 typedef struct pairs_bound {
     uint64_t rows;
-    bool certain; /* there cannot be more */
+    bool certain;   /* there cannot be more */
+    bool disclosed; /* how many there are becomes known to the parties */
 } pairs_bound;
+
+/* Whether the owners of all rows below let the parties learn sizes of joins. */
+static bool may_disclose(const cm_plan_node *node)
+{
+    if (node->op == CM_PLAN_INPUT) {
+        return node->fragment->table->join_sizes;
+    }
+    if (node->op == CM_PLAN_STORED) {
+        return false;
+    }
+    for (size_t i = 0; i < node->children; i++) {
+        if (!may_disclose(node->child[i])) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -107,12 +125,16 @@ static pairs_bound bound_pairs(const cm_block *b, const cm_flow *x, const cm_flo
 
     asked = asked == 0 ? b->pl->settings.join_rows : asked;
     if (asked > 0 && asked < least(by_keys, all)) {
-        return (pairs_bound){asked, false};
+        return (pairs_bound){.rows = asked};
+    }
+    if (asked == 0 && by_keys > CERTAIN_MAX && all > CM_PLAN_DISCLOSED_MIN && !b->pl->fixed_sizes &&
+        may_disclose(x->node) && may_disclose(y->node)) {
+        return (pairs_bound){least(all, CM_PLAN_DISCLOSED_MAX), .disclosed = true};
     }
     if (asked > 0 || by_keys <= CERTAIN_MAX || all <= CM_PLAN_PAIRS_MAX) {
-        return (pairs_bound){least(by_keys, all), true};
+        return (pairs_bound){.rows = least(by_keys, all), .certain = true};
     }
-    return (pairs_bound){0, false};
+    return (pairs_bound){0};
 }
 
 static const char *alias_of(const cm_block *b, uint64_t rels)
@@ -200,7 +222,12 @@ static cm_status join_many(cm_block *b, cm_part *part, cm_flow *points, cm_flow 
         cm_join_set_keys(b, part, node, points, intervals, &e);
         st = cm_range_take(b, range, &part->residual);
     }
-    if (st == CM_OK && !bound.certain) {
+    if (st == CM_OK && bound.disclosed) {
+        node->join.disclosed = cm_arena_printf(
+            b->pl->arena,
+            "How many rows the join of \"%s\" and \"%s\" has, rounded up to two significant bits.",
+            alias_of(b, intervals->rels), alias_of(b, points->rels));
+    } else if (st == CM_OK && !bound.certain) {
         st = check_bound(b, intervals, points, node);
     }
     if (st != CM_OK) {
@@ -227,7 +254,7 @@ cm_status cm_flow_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_f
     if (bound.rows == 0) {
         return refuse_unbounded(b, part, x, y);
     }
-    if (bound.rows >= all || all <= FEW) {
+    if (!bound.disclosed && (bound.rows >= all || all <= FEW)) {
         return all_pairs(b, x, y, ret);
     }
     cm_range_match of_x = cm_range_find(&part->residual, x->rels, y->rels);

@@ -303,6 +303,9 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
     for (size_t i = 0; i < node->children; i++) {
         cm_buf_printf(out, " child %u", node->child[i]->number);
     }
+    if (node->join.disclosed != NULL) {
+        cm_buf_printf(out, " disclosed");
+    }
     if (node->check > 0) {
         cm_buf_printf(out, " check %u", node->check);
     }

@@ -73,6 +73,7 @@ typedef struct cm_org_table {
     size_t keys;
     const cm_table_key *key;
     const cm_stored *stored; /* or NULL: rows are where the owner has them */
+    bool join_sizes; /* the owner allows that the parties learn how many rows a join of it has */
 } cm_org_table;
 
 typedef struct cm_member {

@@ -23,6 +23,7 @@
 enum {
     VERSION = 2,
     VERSION_STORED = 3,
+    VERSION_JOIN_SIZES = 0x80, /* added where the owner allows them */
     FLAG_QUOTIENT = 0x80,
     FLAG_NOT_NULL = 1,
     FLAG_UNIQUE = 2,
@@ -86,7 +87,9 @@ static void put_stored(const cm_org_table *table, cm_buf *out)
 
 void cm_org_table_encode(const cm_org_table *table, cm_buf *out)
 {
-    cm_buf_put_u8(out, table->stored != NULL ? VERSION_STORED : VERSION);
+    unsigned version = table->stored != NULL ? VERSION_STORED : VERSION;
+
+    cm_buf_put_u8(out, (uint8_t)(version + (table->join_sizes ? VERSION_JOIN_SIZES : 0)));
     cm_buf_put_text(out, table->org);
     cm_buf_put_text(out, table->name);
     cm_buf_put_u64(out, table->rows);
@@ -272,7 +275,9 @@ static void get_table(cm_reader *reader, cm_arena *arena, cm_org_table *table)
 {
     enum { COLUMN_LEAST_BYTES = 4 + 8 + 1 + 32 + 5 };
 
-    unsigned version = cm_reader_u8(reader);
+    unsigned first = cm_reader_u8(reader);
+    unsigned version = first & ~(unsigned)VERSION_JOIN_SIZES;
+    table->join_sizes = (first & VERSION_JOIN_SIZES) != 0;
     if (version != VERSION && version != VERSION_STORED) {
         reader->failed = true;
     }

@@ -33,7 +33,8 @@ static const cm_column columns[] = {
 
 static const unsigned key_cols[] = {3, 1};
 static const cm_table_key keys[] = {{true, 2, key_cols}};
-static const cm_org_table visits = {"north", "visits", 4, columns, 1024, 2, grants, 1, keys, NULL};
+static const cm_org_table visits = {"north", "visits", 4,    columns, 1024, 2,
+                                    grants,  1,        keys, NULL,    true};
 static const cm_member members[] = {{"south", true}, {"north", true}, {"insurer", false}};
 
 typedef struct fixture {
