@@ -135,6 +135,10 @@ static const char *const QUERIES[] = {
     "UNION SELECT person FROM visits WHERE region = 2) ORDER BY 1 LIMIT 5",
     "SELECT v.region, t.column2, count(*) FROM visits v JOIN (VALUES (0, 'no'), (1, NULL), (2, "
     "'two')) t ON v.region = t.column1 GROUP BY v.region, t.column2",
+    "SELECT count(*) FROM visits WHERE EXISTS (SELECT person FROM people WHERE stage > 2 UNION "
+    "SELECT region FROM visits) AND NOT EXISTS (SELECT region FROM visits GROUP BY region HAVING "
+    "count(*) > 1000) AND (cost < 0 OR EXISTS (SELECT stage FROM people EXCEPT SELECT region FROM "
+    "visits))",
     "SELECT count(*), sum(n) FROM (SELECT 1 AS one, 2 AS n) x JOIN visits v ON v.region = x.one",
     "SELECT c.zone, count(*), sum(v.cost) FROM visits v JOIN clients c ON c.client = v.person "
     "GROUP BY c.zone",

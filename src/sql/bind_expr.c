@@ -423,7 +423,8 @@ cm_status cm_bind_expr(const cm_place *at, const cm_ast *ast, const cm_expr **re
     case CM_AST_ALL_SELECT:
         return cm_bind_apply_any(at, ast, ret);
     case CM_AST_EXISTS:
-        return cm_bind_apply_exists(at, ast, ret);
+        return cm_bind_is_simple(ast->select) ? cm_bind_apply_exists(at, ast, ret)
+                                              : cm_bind_has_rows(at, ast, ret);
     case CM_AST_UNSUPPORTED:
         return cm_bind_refuse(b, ast->position, "%s", ast->text);
     }

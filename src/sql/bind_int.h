@@ -299,6 +299,10 @@ CM_MUST cm_status cm_bind_starts_with(const cm_call *c, const cm_expr **ret);
 CM_MUST cm_status cm_bind_concat_ws(const cm_call *c, const cm_expr **ret);
 
 /* bind_where.c */
+/* Rows of FROM that WHERE keeps, and nothing more. */
+bool cm_bind_is_simple(const cm_ast_select *select);
+/* EXISTS of any other query, which names no column of the outer one: whether it has rows. */
+CM_MUST cm_status cm_bind_has_rows(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
 /* WHERE: subqueries at its top become semi and anti joins of *from. */
 CM_MUST cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
                                 const cm_from **from, const cm_expr **ret);

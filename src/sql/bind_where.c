@@ -24,8 +24,7 @@ bool cm_bind_has_aggregate(const cm_ast *ast)
     return false;
 }
 
-/* Rows of FROM that WHERE keeps, and nothing more. */
-static bool is_simple(const cm_ast_select *s)
+bool cm_bind_is_simple(const cm_ast_select *s)
 {
     for (size_t i = 0; i < s->targets; i++) {
         if (cm_bind_has_aggregate(s->target[i].expr)) {
@@ -96,6 +95,33 @@ cm_status cm_bind_pull_up(cm_scope *s, const cm_names *names, const cm_ast_selec
     return st;
 }
 
+/* (SELECT count(*) FROM (...)) > 0 */
+cm_status cm_bind_has_rows(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
+{
+    const cm_ast *args[2];
+    cm_ast *count = CM_NEW_SMALL(at->s->b->arena, cm_ast, 4);
+    cm_ast_from *from = CM_NEW_SMALL(at->s->b->arena, cm_ast_from, 1);
+    const cm_ast_from **froms = CM_NEW_SMALL(at->s->b->arena, const cm_ast_from *, 1);
+    cm_ast_target *target = CM_NEW_SMALL(at->s->b->arena, cm_ast_target, 1);
+    cm_ast_select *select = CM_NEW_SMALL(at->s->b->arena, cm_ast_select, 1);
+
+    *from =
+        (cm_ast_from){.kind = CM_AST_FROM_SELECT, .position = ast->position, .select = ast->select};
+    froms[0] = from;
+    count[0] =
+        (cm_ast){.kind = CM_AST_FUNC, .text = "count", .star = true, .position = ast->position};
+    *target = (cm_ast_target){.expr = &count[0], .position = ast->position};
+    *select = (cm_ast_select){
+        .position = ast->position, .targets = 1, .target = target, .froms = 1, .from = froms};
+    count[1] = (cm_ast){.kind = CM_AST_SCALAR, .select = select, .position = ast->position};
+    count[2] = (cm_ast){.kind = CM_AST_INTEGER, .text = "0", .position = ast->position};
+    args[0] = &count[1];
+    args[1] = &count[2];
+    count[3] =
+        (cm_ast){.kind = CM_AST_OP, .text = ">", .args = 2, .arg = args, .position = ast->position};
+    return cm_bind_expr(at, &count[3], ret);
+}
+
 static cm_status bind_exists(cm_scope *s, const cm_names *names, const cm_ast *ast, bool negated,
                              const cm_from **from)
 {
@@ -103,9 +129,7 @@ static cm_status bind_exists(cm_scope *s, const cm_names *names, const cm_ast *a
     const cm_expr *on = NULL, *shown = NULL;
     cm_names inner = {0};
 
-    if (!is_simple(ast->select)) {
-        return cm_bind_refuse(s->b, ast->position, "EXISTS of a subquery of this form");
-    }
+    CM_ASSERT(cm_bind_is_simple(ast->select));
     cm_status st = cm_bind_pull_up(s, names, ast->select, &right, &inner, &on);
     const cm_place at = {.s = s, .names = &inner, .clause = "EXISTS"};
     for (size_t i = 0; i < ast->select->targets && st == CM_OK; i++) {
@@ -126,7 +150,7 @@ static cm_status bind_inner(cm_scope *s, const cm_names *names, const cm_ast *as
     const cm_query *query = NULL;
     uint64_t rows = 0;
 
-    if (is_simple(select) && select->targets == 1 && !select->target[0].expr->star) {
+    if (cm_bind_is_simple(select) && select->targets == 1 && !select->target[0].expr->star) {
         cm_status st = cm_bind_pull_up(s, names, select, right, inner, where);
         const cm_place at = {.s = s, .names = inner, .clause = "IN (SELECT ...)"};
         return st == CM_OK ? cm_bind_expr(&at, select->target[0].expr, value) : st;
@@ -194,7 +218,8 @@ cm_status cm_bind_where(cm_scope *s, const cm_names *names, const cm_ast *where,
                                                     part->arg[0]->kind == CM_AST_IN_SELECT);
         const cm_ast *inner = negated ? part->arg[0] : part;
         const cm_expr *condition = NULL;
-        cm_status st = inner->kind == CM_AST_EXISTS ? bind_exists(s, names, inner, negated, from)
+        bool joins = inner->kind == CM_AST_EXISTS && cm_bind_is_simple(inner->select);
+        cm_status st = joins ? bind_exists(s, names, inner, negated, from)
                        : inner->kind == CM_AST_IN_SELECT
                            ? bind_in_select(s, names, inner, negated, from, &condition)
                            : cm_bind_condition(&at, several ? "AND" : "WHERE", part, &rest[kept++]);
