@@ -231,7 +231,9 @@ cm_status cm_org_table_check(const cm_org_table *table, cm_arena scratch, cm_dia
     }
     const char *repeated = find_repeated(names, table->cols, scratch);
     if (repeated != NULL) {
-        return fail_table(table, repeated, "specified more than once", diag);
+        cm_diag_party(diag, table->org);
+        return cm_fail(diag, CM_EINVAL, CM_SQL_DUPLICATE_COLUMN,
+                       "column \"" CM_QUOTE "\" specified more than once", repeated);
     }
     cm_status st = check_keys(table, diag);
     return st == CM_OK ? check_grants(table, diag) : st;

@@ -171,7 +171,7 @@ static void test_refused(void **state)
     refused(f, &table, "42P16");
     table.cols = 2;
     cols[1].name = "year";
-    refused(f, &table, "42P16");
+    refused(f, &table, "42701");
     cols[1].name = "org";
     refused(f, &table, "42P16");
     cols[1] = columns[3];
