@@ -18,257 +18,280 @@
  * is c0 of bit 2k at first, and that of bit 2k+2 is c0 of the group that ends in pair k.  As far as
  * nobody else made them (a protocol may know more of its operands than this file), these planes are
  * those of z, where the sum will stand.
+ *
+ * All of this is written down as steps (cm_mpc_run_steps) and then run: in windows, by turns.
  */
 #include "proto/proto_int.h"
 
-#include <string.h>
+enum {
+    PAIRS_MAX = 32,
+    STAGES_MAX = 16,
+    ANDS_MAX = 512,
+    XORS_MAX = 4096,
+    GIVEN_MAX = 6 * PAIRS_MAX + 2 * PAIRS_MAX + 1,
+};
 
-enum { PAIRS_MAX = 32, OPS_MAX = 2 * PAIRS_MAX };
+/* A plane by its number among the steps' planes. */
+typedef uint32_t place;
 
+/* Each round's ANDs go into temporaries, and are added to accumulators in the next. */
 typedef struct adder {
-    cm_mpc *mpc;
-    cm_bcol x, y, z;
-    unsigned bits;
-    unsigned pairs;                /* whose carry out is needed: into bits up to bits - 1 */
-    cm_plane carry[2 * PAIRS_MAX]; /* into each bit; that into bit 2k + 2 is c0 of pair k */
-    cm_plane c1[PAIRS_MAX];
+    unsigned bits, y_bits;
+    unsigned pairs;             /* whose carry out is needed: into bits up to bits - 1 */
+    place x, y, z;              /* of bit 0 */
+    place carry[2 * PAIRS_MAX]; /* into each bit; that into bit 2k + 2 is c0 of pair k */
+    place c1[PAIRS_MAX];
     bool c0_zero[PAIRS_MAX]; /* publicly 0, because y ends below */
+
+    cm_plane given[GIVEN_MAX];
+    place givens, zero;      /* how many; a slot that holds 0 */
+    place kept, next, slots; /* slots that stay; the next temporary; most so far: as numbers */
+    cm_stage stage[STAGES_MAX];
+    size_t stages, xors, ands; /* so far */
+    cm_step xor_step[XORS_MAX], and_step[ANDS_MAX];
+    place sum[ANDS_MAX]; /* where the product of an AND is added */
 } adder;
 
-/* The ANDs of one round, each to be added to an accumulator afterwards. */
-typedef struct level {
-    adder *a;
-    cm_arena arena; /* temporaries of this level */
-    size_t ops;
-    cm_plane x[OPS_MAX], y[OPS_MAX], product[OPS_MAX], sum[OPS_MAX];
-} level;
-
-static cm_plane temporary(level *l)
+static place temporary(adder *a)
 {
-    cm_plane ret = {{0}};
-    for (unsigned k = 0; k < cm_mpc_legs(l->a->mpc); k++) {
-        ret.leg[k] = CM_NEW(&l->arena, cm_b64, l->a->x.words);
-    }
+    place ret = a->next++;
+
+    a->slots = a->next > a->slots ? a->next : a->slots;
     return ret;
 }
 
-static void plane_copy(const adder *a, cm_plane to, cm_plane from)
+/* z = x XOR y. */
+static void plane_xor(adder *a, place z, place x, place y)
 {
-    for (unsigned k = 0; k < cm_mpc_legs(a->mpc); k++) {
-        memcpy(to.leg[k], from.leg[k], a->x.words * sizeof *to.leg[k]);
+    CM_ASSERT(a->xors < XORS_MAX);
+    a->xor_step[a->xors++] = (cm_step){z, x, y};
+    a->stage[a->stages].xors++;
+}
+
+static void plane_copy(adder *a, place to, place from)
+{
+    plane_xor(a, to, from, a->zero);
+}
+
+static void plane_zero(adder *a, place to)
+{
+    plane_xor(a, to, a->x, a->x);
+}
+
+/* Plans sum ^= x AND y; the product stays in `product` until it is added. */
+static void push_at(adder *a, place sum, place x, place y, place product)
+{
+    CM_ASSERT(a->ands < ANDS_MAX);
+    a->sum[a->ands] = sum;
+    a->and_step[a->ands++] = (cm_step){product, x, y};
+    a->stage[a->stages].ands++;
+}
+
+static void push(adder *a, place sum, place x, place y)
+{
+    push_at(a, sum, x, y, temporary(a));
+}
+
+/* Ends a stage; the next begins by adding up, and then has the temporaries for itself. */
+static void finish(adder *a)
+{
+    size_t ands = a->stage[a->stages].ands;
+
+    a->stages++;
+    CM_ASSERT(a->stages < STAGES_MAX);
+    for (size_t i = a->ands - ands; i < a->ands; i++) {
+        plane_xor(a, a->sum[i], a->sum[i], a->and_step[i].z);
     }
+    a->next = a->kept;
 }
 
-static void plane_zero(const adder *a, cm_plane to)
+static place x_of(const adder *a, unsigned bit)
 {
-    for (unsigned k = 0; k < cm_mpc_legs(a->mpc); k++) {
-        CM_ASSERT(to.leg[k] != NULL);
-        memset(to.leg[k], 0, a->x.words * sizeof *to.leg[k]);
-    }
-}
-
-static void plane_xor(const adder *a, cm_plane z, cm_plane x, cm_plane y)
-{
-    for (unsigned k = 0; k < cm_mpc_legs(a->mpc); k++) {
-        a->mpc->kernels->xor (cm_leg(z, k), cm_leg(x, k), cm_leg(y, k), a->x.words);
-    }
-}
-
-/* Plans sum ^= x AND y. */
-static void push(level *l, cm_plane sum, cm_plane x, cm_plane y)
-{
-    CM_ASSERT(l->ops < OPS_MAX);
-    l->sum[l->ops] = sum;
-    l->x[l->ops] = x;
-    l->y[l->ops] = y;
-    l->product[l->ops] = temporary(l);
-    l->ops++;
-}
-
-static void begin(level *l, adder *a, cm_arena arena)
-{
-    l->a = a;
-    l->arena = arena;
-    l->ops = 0;
-}
-
-static cm_status finish(level *l)
-{
-    const adder *a = l->a;
-    cm_status st = cm_mpc_and_rows(a->mpc, l->x, l->y, l->product, l->ops, a->x.rows, l->arena);
-
-    for (size_t i = 0; st == CM_OK && i < l->ops; i++) {
-        plane_xor(a, l->sum[i], l->sum[i], l->product[i]);
-    }
-    return st;
-}
-
-static cm_plane c0_of(const adder *a, unsigned pair)
-{
-    return a->carry[2 * pair + 2];
+    return a->x + bit;
 }
 
 static bool has_y(const adder *a, unsigned bit)
 {
-    return bit < a->y.planes;
+    return bit < a->y_bits;
+}
+
+static place y_of(const adder *a, unsigned bit)
+{
+    return a->y + bit;
+}
+
+static place c0_of(const adder *a, unsigned pair)
+{
+    return a->carry[2 * pair + 2];
 }
 
 /* Plans to = majority(x, y, carry) of one bit; without y that is x AND carry. */
-static void push_majority(level *l, cm_plane to, unsigned bit, cm_plane carry)
+static void push_majority(adder *a, place to, unsigned bit, place carry)
 {
-    const adder *a = l->a;
-    cm_plane x = cm_bcol_plane(a->x, bit);
+    place x = x_of(a, bit);
 
     if (!has_y(a, bit)) {
         plane_zero(a, to);
-        push(l, to, x, carry);
+        push(a, to, x, carry);
         return;
     }
-    cm_plane differ = temporary(l), other = temporary(l);
-    plane_xor(a, differ, x, cm_bcol_plane(a->y, bit));
+    place differ = temporary(a), other = temporary(a);
+    plane_xor(a, differ, x, y_of(a, bit));
     plane_xor(a, other, x, carry);
     plane_copy(a, to, x);
-    push(l, to, differ, other);
+    push_at(a, to, differ, other, other);
 }
 
 /* Steps 1 and 2. */
-static cm_status carries_of_pairs(adder *a, level *l, cm_arena scratch)
+static void carries_of_pairs(adder *a)
 {
-    begin(l, a, scratch);
     for (unsigned bit = 0; bit < 2 * a->pairs || bit == 0; bit += 2) {
         plane_zero(a, a->carry[bit + 1]);
         if (has_y(a, bit)) {
-            push(l, a->carry[bit + 1], cm_bcol_plane(a->x, bit), cm_bcol_plane(a->y, bit));
+            push(a, a->carry[bit + 1], x_of(a, bit), y_of(a, bit));
         }
     }
-    cm_status st = finish(l);
-    if (st != CM_OK) {
-        return st;
-    }
+    finish(a);
 
-    begin(l, a, scratch);
     for (unsigned k = 0; k < a->pairs; k++) {
-        cm_plane low = a->carry[2 * k + 1];
+        place low = a->carry[2 * k + 1];
         a->c0_zero[k] = !has_y(a, 2 * k);
         if (a->c0_zero[k]) {
             plane_zero(a, c0_of(a, k));
         } else {
-            push_majority(l, c0_of(a, k), 2 * k + 1, low);
+            push_majority(a, c0_of(a, k), 2 * k + 1, low);
         }
         if (k > 0) {
-            cm_plane low1 = temporary(l);
-            plane_xor(a, low1, low, cm_bcol_plane(a->x, 2 * k));
+            place low1 = temporary(a);
+            plane_xor(a, low1, low, x_of(a, 2 * k));
             if (has_y(a, 2 * k)) {
-                plane_xor(a, low1, low1, cm_bcol_plane(a->y, 2 * k));
+                plane_xor(a, low1, low1, y_of(a, 2 * k));
             }
-            push_majority(l, a->c1[k], 2 * k + 1, low1);
+            push_majority(a, a->c1[k], 2 * k + 1, low1);
         }
     }
-    return finish(l);
+    finish(a);
 }
 
 /* Plans group upper := upper joined to lower; c1 is needed unless lower starts at bit 0. */
-static void push_join(level *l, unsigned upper, unsigned lower, bool from_zero)
+static void push_join(adder *a, unsigned upper, unsigned lower, bool from_zero)
 {
-    adder *a = l->a;
-    cm_plane differ = temporary(l);
+    place differ = temporary(a);
 
     plane_xor(a, differ, c0_of(a, upper), a->c1[upper]);
     if (!from_zero) {
         plane_copy(a, a->c1[upper], c0_of(a, upper));
-        push(l, a->c1[upper], differ, a->c1[lower]);
+        push(a, a->c1[upper], differ, a->c1[lower]);
     }
     if (!a->c0_zero[lower]) {
-        push(l, c0_of(a, upper), differ, c0_of(a, lower));
+        push(a, c0_of(a, upper), differ, c0_of(a, lower));
         a->c0_zero[upper] = false;
     }
 }
 
 /* Step 4 over the groups offset, offset + stride, .. */
-static cm_status sklansky(adder *a, level *l, unsigned groups, unsigned stride, unsigned offset,
-                          cm_arena scratch)
+static void sklansky(adder *a, unsigned groups, unsigned stride, unsigned offset)
 {
     for (unsigned d = 1; d < groups; d *= 2) {
-        begin(l, a, scratch);
         for (unsigned i = 0; i < groups; i++) {
             if (i & d) {
                 unsigned below = i / d * d - 1;
-                push_join(l, stride * i + offset, stride * below + offset, i < 2 * d);
+                push_join(a, stride * i + offset, stride * below + offset, i < 2 * d);
             }
         }
-        cm_status st = finish(l);
-        if (st != CM_OK) {
-            return st;
-        }
+        finish(a);
     }
-    return CM_OK;
 }
 
 /* Steps 3 to 5: afterwards c0 of pair k is the carry out of pairs 0 .. k. */
-static cm_status prefix(adder *a, level *l, cm_arena scratch)
+static void prefix(adder *a)
 {
     if (a->pairs <= 4) {
-        return sklansky(a, l, a->pairs, 1, 0, scratch);
+        sklansky(a, a->pairs, 1, 0);
+        return;
     }
-    begin(l, a, scratch);
     for (unsigned k = 1; k < a->pairs; k += 2) {
-        push_join(l, k, k - 1, k == 1);
+        push_join(a, k, k - 1, k == 1);
     }
-    cm_status st = finish(l);
-    if (st == CM_OK) {
-        st = sklansky(a, l, a->pairs / 2, 2, 1, scratch);
-    }
-    if (st != CM_OK) {
-        return st;
-    }
-    begin(l, a, scratch);
+    finish(a);
+    sklansky(a, a->pairs / 2, 2, 1);
     for (unsigned k = 2; k < a->pairs; k += 2) {
-        push_join(l, k, k - 1, true);
+        push_join(a, k, k - 1, true);
     }
-    return finish(l);
+    finish(a);
 }
 
 /* Step 6; bit 1 has its carry since step 1. */
-static cm_status carries_into_odd_bits(adder *a, level *l, cm_arena scratch)
+static void carries_into_odd_bits(adder *a)
 {
-    begin(l, a, scratch);
     for (unsigned bit = 3; bit < a->bits; bit += 2) {
-        push_majority(l, a->carry[bit], bit - 1, a->carry[bit - 1]);
+        push_majority(a, a->carry[bit], bit - 1, a->carry[bit - 1]);
     }
-    return finish(l);
+    finish(a);
 }
 
-static void start(adder *a, cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z)
+/* Planes of a column among those given; returns the first one's number. */
+static place give(adder *a, cm_bcol x)
+{
+    place first = a->givens;
+
+    CM_ASSERT(x.planes <= GIVEN_MAX - a->givens);
+    for (unsigned i = 0; i < x.planes; i++) {
+        a->given[a->givens++] = cm_bcol_plane(x, i);
+    }
+    return first;
+}
+
+/* A slot that stays. */
+static place keep(adder *a)
+{
+    a->kept++;
+    return temporary(a);
+}
+
+/* With what is given behind x, y and z. */
+static place start(adder *a, cm_bcol x, cm_bcol y, cm_bcol z, cm_bcol carries)
 {
     CM_ASSERT(x.planes == z.planes && y.planes <= x.planes && x.planes <= 2 * PAIRS_MAX);
     CM_ASSERT(x.rows == y.rows && x.rows == z.rows);
 
-    *a = (adder){.mpc = mpc, .x = x, .y = y, .z = z, .bits = x.planes};
+    a->bits = x.planes;
+    a->y_bits = y.planes;
     a->pairs = cm_adder_pairs(x.planes);
+    a->x = give(a, x);
+    a->y = give(a, y);
+    a->z = give(a, z);
+    place ret = give(a, carries);
+    a->kept = a->next = a->slots = a->givens;
+    a->zero = keep(a);
+    plane_zero(a, a->zero);
     for (unsigned i = 0; i < a->bits; i++) {
-        a->carry[i] = cm_bcol_plane(z, i);
+        a->carry[i] = a->z + i;
     }
     if (a->bits > 0) {
         plane_zero(a, a->carry[0]);
     }
+    return ret;
 }
 
-/* Steps 3 to 6, and the sum. */
-static cm_status end(adder *a, level *l, cm_arena scratch)
+/* Steps 3 to 6, the sum, and running it all. */
+static cm_status end(adder *a, cm_mpc *mpc, size_t rows, cm_arena scratch)
 {
-    cm_status st = prefix(a, l, scratch);
-
-    if (st == CM_OK) {
-        st = carries_into_odd_bits(a, l, scratch);
-    }
-    for (unsigned i = 0; st == CM_OK && i < a->bits; i++) {
-        cm_plane sum = cm_bcol_plane(a->z, i);
-        plane_xor(a, sum, a->carry[i], cm_bcol_plane(a->x, i));
+    prefix(a);
+    carries_into_odd_bits(a);
+    for (unsigned i = 0; i < a->bits; i++) {
+        plane_xor(a, a->z + i, a->carry[i], x_of(a, i));
         if (has_y(a, i)) {
-            plane_xor(a, sum, sum, cm_bcol_plane(a->y, i));
+            plane_xor(a, a->z + i, a->z + i, y_of(a, i));
         }
     }
-    return st;
+    const cm_steps steps = {.planes = a->slots,
+                            .slots = a->slots - a->givens,
+                            .stages = a->stages + 1,
+                            .stage = a->stage,
+                            .xor_step = a->xor_step,
+                            .and_step = a->and_step};
+    return cm_mpc_run_steps(mpc, &steps, a->given, rows, scratch);
 }
 
 unsigned cm_adder_pairs(unsigned planes)
@@ -278,34 +301,37 @@ unsigned cm_adder_pairs(unsigned planes)
 
 cm_status cm_adder(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch)
 {
+    if (x.planes == 0) {
+        return CM_OK;
+    }
     adder *a = CM_NEW(&scratch, adder, 1);
-    level *l = CM_NEW(&scratch, level, 1);
-    cm_status st = CM_OK;
 
-    start(a, mpc, x, y, z);
+    (void)start(a, x, y, z, (cm_bcol){0});
     for (unsigned k = 1; k < a->pairs; k++) {
-        a->c1[k] = cm_bcol_plane(cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, x.rows), 0);
+        a->c1[k] = keep(a);
     }
     if (a->bits > 1) {
-        st = carries_of_pairs(a, l, scratch);
+        carries_of_pairs(a);
     }
-    return st != CM_OK ? st : end(a, l, scratch);
+    return end(a, mpc, x.rows, scratch);
 }
 
 cm_status cm_adder_from_pairs(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol carries, cm_bcol z,
                               cm_arena scratch)
 {
+    if (x.planes == 0) {
+        return CM_OK;
+    }
     adder *a = CM_NEW(&scratch, adder, 1);
-    level *l = CM_NEW(&scratch, level, 1);
 
     CM_ASSERT(y.planes == x.planes && carries.planes == 2 * cm_adder_pairs(x.planes) + 1);
-    start(a, mpc, x, y, z);
+    place first = start(a, x, y, z, carries);
     if (a->bits > 1) {
-        a->carry[1] = cm_bcol_plane(carries, 2 * a->pairs);
+        a->carry[1] = first + 2 * a->pairs;
     }
     for (unsigned k = 0; k < a->pairs; k++) {
-        a->carry[2 * k + 2] = cm_bcol_plane(carries, 2 * k);
-        a->c1[k] = cm_bcol_plane(carries, 2 * k + 1);
+        a->carry[2 * k + 2] = first + 2 * k;
+        a->c1[k] = first + 2 * k + 1;
     }
-    return end(a, l, scratch);
+    return end(a, mpc, x.rows, scratch);
 }

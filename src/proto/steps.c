@@ -20,7 +20,7 @@
 enum {
     WINDOW_BYTES = 512 << 10, /* all planes of so many rows: half of a common L2 cache */
     WINDOW_WORDS_MIN = 64,
-    MESSAGE_WORDS = 4 << 10,   /* of an average stage of a window, at least */
+    MESSAGE_WORDS = 8 << 10,   /* of an average stage of a window, at least */
     SCRATCH_BYTES = 256 << 20, /* of all windows: a constant, because all parties cut alike */
     AND_OVERHEAD_PLANES = 4,   /* messages of a stage, at most */
 };
