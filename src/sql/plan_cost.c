@@ -278,11 +278,16 @@ static void add_combine(sizes *s, const cm_plan_node *node)
         node->children > 1 ? log2_up(planes) + 1 : 0);
 }
 
-/* One sort of both sides, a partition, three shuffles, one equality. */
+static void add_cost(sizes *s, cm_sort_cost cost)
+{
+    s->ands += cost.ands;
+    s->bytes += cost.bytes - cost.ands / 8; /* gates are counted at the end */
+    s->rounds += cost.rounds;
+}
+
 static void add_join(sizes *s, const cm_plan_node *node)
 {
     const cm_plan_node *unique = node->child[0];
-    double rows = (double)(unique->rows + node->child[1]->rows);
     double keys = key_planes(unique, node->join.unique_key, node->join.keys);
     double payload = key_planes(unique, node->join.payload, node->join.payloads);
 
@@ -290,17 +295,8 @@ static void add_join(sizes *s, const cm_plan_node *node)
         add(s, (double)node->rows, 1);
         return;
     }
-    add_sort(s, rows, keys, payload);
-    add_partition(s, rows, keys + payload);
-    add_shuffle(s, rows, 2 * (keys + payload));
-    add(s, rows * (keys + 2), log2_up(keys) + 1);
-}
-
-static void add_cost(sizes *s, cm_sort_cost cost)
-{
-    s->ands += cost.ands;
-    s->bytes += cost.bytes - cost.ands / 8; /* gates are counted at the end */
-    s->rounds += cost.rounds;
+    add_cost(s, cm_table_join_unique_cost(unique->rows, node->child[1]->rows, (unsigned)keys - 1,
+                                          (unsigned)payload - 1)); /* without valid */
 }
 
 /* What matches what: JOIN_MANY and RANGES. */

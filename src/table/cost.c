@@ -77,9 +77,14 @@ cm_sort_cost cm_table_join_unique_cost(size_t unique_rows, size_t other_rows, un
     cm_sort_cost ret =
         cm_table_sort_rows_cost(unique_rows + other_rows, 1 + key_planes, payload_planes + 1);
 
-    add_partition(&ret, rows, carried + cm_bits_for((size_t)rows));
-    add_place(&ret, rows, carried);
-    add_gates(&ret, rows, key_planes, cm_bits_for(1 + key_planes));
+    add_gates(&ret, rows, key_planes + 4, cm_bits_for(1 + key_planes) + 1);
+    cm_sort_cost scan = {0}, partition = {0};
+    add_gates(&scan, rows, 2 * (2 + payload_planes), 2 * cm_bits_for((size_t)rows));
+    add_partition(&partition, rows, carried + cm_bits_for((size_t)rows));
+    add_place(&partition, rows, carried);
+    bool scans = partition.bytes + partition.rounds * CM_ROUND_BYTES_USUAL >
+                 scan.bytes + scan.rounds * CM_ROUND_BYTES_USUAL;
+    add_cost(&ret, scans ? scan : partition);
     add_place(&ret, rows, 1 + payload_planes);
     add_gates(&ret, (double)other_rows, 1, 1);
     return ret;

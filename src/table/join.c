@@ -7,6 +7,7 @@
  *      differences back to the sorted positions.
  *   3. The prefix XOR puts at every row the last unique row above it, whose key then either equals
  * the row's own, or no unique row matches.
+ *      Or, with fewer bytes and more rounds, 2. and 3. by a segmented scan (scan_down).
  *   4. Bring payload and match back to the original positions, next to the other side's columns,
  *      which never moved.
  */
@@ -16,6 +17,7 @@ typedef struct join {
     cm_mpc *mpc;
     const cm_table *unique, *other;
     const cm_join_spec *spec;
+    cm_join_way way;
     size_t rows; /* of both sides */
     unsigned tag_planes, key_planes, payload_planes;
 
@@ -223,6 +225,112 @@ static cm_status compare_keys(join *j, cm_bcol above, cm_bcol match, cm_arena sc
     return cm_wide_zero_rows(j->mpc, d, match, scratch);
 }
 
+/* ---- 2. and 3. as a scan ------------------------------------------------------------------- */
+
+/*
+ * Inputs: difference of the key to the row above; live, is unique; the same of the row above.
+ * Outputs: mark, whether the row is a partner, and whether it repeats the one above.  Marks are
+ * partners and the first rows of keys: what is copied down never comes from another key.
+ */
+static cm_program *build_marks(const join *j, cm_arena scratch)
+{
+    size_t chunks = cm_wide_chunks(j->key_planes);
+    cm_num *d = CM_NEW(&scratch, cm_num, chunks + 1);
+    cm_circuit *c = cm_circuit_new_for(j->mpc, j->rows);
+
+    cm_wide_input(c, j->key_planes, d);
+    cm_wire live = cm_circuit_input(c, 1).wire[0];
+    cm_wire partner = cm_gate_and(c, live, cm_circuit_input(c, 1).wire[0]);
+    cm_wire live_above = cm_circuit_input(c, 1).wire[0];
+    cm_wire partner_above = cm_gate_and(c, live_above, cm_circuit_input(c, 1).wire[0]);
+    cm_wire same = cm_wide_is_zero(c, d, chunks);
+    cm_circuit_output_wire(c, cm_gate_or(c, partner, cm_gate_not(c, same)));
+    cm_circuit_output_wire(c, partner);
+    cm_circuit_output_wire(c, cm_gate_and(c, same, cm_gate_and(c, partner, partner_above)));
+    cm_program *program = cm_circuit_finish(c);
+    cm_circuit_free(c);
+    return program;
+}
+
+static cm_status find_marks(join *j, cm_bcol mark, cm_bcol partner, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc);
+    size_t chunks = cm_wide_chunks(j->key_planes);
+    cm_bcol d = cm_bcol_new_raw(&scratch, legs, j->key_planes, j->rows);
+    cm_bcol live = cm_bcol_planes(j->carried, 0, 1);
+    cm_bcol above[] = {cm_bcol_new(&scratch, legs, 1, j->rows),
+                       cm_bcol_new(&scratch, legs, 1, j->rows)};
+    cm_bcol repeats = cm_bcol_new(&scratch, legs, 1, j->rows);
+    cm_bcol *in = CM_NEW(&scratch, cm_bcol, chunks + 4), out[] = {mark, partner, repeats};
+
+    cm_bcol_difference(cm_bcol_planes(j->carried, 1, j->key_planes), d);
+    cm_bcol_shift_down(live, above[0]);
+    cm_bcol_shift_down(j->is_unique, above[1]);
+    cm_wide_split(d, in);
+    in[chunks] = live;
+    in[chunks + 1] = j->is_unique;
+    in[chunks + 2] = above[0];
+    in[chunks + 3] = above[1];
+    cm_program *program = build_marks(j, scratch);
+    cm_status st = cm_program_run(program, j->mpc, in, out, scratch);
+    cm_program_free(program);
+    if (st == CM_OK && j->duplicate.planes > 0) {
+        st = cm_rows_any(j->mpc, repeats, j->duplicate, scratch);
+    }
+    return st;
+}
+
+/* ret: match and payload, of the last mark at or above each row. */
+static cm_status scan_down(join *j, cm_bcol ret, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc);
+    cm_bcol mark = cm_bcol_new_raw(&scratch, legs, 1, j->rows);
+    cm_bcol x = cm_bcol_new_raw(&scratch, legs, ret.planes, j->rows);
+
+    cm_status st = find_marks(j, mark, cm_bcol_planes(x, 0, 1), scratch);
+    if (j->payload_planes > 0) {
+        cm_bcol_copy(cm_bcol_planes(x, 1, j->payload_planes),
+                     cm_bcol_planes(j->carried, 1 + j->key_planes, j->payload_planes));
+    }
+    return st == CM_OK ? cm_scan_copy(j->mpc, mark, false, x, ret, scratch) : st;
+}
+
+/* The same by partition and prefix XOR. */
+static cm_status partition_down(join *j, cm_bcol ret, cm_arena scratch)
+{
+    cm_bcol above = cm_bcol_new(&scratch, cm_mpc_legs(j->mpc), carried_planes(j), j->rows);
+
+    cm_status st = copy_down(j, above, scratch);
+    if (st == CM_OK) {
+        st = compare_keys(j, above, cm_bcol_planes(ret, 0, 1), scratch);
+    }
+    if (st == CM_OK && j->payload_planes > 0) {
+        cm_bcol_copy(cm_bcol_planes(ret, 1, j->payload_planes),
+                     cm_bcol_planes(above, 1 + j->key_planes, j->payload_planes));
+    }
+    return st;
+}
+
+/*
+ * The scan sends two bits a row and plane, and takes two rounds for each doubling of the rows; the
+ * other way sends some 44 bytes a row and a third of a byte a plane, keys too, in a few rounds.
+ */
+static bool scan_pays(const join *j)
+{
+    enum { WORDS_BYTES = 44, OTHER_ROUNDS = 9, SCAN_PLANES_MAX = CM_NUM_MAX - 1 };
+    size_t scans = 1 + j->payload_planes / SCAN_PLANES_MAX;
+    size_t rounds = scans * 2 * cm_bits_for(j->rows);
+    size_t saved = WORDS_BYTES + (j->key_planes + j->payload_planes) / 3 - j->payload_planes / 4;
+
+    return j->rows * saved >
+           (rounds > OTHER_ROUNDS ? rounds - OTHER_ROUNDS : 0) * cm_mpc_round_bytes(j->mpc);
+}
+
+static bool takes_scan(const join *j)
+{
+    return j->way == CM_JOIN_WAY_BEST ? scan_pays(j) : j->way == CM_JOIN_WAY_SCAN;
+}
+
 /* Without keys the unique side is one row, which goes to every row: locally, by prefix XOR over
  * it and zeros. */
 static void spread_row(join *j, cm_bcol ret)
@@ -255,21 +363,14 @@ static cm_status find_partners(join *j, cm_bcol ret, cm_arena scratch)
     if (st != CM_OK) {
         return st;
     }
-    cm_bcol above = cm_bcol_new(&scratch, legs, carried_planes(j), j->rows);
-    cm_bcol found = cm_bcol_new(&scratch, legs, tag + ret.planes, j->rows);
-    cm_bcol placed = cm_bcol_new(&scratch, legs, ret.planes, j->rows);
-    st = copy_down(j, above, scratch);
-    if (st == CM_OK) {
-        st = compare_keys(j, above, cm_bcol_planes(found, tag, 1), scratch);
-    }
+    cm_bcol found = cm_bcol_new_raw(&scratch, legs, tag + ret.planes, j->rows);
+    cm_bcol placed = cm_bcol_new_raw(&scratch, legs, ret.planes, j->rows);
+    cm_bcol down = cm_bcol_planes(found, tag, ret.planes);
+    st = takes_scan(j) ? scan_down(j, down, scratch) : partition_down(j, down, scratch);
     if (st != CM_OK) {
         return st;
     }
     cm_bcol_copy(cm_bcol_planes(found, 0, tag), j->tag);
-    if (j->payload_planes > 0) {
-        cm_bcol_copy(cm_bcol_planes(found, tag + 1, j->payload_planes),
-                     cm_bcol_planes(above, 1 + j->key_planes, j->payload_planes));
-    }
     st = cm_rows_place_bits(j->mpc, found, tag, placed, scratch);
     if (st == CM_OK) {
         cm_bcol_get_rows(placed, j->unique->rows, ret);
@@ -344,13 +445,13 @@ static cm_status decide_valid(join *j, cm_bcol match, cm_bcol ret, cm_arena scra
     return cm_mpc_and_col(j->mpc, j->other->valid, wanted, ret, scratch);
 }
 
-cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
-                               const cm_join_spec *spec, cm_arena *arena, cm_table *ret,
-                               cm_arena scratch)
+cm_status cm_join_unique_by(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
+                            const cm_join_spec *spec, cm_join_way way, cm_arena *arena,
+                            cm_table *ret, cm_arena scratch)
 {
     unsigned legs = cm_mpc_legs(mpc);
     size_t payload_cols = carries_payload(spec) ? spec->payload_cols : 0;
-    join j = {.mpc = mpc, .unique = unique, .other = other, .spec = spec};
+    join j = {.mpc = mpc, .unique = unique, .other = other, .spec = spec, .way = way};
     cm_table result = {.rows = other->rows, .cols = other->cols + (unsigned)payload_cols};
 
     cm_table_check_arenas(arena, scratch);
@@ -386,4 +487,11 @@ cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_tab
         }
     }
     return st;
+}
+
+cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
+                               const cm_join_spec *spec, cm_arena *arena, cm_table *ret,
+                               cm_arena scratch)
+{
+    return cm_join_unique_by(mpc, unique, other, spec, CM_JOIN_WAY_BEST, arena, ret, scratch);
 }

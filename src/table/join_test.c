@@ -1,4 +1,5 @@
 #include "table/table_fixture.h"
+#include "table/table_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +26,18 @@ static cm_join_spec join_of(cm_join_kind kind, size_t keys)
 static cm_status op_join(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
                          cm_arena scratch, cm_table *ret)
 {
-    return cm_table_join_unique(mpc, &in[0], &in[1], arg, arena, ret, scratch);
+    return cm_join_unique_by(mpc, &in[0], &in[1], arg, CM_JOIN_WAY_PARTITION, arena, ret, scratch);
+}
+
+static cm_status op_scan(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                         cm_arena scratch, cm_table *ret)
+{
+    return cm_join_unique_by(mpc, &in[0], &in[1], arg, CM_JOIN_WAY_SCAN, arena, ret, scratch);
 }
 
 /* The join, and as the only row and column of the result whether the unique side is not. */
-static cm_status op_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
-                              cm_arena scratch, cm_table *ret)
+static cm_status find_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_join_way way,
+                                cm_arena *arena, cm_arena scratch, cm_table *ret)
 {
     static const unsigned planes[] = {1};
     cm_bcol duplicate;
@@ -40,11 +47,23 @@ static cm_status op_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_are
     *ret = cm_table_new(arena, cm_mpc_legs(mpc), 1, 1, planes, NULL);
     cm_mpc_set_public(mpc, ret->valid, 0, true);
     spec.ret_duplicate = &duplicate;
-    cm_status st = cm_table_join_unique(mpc, &in[0], &in[1], &spec, arena, &joined, scratch);
+    cm_status st = cm_join_unique_by(mpc, &in[0], &in[1], &spec, way, arena, &joined, scratch);
     if (st == CM_OK) {
         cm_bcol_copy(ret->col[0].data, duplicate);
     }
     return st;
+}
+
+static cm_status op_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                              cm_arena scratch, cm_table *ret)
+{
+    return find_duplicate(mpc, in, arg, CM_JOIN_WAY_PARTITION, arena, scratch, ret);
+}
+
+static cm_status op_duplicate_scan(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                                   cm_arena scratch, cm_table *ret)
+{
+    return find_duplicate(mpc, in, arg, CM_JOIN_WAY_SCAN, arena, scratch, ret);
 }
 
 /* ---- the reference ------------------------------------------------------------------------- */
@@ -115,11 +134,11 @@ static void make_unique(plain *u, const cm_join_spec *s)
     }
 }
 
-static void check_join(const plain *tables, const cm_join_spec *spec, cm_protocol protocol,
-                       cm_arena *arena)
+static void check_join_by(const plain *tables, const cm_join_spec *spec, fixture_op op,
+                          cm_protocol protocol, cm_arena *arena)
 {
     plain expected = reference(arena, &tables[0], &tables[1], spec);
-    plain got = fixture_run(protocol, 3, NULL, tables, 2, op_join, spec, arena);
+    plain got = fixture_run(protocol, 3, NULL, tables, 2, op, spec, arena);
 
     if (!plain_equal(&expected, &got)) {
         plain_print("unique", &tables[0]);
@@ -128,6 +147,13 @@ static void check_join(const plain *tables, const cm_join_spec *spec, cm_protoco
         plain_print("got", &got);
     }
     assert_true(plain_equal(&expected, &got));
+}
+
+static void check_join(const plain *tables, const cm_join_spec *spec, cm_protocol protocol,
+                       cm_arena *arena)
+{
+    check_join_by(tables, spec, op_join, protocol, arena);
+    check_join_by(tables, spec, op_scan, protocol, arena);
 }
 
 /* ---- tests --------------------------------------------------------------------------------- */
@@ -224,6 +250,8 @@ static void check_duplicate(const plain *tables, const cm_join_spec *spec, bool 
     for (size_t p = 0; p < CM_COUNT(protocols); p++) {
         plain got = fixture_run(protocols[p], 5, NULL, tables, 2, op_duplicate, spec, arena);
         assert_int_equal(got.col[0].value[0], expected);
+        got = fixture_run(protocols[p], 5, NULL, tables, 2, op_duplicate_scan, spec, arena);
+        assert_int_equal(got.col[0].value[0], expected);
     }
 }
 
@@ -272,6 +300,7 @@ static void test_trace(void **state)
             cm_join_spec spec = join_of(kinds[k], 1 + i);
             assert_true(fixture_same_traces(like, 2, op_join, &spec, *state));
             assert_true(fixture_same_traces(like, 2, op_duplicate, &spec, *state));
+            assert_true(fixture_same_traces(like, 2, op_duplicate_scan, &spec, *state));
         }
     }
 }

@@ -163,6 +163,18 @@ CM_MUST cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_s
                                   size_t count, bool valid_first, cm_arena *arena, cm_table *ret,
                                   cm_bcol *ret_key, cm_arena scratch);
 
+/* ---- join.c -------------------------------------------------------------------------------- */
+
+/* How what the unique rows carry comes down to the rows below them: by cost, or as told. */
+typedef enum cm_join_way {
+    CM_JOIN_WAY_BEST,
+    CM_JOIN_WAY_PARTITION,
+    CM_JOIN_WAY_SCAN,
+} cm_join_way;
+CM_MUST cm_status cm_join_unique_by(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
+                                    const cm_join_spec *spec, cm_join_way way, cm_arena *arena,
+                                    cm_table *ret, cm_arena scratch);
+
 /* ---- partition.c --------------------------------------------------------------------------- */
 
 /* Where a stable partition by a secret flag puts each row. */
