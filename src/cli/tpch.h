@@ -92,7 +92,7 @@ typedef struct cm_tpch_result {
     double seconds;
     uint64_t bytes_sent, rounds, peak_bytes; /* of the party with most */
     uint64_t rows;                           /* of the answer */
-    double predicted_seconds, predicted_bytes;
+    double predicted_seconds, predicted_bytes, predicted_memory;
     const cm_plan *plan;         /* NULL when it could not be planned */
     const cm_measured *measured; /* by node of the plan: bytes and rounds of the party with most,
                                     seconds of the slowest */

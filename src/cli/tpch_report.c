@@ -51,8 +51,9 @@ static void put_json(const cm_tpch_result *r, bool first)
         put_json_text(r->why.message);
         (void)printf(", ");
     }
-    (void)printf("\"predicted_seconds\": %.6f, \"predicted_bytes\": %.0f}", r->predicted_seconds,
-                 r->predicted_bytes);
+    (void)printf("\"predicted_seconds\": %.6f, \"predicted_bytes\": %.0f, "
+                 "\"predicted_peak_bytes\": %.0f}",
+                 r->predicted_seconds, r->predicted_bytes, r->predicted_memory);
 }
 
 static void put_explain(const cm_tpch_result *r)

@@ -354,6 +354,7 @@ void cm_tpch_run_query(const cm_tpch_run *run, unsigned query, bool pushdown, cm
         ret->measured = measured;
         ret->predicted_seconds = ret->plan->total.seconds;
         ret->predicted_bytes = ret->plan->total.bytes;
+        ret->predicted_memory = ret->plan->total.memory;
         st = run_crew(run, ret->plan, report, measured, &ret->why);
     }
     ret->good = st == CM_OK;

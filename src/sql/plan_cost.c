@@ -492,14 +492,21 @@ static double table_bytes(double rows, double planes)
     return rows * planes / 4;
 }
 
-/* What the operator needs besides its children's tables and its own: rows that it sorts or shuffles
- * exist four times on the way. */
+/*
+ * What the operator needs besides its children's tables and its own.  Rows that are sorted or
+ * shuffled exist six times on the way, and a sort has batches of comparisons; sums over a domain
+ * are two words a row and group or sum.
+ */
 static double working_bytes(const cm_plan_node *node)
 {
+    static const double batch_bytes = 350; /* a row */
     double rows = 0, planes = 0;
 
-    if (node->op != CM_PLAN_JOIN && node->op != CM_PLAN_GROUP_SORT && node->op != CM_PLAN_SORT &&
-        node->op != CM_PLAN_WINDOW) {
+    if (node->op == CM_PLAN_AGGREGATE || node->op == CM_PLAN_GROUP_DOMAIN) {
+        return (double)node->child[0]->rows * 16 * (double)(node->rows + node->aggs);
+    }
+    if (node->op != CM_PLAN_JOIN && node->op != CM_PLAN_JOIN_MANY && node->op != CM_PLAN_RANGES &&
+        node->op != CM_PLAN_GROUP_SORT && node->op != CM_PLAN_SORT && node->op != CM_PLAN_WINDOW) {
         return 0;
     }
     for (size_t i = 0; i < node->children; i++) {
@@ -507,7 +514,7 @@ static double working_bytes(const cm_plan_node *node)
         rows += (double)node->child[i]->rows;
         planes = own > planes && (i == 0 || node->op != CM_PLAN_JOIN) ? own : planes;
     }
-    return 4 * table_bytes(rows, planes + log2_up(rows));
+    return 6 * table_bytes(rows, planes + log2_up(rows)) + batch_bytes * rows;
 }
 
 /* ---- an owner's own work ---- */
@@ -616,7 +623,8 @@ static void add_answer(cm_plan *plan, const cm_plan_settings *settings)
 /* The most that is there at one time: tables that are still read, and what the node works with. */
 static double peak_memory(const cm_plan *plan, double *alive)
 {
-    double now = 0, peak = 0;
+    static const double process_bytes = 18e6;
+    double now = process_bytes, peak = now;
 
     for (size_t i = 0; i < plan->nodes; i++) {
         const cm_plan_node *node = plan->node[i];
