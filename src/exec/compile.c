@@ -316,12 +316,21 @@ static cm_status compile_unary(cm_compiler *c, const cm_expr *expr, cm_wire acti
     case CM_X_IS_FALSE:
         *ret = cm_cval_of_wire(is_false(c, &a), CM_WIRE_0);
         return CM_OK;
-    case CM_X_EXTRACT:
-        return cm_compile_extract(c, expr, &a, ret);
     default:
         return cm_fail(c->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
                        "this operation cannot be computed under MPC yet");
     }
+}
+
+/* A timestamp that was made of a date need not be taken apart again. */
+static cm_status compile_calendar(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
+{
+    const cm_expr *arg = expr->arg[0];
+    bool is_days = arg->op == CM_X_MUL && arg->arg[0]->type.kind == CM_TYPE_DATE;
+    cm_cval when = {0};
+
+    cm_status st = compile(c, is_days ? arg->arg[0] : arg, active, &when);
+    return st == CM_OK ? cm_compile_calendar(c, expr, &when, is_days, ret) : st;
 }
 
 static cm_status compile_stat(cm_compiler *c, const cm_expr *expr, cm_wire active, cm_cval *ret)
@@ -403,6 +412,10 @@ static cm_status compile(cm_compiler *c, const cm_expr *expr, cm_wire active, cm
         return compile_extreme(c, expr, active, ret);
     case CM_X_STAT:
         return compile_stat(c, expr, active, ret);
+    case CM_X_EXTRACT:
+    case CM_X_DATE_TRUNC:
+    case CM_X_ADD_MONTHS:
+        return compile_calendar(c, expr, active, ret);
     default:
         if (expr->args != 1) {
             return cm_fail(c->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,

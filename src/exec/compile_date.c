@@ -63,6 +63,21 @@ static void civil(cm_compiler *c, const cm_cval *date, cm_num *year, cm_num *mon
     *year = cm_num_add(k, *year, cm_num_of_wire(next_year), era.bits + 9);
 }
 
+void cm_compile_civil(cm_compiler *c, const cm_cval *date, cm_cval *ret_year, cm_cval *ret_month,
+                      cm_cval *ret_day)
+{
+    cm_num year, month, day;
+    int lo, hi, any_month, any_day;
+
+    civil(c, date, &year, &month, &day);
+    cm_date_to_ymd(date->range.lo, &lo, &any_month, &any_day);
+    cm_date_to_ymd(date->range.hi, &hi, &any_month, &any_day);
+    const cm_signed parts[3] = {{CM_WIRE_0, year}, {CM_WIRE_0, month}, {CM_WIRE_0, day}};
+    *ret_year = cm_compile_of_signed(c, parts[0], date->null, (cm_range){lo, hi});
+    *ret_month = cm_compile_of_signed(c, parts[1], date->null, (cm_range){1, 12});
+    *ret_day = cm_compile_of_signed(c, parts[2], date->null, (cm_range){1, 31});
+}
+
 /* ---- few values --------------------------------------------------------------------------- */
 
 /* A day in the clear: the same steps. */
@@ -134,8 +149,7 @@ cm_status cm_compile_extract(cm_compiler *c, const cm_expr *expr, const cm_cval 
 {
     cm_circuit *k = c->circuit;
     cm_signed field = {.negative = CM_WIRE_0};
-    const cm_expr *arg = expr->arg[0];
-    if (arg->type.kind != CM_TYPE_DATE || date->range.lo < -MARCH_1_YEAR_0) {
+    if (date->range.lo < -MARCH_1_YEAR_0) {
         return cm_fail(c->diag, CM_EUNSUPPORTED, CM_SQL_UNSUPPORTED,
                        "EXTRACT under MPC needs a date after year 0");
     }

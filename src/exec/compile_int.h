@@ -47,8 +47,15 @@ cm_wire cm_compile_less(cm_compiler *c, const cm_cval *a, const cm_cval *b);
 cm_cval cm_compile_choose(cm_compiler *c, cm_wire condition, const cm_cval *if_one,
                           const cm_cval *if_zero, cm_range range);
 
-/* compile_date.c: EXTRACT of a date (days) under MPC. */
+/* compile_date.c: EXTRACT of year, quarter, month, day and day of the week of a date (days). */
 CM_MUST cm_status cm_compile_extract(cm_compiler *c, const cm_expr *expr, const cm_cval *date,
                                      cm_cval *ret);
+/* Year, month and day of a date not before 0000-03-01. */
+void cm_compile_civil(cm_compiler *c, const cm_cval *date, cm_cval *ret_year, cm_cval *ret_month,
+                      cm_cval *ret_day);
+/* compile_calendar.c: EXTRACT, DATE_TRUNC and ADD_MONTHS of a date or timestamp from year 1 on;
+ * is_days: arg is the date that a timestamp was made of. */
+CM_MUST cm_status cm_compile_calendar(cm_compiler *c, const cm_expr *expr, const cm_cval *arg,
+                                      bool is_days, cm_cval *ret);
 
 #endif

@@ -118,15 +118,56 @@ static const cm_expr *leaf(world *w, int scale)
     return cm_expr_const(&w->arena, numeric(scale), value, 1);
 }
 
-static const cm_expr *extract(world *w)
+static const cm_expr *constant(world *w, cm_i128 value)
 {
-    static const cm_field FIELDS[] = {CM_FIELD_YEAR, CM_FIELD_QUARTER, CM_FIELD_MONTH, CM_FIELD_DAY,
-                                      CM_FIELD_DOW};
+    return cm_expr_const(&w->arena, numeric(0), (cm_value){.number = value}, 1);
+}
+
+/* A date, a timestamp made of one, or one with a time of day. */
+static const cm_expr *when(world *w)
+{
     const cm_plan_col *col = &w->col[5];
+    const cm_type stamp = {.kind = CM_TYPE_TIMESTAMP};
     const cm_expr *date =
         cm_expr_column(&w->arena, 0, 5, col->type, col->enc.nullable, col->range, 1);
-    return op(w, CM_X_EXTRACT, numeric(0), FIELDS[cm_rng_below(&w->rng, CM_COUNT(FIELDS))], 0, 1,
-              &date);
+    if (cm_rng_below(&w->rng, 2) == 0) {
+        return date;
+    }
+    const cm_expr *args[] = {date, constant(w, (cm_i128)86400 * 1000000)};
+    const cm_expr *midnight = op(w, CM_X_MUL, stamp, 0, 0, 2, args);
+    if (cm_rng_below(&w->rng, 2) == 0) {
+        return midnight;
+    }
+    const cm_expr *time[] = {leaf(w, 0), constant(w, 12345678901)};
+    const cm_expr *both[] = {midnight, op(w, CM_X_MUL, stamp, 0, 0, 2, time)};
+    return op(w, CM_X_ADD, stamp, 0, 0, 2, both);
+}
+
+/* Fields, first days of periods, and later months, as whole numbers. */
+static const cm_expr *calendar(world *w)
+{
+    const cm_expr *of = when(w), *ret;
+    if (of == NULL) {
+        return NULL;
+    }
+    bool stamp = of->type.kind == CM_TYPE_TIMESTAMP;
+    if (cm_rng_below(&w->rng, 4) > 0) {
+        cm_field field = (cm_field)cm_rng_below(&w->rng, CM_FIELD_EPOCH + 1);
+        bool fraction = stamp && (field == CM_FIELD_SECOND || field == CM_FIELD_EPOCH);
+        ret = op(w, CM_X_EXTRACT, numeric(fraction ? 6 : 0), field, 0, 1, &of);
+        return op(w, CM_X_TRUNC, numeric(0), 0, 0, 1, &ret);
+    }
+    if (cm_rng_below(&w->rng, 2) == 0) {
+        static const cm_field FIELDS[] = {CM_FIELD_YEAR,   CM_FIELD_QUARTER, CM_FIELD_MONTH,
+                                          CM_FIELD_WEEK,   CM_FIELD_DAY,     CM_FIELD_HOUR,
+                                          CM_FIELD_MINUTE, CM_FIELD_SECOND};
+        ret = op(w, CM_X_DATE_TRUNC, of->type, FIELDS[cm_rng_below(&w->rng, CM_COUNT(FIELDS))], 0,
+                 1, &of);
+    } else {
+        const cm_expr *args[] = {of, constant(w, (cm_i128)cm_rng_below(&w->rng, 60) - 30)};
+        ret = op(w, CM_X_ADD_MONTHS, of->type, 0, 0, 2, args);
+    }
+    return op(w, CM_X_CAST, numeric(0), 0, 0, 1, &ret);
 }
 
 static const cm_expr *divide(world *w, unsigned depth)
@@ -178,7 +219,7 @@ static const cm_expr *number(world *w, unsigned depth, int scale)
         return op(w, ROUND[cm_rng_below(&w->rng, CM_COUNT(ROUND))], type, 0, 0, 1, &fine);
     }
     case 6:
-        return extract(w);
+        return calendar(w);
     default:
         return divide(w, depth);
     }
@@ -270,6 +311,21 @@ static void check(world *w, const cm_expr *expr)
         if (!want.null) {
             assert_true(want.number == got[r].number);
         }
+    }
+}
+
+static void test_calendar(void **state)
+{
+    world w = {.rng = {31}};
+    (void)state;
+    for (unsigned i = 0; i < TREES; i++) {
+        assert_int_equal(cm_arena_init(&w.arena, (size_t)1 << 24), CM_OK);
+        make_columns(&w);
+        const cm_expr *expr = calendar(&w);
+        if (expr != NULL) {
+            check(&w, expr);
+        }
+        cm_arena_fini(&w.arena);
     }
 }
 
@@ -477,6 +533,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_expressions),
+        cmocka_unit_test(test_calendar),
         cmocka_unit_test(test_statistics),
         cmocka_unit_test(test_moved_intercept),
         cmocka_unit_test(test_text),

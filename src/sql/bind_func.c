@@ -283,10 +283,38 @@ static cm_status settle_field(const call *c, cm_field *ret)
     return st == CM_OK ? find_field(c, c->args[1], ret) : st;
 }
 
+/* The name of a field that others make up, in small letters; "" when it is none. */
+static cm_status derive_field(const call *c, const cm_expr **ret, bool *ret_known)
+{
+    char name[24] = "";
+    const cm_expr *field;
+
+    *ret_known = false;
+    if (c->count != 2 || !cm_bind_is_const(c->args[0]) || c->args[0]->value.null ||
+        !is_when(c->args[1])) {
+        return CM_OK;
+    }
+    cm_status st = cm_bind_coerce_unknown(c->b, c->args[0], cm_bind_text(0), &field);
+    if (st != CM_OK || !is_text(field)) {
+        return st;
+    }
+    size_t bytes = strlen(field->value.text);
+    for (size_t i = 0; i < bytes && bytes < sizeof name; i++) {
+        char ch = field->value.text[i];
+        name[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
+    }
+    return cm_bind_derived_field(c, name, c->args[1], ret, ret_known);
+}
+
 static cm_status bind_extract(const call *c, const cm_expr **ret)
 {
     cm_field field = CM_FIELD_YEAR;
+    bool known;
 
+    cm_status derived = derive_field(c, ret, &known);
+    if (derived != CM_OK || known) {
+        return derived;
+    }
     cm_status st = settle_field(c, &field);
     if (st != CM_OK) {
         return st;

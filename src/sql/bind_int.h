@@ -220,6 +220,9 @@ CM_MUST cm_status cm_bind_negate(cm_binder *b, const cm_expr *arg, int position,
                                  const cm_expr **ret);
 CM_MUST cm_status cm_bind_no_operator(cm_binder *b, const char *name, const cm_expr *left,
                                       const cm_expr *right, int position);
+/* bind_field.c: fields of EXTRACT that are made of others. */
+CM_MUST cm_status cm_bind_derived_field(const cm_call *c, const char *name, const cm_expr *when,
+                                        const cm_expr **ret, bool *ret_known);
 CM_MUST cm_status cm_bind_to_timestamp(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
 CM_MUST cm_status cm_bind_to_date(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
 

@@ -89,15 +89,31 @@ static unsigned only_bit(uint64_t set)
     return (unsigned)__builtin_ctzll(set);
 }
 
-/* Fields of a date after year 0. */
-static bool has_extract_program(const cm_expr *expr)
+/* What calendar programs compute: of years from 1 on. */
+static bool has_calendar_program(const cm_expr *expr)
 {
-    bool field = expr->index == CM_FIELD_YEAR || expr->index == CM_FIELD_QUARTER ||
-                 expr->index == CM_FIELD_MONTH || expr->index == CM_FIELD_DAY ||
-                 expr->index == CM_FIELD_DOW;
+    const cm_type *of = &expr->arg[0]->type;
+    const cm_i128 unit = of->kind == CM_TYPE_TIMESTAMP ? (cm_i128)86400 * 1000000 : 1;
+    cm_i128 first = expr->arg[0]->range.lo / unit - 1;
 
-    return field && expr->arg[0]->type.kind == CM_TYPE_DATE && expr->type.scale == 0 &&
-           expr->arg[0]->range.lo >= cm_date_from_ymd(0, 3, 1);
+    if (of->kind != CM_TYPE_DATE && of->kind != CM_TYPE_TIMESTAMP) {
+        return false;
+    }
+    if (expr->op == CM_X_ADD_MONTHS) {
+        const cm_expr *months = expr->arg[1];
+        if (months->op != CM_X_CONST || months->value.null) {
+            return false;
+        }
+        first += months->value.number < 0 ? 31 * months->value.number : 0;
+    }
+    if (expr->op == CM_X_EXTRACT) {
+        bool fraction = expr->index == CM_FIELD_SECOND || expr->index == CM_FIELD_EPOCH;
+        int scale = fraction && of->kind == CM_TYPE_TIMESTAMP ? 6 : 0;
+        if (expr->type.scale != scale) {
+            return false;
+        }
+    }
+    return first >= cm_date_from_ymd(1, 3, 1);
 }
 
 bool cm_expr_is_owners_alone(const cm_expr *expr)
@@ -112,11 +128,11 @@ bool cm_expr_is_owners_alone(const cm_expr *expr)
     case CM_X_TRIM:
     case CM_X_REPLACE:
     case CM_X_POSITION:
-    case CM_X_DATE_TRUNC:
-    case CM_X_ADD_MONTHS:
         return true;
     case CM_X_EXTRACT:
-        return !has_extract_program(expr);
+    case CM_X_DATE_TRUNC:
+    case CM_X_ADD_MONTHS:
+        return !has_calendar_program(expr);
     default:
         return false;
     }

@@ -610,7 +610,7 @@ static void test_unsupported(void **state)
         {"0A000", "SELECT count(*) FROM visits b LEFT JOIN visits a ON a.doctor = b.doctor"},
         {"0A000",
          "SELECT length(d.name || v.note) FROM visits v JOIN doctors d ON v.doctor = d.id"},
-        {"0A000", "SELECT extract(week FROM max(day)) FROM visits"},
+        {"0A000", "SELECT extract(week FROM max(day) - interval '3000 years') FROM visits"},
     };
 
     (void)state;
