@@ -384,7 +384,7 @@ static void choose_pairs(cm_block *b, const cm_part *part, cm_flow *flow, size_t
     for (size_t x = 0; x < flows; x++) {
         for (size_t y = x + 1; y < flows; y++) {
             bool keys = cm_edge_of(b, part, &flow[x], &flow[y]).keys > 0;
-            uint64_t rows = cm_flow_pairs_rows(&flow[x], &flow[y]);
+            uint64_t rows = cm_flow_least_pairs(b, part, &flow[x], &flow[y]);
             if (!found || (keys && !least_keys) || (keys == least_keys && rows < least)) {
                 *ret_x = x;
                 *ret_y = y;

@@ -48,6 +48,8 @@ CM_MUST cm_status cm_join_filter(cm_block *b, const cm_part *part, cm_flow *flow
  * may be too many.
  */
 CM_MUST cm_status cm_flow_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_flow *ret);
+/* The most that there can be, by keys or all of them. */
+uint64_t cm_flow_least_pairs(cm_block *b, const cm_part *part, const cm_flow *x, const cm_flow *y);
 uint64_t cm_flow_pairs_rows(const cm_flow *x, const cm_flow *y);
 /* Adds the row's number as a column; the new item has one use. */
 size_t cm_flow_number(cm_block *b, cm_flow *flow);

@@ -43,8 +43,56 @@ static void pair_uniques(cm_block *b, const cm_flow *x, const cm_flow *y, cm_flo
     }
 }
 
-static cm_status all_pairs(cm_block *b, cm_flow *x, cm_flow *y, cm_flow *ret)
+/* What tells a row of one side apart tells its pairs apart but for those that it has by the keys:
+ * at most so many. */
+static void repeated_uniques(cm_block *b, const cm_flow *side, uint64_t matches, cm_flow *ret)
 {
+    cm_unique *all = CM_NEW_SMALL(b->pl->arena, cm_unique, ret->uniques + side->uniques + 1);
+
+    if (matches > UINT32_MAX) {
+        return;
+    }
+    for (size_t i = 0; i < ret->uniques; i++) {
+        all[i] = ret->unique[i];
+    }
+    for (size_t i = 0; i < side->uniques; i++) {
+        cm_unique *to = &all[ret->uniques + i];
+        *to = side->unique[i];
+        to->more = to->more > UINT32_MAX ? UINT64_MAX - 1 : (to->more + 1) * matches - 1;
+    }
+    ret->unique = all;
+    ret->uniques += side->uniques;
+}
+
+/* Those of all pairs that meet the keys. */
+static cm_status keep_equal(cm_block *b, cm_part *part, const cm_edge *e, cm_flow *flow)
+{
+    cm_exprs conditions = {0};
+
+    for (size_t i = 0; i < e->keys; i++) {
+        int x = cm_flow_column(flow, e->unique_item[i]), y = cm_flow_column(flow, e->other_item[i]);
+        const cm_expr *equal;
+        CM_ASSERT(x >= 0 && y >= 0);
+        cm_status st = cm_plan_op_new(b->pl, CM_X_EQ, cm_plan_bool_type(),
+                                      cm_node_column(b->pl, flow->node, (size_t)x),
+                                      cm_node_column(b->pl, flow->node, (size_t)y), &equal);
+        if (st != CM_OK) {
+            return st;
+        }
+        cm_exprs_add(b->pl->arena, &conditions, equal);
+        part->key[e->key[i]].used = true;
+        b->item[e->unique_item[i]].uses--;
+        b->item[e->other_item[i]].uses--;
+    }
+    if (conditions.count > 0) {
+        flow->node = cm_node_filter(b->pl, flow->node, cm_plan_and(b->pl, &conditions));
+    }
+    return CM_OK;
+}
+
+static cm_status all_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_flow *ret)
+{
+    const cm_edge e = cm_edge_of(b, part, x, y);
     size_t cols = x->node->cols + y->node->cols;
     cm_plan_node *node = cm_node_new(b->pl, CM_PLAN_PRODUCT, cm_flow_pairs_rows(x, y), cols);
 
@@ -58,7 +106,9 @@ static cm_status all_pairs(cm_block *b, cm_flow *x, cm_flow *y, cm_flow *ret)
     }
     cm_node_children(b->pl, node, (cm_plan_node *[]){x->node, y->node}, 2);
     pair_uniques(b, x, y, ret);
-    return CM_OK;
+    repeated_uniques(b, y, cm_flow_most_on(b, x, e.unique_item, e.keys), ret);
+    repeated_uniques(b, x, cm_flow_most_on(b, y, e.other_item, e.keys), ret);
+    return keep_equal(b, part, &e, ret);
 }
 
 /* ---- how many there may be ---- */
@@ -110,6 +160,15 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t times(uint64_t a, uint64_t b)
 {
     return a > 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+}
+
+uint64_t cm_flow_least_pairs(cm_block *b, const cm_part *part, const cm_flow *x, const cm_flow *y)
+{
+    const cm_edge e = cm_edge_of(b, part, x, y);
+    uint64_t of_x = times(y->node->rows, cm_flow_most_on(b, x, e.unique_item, e.keys));
+    uint64_t of_y = times(x->node->rows, cm_flow_most_on(b, y, e.other_item, e.keys));
+
+    return least(cm_flow_pairs_rows(x, y), least(of_x, of_y));
 }
 
 /* 0 rows: nobody knows. */
@@ -233,9 +292,13 @@ static cm_status join_many(cm_block *b, cm_part *part, cm_flow *points, cm_flow 
     if (st != CM_OK) {
         return st;
     }
+    const uint64_t of_points = cm_flow_most_on(b, points, e.unique_item, e.keys);
+    const uint64_t of_intervals = cm_flow_most_on(b, intervals, e.other_item, e.keys);
     matched_columns(b, node, points, intervals, ret);
     cm_node_children(b->pl, node, (cm_plan_node *[]){points->node, intervals->node}, 2);
     pair_uniques(b, points, intervals, ret);
+    repeated_uniques(b, intervals, of_points, ret);
+    repeated_uniques(b, points, of_intervals, ret);
     cm_flow_prune(b, ret);
     if (ret->node->cols == 0) { /* rows alone matter; a table has at least one column */
         *ret = (cm_flow){.node = node, .rels = ret->rels, .item = ret->item};
@@ -254,8 +317,8 @@ cm_status cm_flow_pairs(cm_block *b, cm_part *part, cm_flow *x, cm_flow *y, cm_f
     if (bound.rows == 0) {
         return refuse_unbounded(b, part, x, y);
     }
-    if (!bound.disclosed && (bound.rows >= all || all <= FEW)) {
-        return all_pairs(b, x, y, ret);
+    if (!bound.disclosed && (bound.rows >= all || (all <= FEW && e.keys == 0))) {
+        return all_pairs(b, part, x, y, ret);
     }
     cm_range_match of_x = cm_range_find(&part->residual, x->rels, y->rels);
     cm_range_match of_y = cm_range_find(&part->residual, y->rels, x->rels);
