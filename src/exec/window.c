@@ -143,35 +143,26 @@ static cm_status finish(cm_exec *x, const cm_plan_node *node, const cm_table *ta
     return st;
 }
 
-/* Ties keep the order of the rows below, so those are shuffled first. */
 static cm_status run_table(cm_exec *x, const cm_plan_node *node, const func_list *list,
                            cm_table *ret)
 {
     const cm_table *from = &x->table[node->child[0]->number];
     cm_arena *arena = x->arena;
     cm_sort_key *order = CM_NEW(arena, cm_sort_key, node->orders + 1);
-    unsigned *cols = CM_NEW(arena, unsigned, from->cols + 1);
-    cm_table shuffled;
 
     for (size_t i = 0; i < node->orders; i++) {
         order[i] = (cm_sort_key){.col = node->order[i].target,
                                  .descending = node->order[i].descending,
                                  .nulls_first = node->order[i].nulls_first};
     }
-    for (unsigned i = 0; i < from->cols; i++) {
-        cols[i] = i;
-    }
     const cm_window_spec spec = {.parts = node->keys,
                                  .orders = node->orders,
                                  .funcs = list->count,
                                  .part = node->key,
                                  .order = order,
-                                 .func = list->func};
-    cm_arena scratch = x->scratch;
-    cm_status st = cm_exec_shuffled(x, from, cols, from->cols, arena, &shuffled, scratch);
-    return st != CM_OK ? st
-                       : cm_exec_mpc_failed(
-                             x, cm_table_window(x->mpc, &shuffled, &spec, arena, ret, scratch));
+                                 .func = list->func,
+                                 .random_ties = true};
+    return cm_exec_mpc_failed(x, cm_table_window(x->mpc, from, &spec, arena, ret, x->scratch));
 }
 
 cm_status cm_exec_window(cm_exec *x, const cm_plan_node *node, cm_table *ret)

@@ -397,8 +397,8 @@ static void add_window(sizes *s, const cm_plan_node *node)
     for (size_t i = 0; i < node->orders; i++) {
         keys += key_planes(node, &node->order[i].target, 1) - 1;
     }
-    add_shuffle(s, rows, planes_of(child));
-    add_sort(s, rows, keys, planes_of(child));
+    add_shuffle(s, rows, log2_up(rows)); /* tags; then what is no key */
+    add_sort(s, rows, keys, planes_of(child) > keys ? planes_of(child) - keys : 0);
     add(s, rows * (keys + part), log2_up(keys) + 1);
     for (size_t i = 0; i < node->windows; i++) {
         const cm_plan_window *w = &node->window[i];

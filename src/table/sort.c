@@ -183,18 +183,34 @@ static cm_status fill_wide(cm_mpc *mpc, const cm_table *table, const cm_sort_key
                              cm_bcol_planes(wide, m->tag, m->key), scratch);
 }
 
+/* Tags in a secret random order, so that rows that tie come in one. */
+static cm_status draw_tags(cm_mpc *mpc, cm_bcol tag, cm_arena scratch)
+{
+    cm_rows_index_bits(mpc, tag, scratch);
+    return tag.planes == 0 ? CM_OK : cm_mpc_shuffle(mpc, NULL, 0, &tag, 1, scratch);
+}
+
 cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,
-                          bool valid_first, cm_arena *arena, cm_table *ret, cm_bcol *ret_key,
-                          cm_arena scratch)
+                          bool valid_first, bool random_ties, cm_arena *arena, cm_table *ret,
+                          cm_bcol *ret_key, cm_arena scratch)
 {
     moved m = lay_out(table, keys, count, valid_first, &scratch);
     unsigned planes = m.tag + m.key + m.payload;
     cm_bcol wide = cm_bcol_new_raw(arena, cm_mpc_legs(mpc), planes, table->rows);
     cm_bcol sorted = cm_bcol_planes(wide, m.tag, planes - m.tag);
+    cm_bcol tag = cm_bcol_planes(wide, 0, m.tag);
+    cm_status st = CM_OK;
 
     CM_ASSERT(ret->cols == table->cols);
-    cm_rows_index_bits(mpc, cm_bcol_planes(wide, 0, m.tag), scratch);
-    cm_status st = fill_wide(mpc, table, keys, count, valid_first, &m, wide, scratch);
+    if (random_ties) {
+        st = draw_tags(mpc, tag, scratch);
+    } else {
+        cm_rows_index_bits(mpc, tag, scratch);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    st = fill_wide(mpc, table, keys, count, valid_first, &m, wide, scratch);
     if (st == CM_OK) {
         st = cm_sort_rows(mpc, wide, m.tag + m.key, scratch);
     }
@@ -214,14 +230,8 @@ cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, s
     if (table->rows < 2 || cm_sort_key_planes(table, keys, count, valid_first) == 0) {
         return CM_OK; /* in order already */
     }
-    return cm_sort_columns(mpc, table, keys, count, valid_first, arena, table, NULL, scratch);
-}
-
-/* Tags in a secret random order, so that rows that tie come in one. */
-static cm_status draw_tags(cm_mpc *mpc, cm_bcol tag, cm_arena scratch)
-{
-    cm_rows_index_bits(mpc, tag, scratch);
-    return tag.planes == 0 ? CM_OK : cm_mpc_shuffle(mpc, NULL, 0, &tag, 1, scratch);
+    return cm_sort_columns(mpc, table, keys, count, valid_first, false, arena, table, NULL,
+                           scratch);
 }
 
 cm_status cm_table_order(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,

@@ -275,6 +275,7 @@ typedef struct cm_window_spec {
     const unsigned *part;
     const cm_sort_key *order;
     const cm_window_func *func;
+    bool random_ties; /* rows that tie come in a secret random order, not in the child's */
 } cm_window_spec;
 CM_MUST cm_status cm_table_window(cm_mpc *mpc, const cm_table *table, const cm_window_spec *spec,
                                   cm_arena *arena, cm_table *ret, cm_arena scratch);

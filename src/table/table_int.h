@@ -156,12 +156,13 @@ void cm_top_plan_make(size_t rows, size_t first, const cm_sort_costs *costs, cm_
 
 /*
  * The table's rows in order; ret, which may be the table, has its columns, some of which share
- * memory with the key.  Keys are not masked twice nor moved twice.  ret_key, when not NULL,
+ * memory with the key.  Keys are not moved twice.  Rows that tie keep their order, or come in a
+ * secret random one.  ret_key, when not NULL,
  * receives the key of cm_sort_key_build in order.
  */
 CM_MUST cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
-                                  size_t count, bool valid_first, cm_arena *arena, cm_table *ret,
-                                  cm_bcol *ret_key, cm_arena scratch);
+                                  size_t count, bool valid_first, bool random_ties, cm_arena *arena,
+                                  cm_table *ret, cm_bcol *ret_key, cm_arena scratch);
 
 /* ---- join.c -------------------------------------------------------------------------------- */
 

@@ -63,14 +63,14 @@ static const cm_window_func sliding[] = {
 };
 
 static const cm_window_spec cases[] = {
-    {1, 1, CM_COUNT(sliding), parts, orders, sliding},
-    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding},
-    {2, 1, CM_COUNT(ranks), parts, orders, ranks},
-    {1, 2, CM_COUNT(sums), parts, orders, sums},
-    {2, 1, CM_COUNT(values), parts, orders, values},
-    {0, 1, CM_COUNT(sums), NULL, orders, sums},
-    {1, 0, CM_COUNT(values), parts, NULL, values},
-    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks},
+    {1, 1, CM_COUNT(sliding), parts, orders, sliding, false},
+    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding, false},
+    {2, 1, CM_COUNT(ranks), parts, orders, ranks, false},
+    {1, 2, CM_COUNT(sums), parts, orders, sums, false},
+    {2, 1, CM_COUNT(values), parts, orders, values, false},
+    {0, 1, CM_COUNT(sums), NULL, orders, sums, false},
+    {1, 0, CM_COUNT(values), parts, NULL, values, false},
+    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks, false},
 };
 
 static cm_status op_window(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
@@ -300,6 +300,28 @@ static void test_extremes(void **state)
     }
 }
 
+/* Ties in a random order do not show where nothing ties. */
+static void test_random_ties(void **state)
+{
+    static const cm_sort_key total[] = {{ORDER, true, false}, {WIDE, false, false}};
+    static const cm_window_spec spec = {1, 2, CM_COUNT(ranks), parts, total, ranks, true};
+    cm_rng rng = {74};
+    cm_arena arena;
+    (void)state;
+
+    assert_int_equal(cm_arena_init(&arena, (size_t)1 << 32), CM_OK);
+    for (size_t i = 0; i < fixture_rows_count; i++) {
+        plain p = plain_random(&arena, &rng, fixture_rows[i], COLS, specs);
+        for (size_t r = 0; r < p.rows; r++) {
+            p.col[WIDE].value[r] = p.rows - r;
+        }
+        check(&p, &spec, protocols[i % 2], &arena);
+    }
+    plain p = plain_random(&arena, &rng, 100, COLS, specs);
+    assert_true(fixture_same_traces(&p, 1, op_window, &spec, &arena));
+    cm_arena_fini(&arena);
+}
+
 static void test_traces(void **state)
 {
     cm_rng rng = {73};
@@ -319,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_random_ties),
         cmocka_unit_test(test_traces),
     };
 
