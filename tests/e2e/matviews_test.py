@@ -193,6 +193,33 @@ class MaterializedViews(Federation):
         self.execute("REFRESH MATERIALIZED VIEW years")
         self.same("SELECT sum(n) FROM years", "SELECT count(*) FROM visits")
 
+    def test_made_by_a_party(self):
+        self.execute("CREATE MATERIALIZED VIEW years AS SELECT region, count(*) AS n FROM north.visits "
+                     "GROUP BY region", org="north")
+        try:
+            expected = self.pooled.execute("SELECT region, count(*) FROM visits WHERE org = 'north' "
+                                           "GROUP BY region ORDER BY region").fetchall()
+            self.assertEqual(expected, self.ask("SELECT region, n FROM years ORDER BY region",
+                                                org="north"))
+            self.refused("SELECT n FROM north.years", "42501")
+            self.execute("GRANT SELECT ON years TO research", org="north")
+            self.settle(lambda: not self.is_refused("SELECT n FROM north.years", ASKER), "granted")
+            self.execute("CREATE MATERIALIZED VIEW linked AS SELECT y.region, y.n, count(*) AS all_of_it "
+                         "FROM north.years y JOIN visits v ON v.region = y.region GROUP BY y.region, y.n")
+            self.same("SELECT sum(n), sum(all_of_it) FROM linked",
+                      "SELECT sum(org = 'north'), count(*) FROM visits")
+        finally:
+            self.execute("DROP MATERIALIZED VIEW years", org="north")
+        self.same("SELECT count(*) FROM linked", "SELECT count(DISTINCT region) FROM visits")
+
+    def test_refresh_that_fails(self):
+        self.execute(YEARS)
+        self.consortium.comity("stop", self.consortium.nodes["south"].dir)
+        self.refused("REFRESH MATERIALIZED VIEW years", "08006")
+        self.consortium.start("south")
+        self.consortium.wait_until_linked()
+        self.same("SELECT sum(n) FROM years", "SELECT count(*) FROM visits")
+
     def test_errors_leave_nothing(self):
         self.refused("CREATE MATERIALIZED VIEW bad AS SELECT sum(cost / (year - year)) AS x FROM visits",
                      "22012")
