@@ -458,16 +458,26 @@ static void test_traces(void **state)
 /* Raised under MPC: the analyst sees the error, and no rows. */
 static void test_errors(void **state)
 {
-    static const char *const SQL = "SELECT sum(v.cost / (p.stage - 1)) FROM visits v "
-                                   "JOIN people p ON v.person = p.person";
+    static const char *const cases[][2] = {
+        {"SELECT sum(v.cost / (p.stage - 1)) FROM visits v JOIN people p ON v.person = p.person",
+         CM_SQL_DIVISION_BY_ZERO},
+        {"SELECT count(*), (SELECT region FROM visits UNION SELECT 77) FROM people",
+         CM_SQL_CARDINALITY},
+        {"SELECT count(*) FROM people WHERE stage < (SELECT person FROM visits)",
+         CM_SQL_CARDINALITY},
+        {"SELECT person, (SELECT cost FROM visits v WHERE v.person = p.person) FROM people p",
+         CM_SQL_CARDINALITY},
+    };
     world w;
-    run_state s;
     (void)state;
     world_init(&w, 4, FEW);
-    run_query(&w, SQL, &s, NULL);
-    assert_int_equal(s.result.rows, 0);
-    assert_string_equal(s.diag[s.plan->coordinator].sqlstate, CM_SQL_DIVISION_BY_ZERO);
-    cm_arena_fini(&s.result_arena);
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        run_state s;
+        run_query(&w, cases[i][0], &s, NULL);
+        assert_int_equal(s.result.rows, 0);
+        assert_string_equal(s.diag[s.plan->coordinator].sqlstate, cases[i][1]);
+        cm_arena_fini(&s.result_arena);
+    }
     world_fini(&w);
 }
 

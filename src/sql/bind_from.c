@@ -192,7 +192,12 @@ const cm_from *cm_bind_apply_join(cm_binder *b, const cm_from *left, const cm_fr
 {
     cm_from *node = CM_NEW_SMALL(b->arena, cm_from, 1);
 
-    *node = (cm_from){CM_FROM_APPLY, rel, left, right, on, position};
+    *node = (cm_from){.kind = CM_FROM_APPLY,
+                      .rel = rel,
+                      .left = left,
+                      .right = right,
+                      .on = on,
+                      .position = position};
     return node;
 }
 

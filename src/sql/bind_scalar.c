@@ -223,6 +223,17 @@ static bool find_outside(const cm_expr *expr, void *arg)
     return expr->op != CM_X_COLUMN || expr->rel >= at->names->first;
 }
 
+/* What is a value has one row at most. */
+static const cm_from *join_value(cm_binder *b, cm_from_kind kind, const cm_from *left,
+                                 const cm_from *right, const cm_expr *on, int position)
+{
+    cm_from *from = CM_NEW_SMALL(b->arena, cm_from, 1);
+
+    *from = *cm_bind_join(b, kind, left, right, on, position);
+    from->single = kind == CM_FROM_LEFT;
+    return from;
+}
+
 static cm_status attach(const cm_place *at, const cm_from *right, unsigned rel, bool one_row,
                         const cm_expr *on, int position)
 {
@@ -235,7 +246,7 @@ static cm_status attach(const cm_place *at, const cm_from *right, unsigned rel, 
     }
     s->nulled[rel] = !one_row;
     if (at->from != NULL) {
-        *at->from = cm_bind_join(s->b, kind, *at->from, right, on, position);
+        *at->from = join_value(s->b, kind, *at->from, right, on, position);
         return CM_OK;
     }
     s->is_late[rel] = true;
@@ -453,8 +464,8 @@ cm_status cm_bind_join_late(cm_select_state *q)
         query->from = late->kind == CM_FROM_APPLY
                           ? cm_bind_apply_join(q->s->b, query->from, late->right, late->on,
                                                late->rel, late->position)
-                          : cm_bind_join(q->s->b, late->kind, query->from, late->right, late->on,
-                                         late->position);
+                          : join_value(q->s->b, late->kind, query->from, late->right, late->on,
+                                       late->position);
     }
     return st;
 }

@@ -121,6 +121,7 @@ static cm_status prepare_outer(cm_block *b, const cm_from *from, cm_part **ret)
         return st;
     }
     CM_ASSERT(left != NULL && right != NULL);
+    part->single = from->single;
     cm_expr_conjuncts(b->pl, from->on, &conjuncts);
     for (size_t i = 0; i < conjuncts.count; i++) {
         uint64_t rels = cm_expr_rels(conjuncts.at[i]);

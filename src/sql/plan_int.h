@@ -144,6 +144,7 @@ struct cm_part {
     cm_join_key *key;
     const cm_expr *compare; /* SEMI, ANTI: with one more comparison of the two sides; or NULL */
     size_t outer_item, least_item, greatest_item; /* its left side, and extremes of the right one */
+    bool single;                                  /* LEFT: of a value, which has one row at most */
     int position;
 };
 

@@ -204,6 +204,8 @@ static void set_columns(cm_block *b, cm_plan_node *node, const cm_flow *unique,
     node->join.payload = payload;
 }
 
+const char cm_plan_one_value[] = "more than one row returned by a subquery used as an expression";
+
 /* A presumed key is verified where it is relied on. */
 static cm_status add_check(cm_block *b, cm_plan_node *node, const cm_flow *unique, const cm_edge *e)
 {
@@ -212,9 +214,11 @@ static cm_status add_check(cm_block *b, cm_plan_node *node, const cm_flow *uniqu
     if (why == NULL || why->presumed == NULL) {
         return CM_OK;
     }
-    const cm_plan_check check = {
-        CM_SQL_CARDINALITY, why->presumed,
-        "SET comity.cross_owner_keys = off; then nothing is presumed, and the join costs more."};
+    const cm_plan_check check = {CM_SQL_CARDINALITY, why->presumed,
+                                 why->presumed == cm_plan_one_value
+                                     ? NULL
+                                     : "SET comity.cross_owner_keys = off; then nothing is "
+                                       "presumed, and the join costs more."};
     return cm_plan_add_check(b->pl, check, &node->check);
 }
 

@@ -27,6 +27,8 @@ cm_edge cm_edge_of(cm_block *b, const cm_part *part, const cm_flow *unique, cons
  * presumed one; NULL when it is not. */
 const cm_unique *cm_flow_unique_on(const cm_block *b, const cm_flow *flow, const size_t *items,
                                    size_t count);
+/* What a subquery as a value with two rows gives. */
+extern const char cm_plan_one_value[];
 /* Most rows of the flow with equal values of the items that a declared key allows; UINT64_MAX. */
 uint64_t cm_flow_most_on(const cm_block *b, const cm_flow *flow, const size_t *items, size_t count);
 /* A column of zeros to join everything by. */

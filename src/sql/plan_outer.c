@@ -381,11 +381,44 @@ static cm_status build_semi(cm_block *b, cm_part *part, cm_flow *left, cm_flow *
     return build_exists(b, part, left, right, ret);
 }
 
+/* A value has one row at most for each row outside: presumed, and verified by the join. */
+static cm_status presume_one(cm_block *b, const cm_part *part, cm_flow *right, const cm_edge *e)
+{
+    cm_unique *all = CM_NEW_SMALL(b->pl->arena, cm_unique, right->uniques + 1);
+    unsigned *rel = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
+    unsigned *col = CM_NEW_SMALL(b->pl->arena, unsigned, e->keys + 1);
+
+    for (size_t i = 0; i < e->keys; i++) {
+        const cm_expr *key = b->item[e->unique_item[i]].expr;
+        if (key->op != CM_X_COLUMN) {
+            return cm_plan_unsupported(b->pl, part->position,
+                                       "a subquery as a value that may have several rows",
+                                       "Use an aggregate.");
+        }
+        rel[i] = key->rel;
+        col[i] = key->index;
+    }
+    for (size_t u = 0; u < right->uniques; u++) {
+        all[u] = right->unique[u];
+    }
+    all[right->uniques] =
+        (cm_unique){.cols = e->keys, .rel = rel, .col = col, .presumed = cm_plan_one_value};
+    right->unique = all;
+    right->uniques++;
+    return CM_OK;
+}
+
 static cm_status build_left(cm_block *b, cm_part *part, cm_flow *left, cm_flow *right,
                             const cm_edge *e, cm_flow *ret)
 {
     const cm_edge from_left = cm_edge_of(b, part, left, right);
 
+    if (part->single && cm_flow_unique_on(b, right, e->unique_item, e->keys) == NULL) {
+        cm_status st = presume_one(b, part, right, e);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
     if (cm_flow_unique_on(b, right, e->unique_item, e->keys) != NULL) {
         const uint64_t rels = right->rels;
         cm_status st = cm_flow_join(b, part, CM_FROM_LEFT, right, left, e, ret);

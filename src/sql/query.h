@@ -59,6 +59,7 @@ typedef struct cm_from {
     unsigned rel; /* RELATION and APPLY: index into query->relation */
     const struct cm_from *left, *right;
     const cm_expr *on; /* NULL for CROSS */
+    bool single;       /* LEFT: a row with two partners is an error, 21000 */
     int position;
 } cm_from;
 
