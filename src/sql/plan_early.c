@@ -328,6 +328,7 @@ static void find_known(cm_early *e)
 
 static uint64_t values_of(const cm_expr *expr)
 {
+    CM_ASSERT(expr != NULL);
     return cm_expr_is_text(expr) ? UINT64_MAX : cm_range_values(expr->range, expr->nullable);
 }
 
