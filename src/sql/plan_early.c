@@ -418,6 +418,7 @@ static bool settle_groups(cm_early *e)
     const cm_expr *finest = NULL;
     for (size_t i = 0; i < e->keys.count; i++) {
         const cm_expr *key = e->keys.at[i];
+        CM_ASSERT(key != NULL);
         if (!is_known(e, key) && (finest == NULL || values_of(key) > values_of(finest))) {
             finest = key;
         }
@@ -440,11 +441,13 @@ static void settle(cm_early *e)
         }
     }
     e->below = e->all & ~e->above;
-    do {
+    for (bool settled = false; e->above != 0 && !settled;) {
+        uint64_t before = e->above;
         e->keys = (cm_exprs){0};
         find_known(e);
-    } while (e->above != 0 &&
-             !(settle_links(e) && settle_conditions(e) && settle_filters(e) && settle_groups(e)));
+        settled = settle_links(e) && settle_conditions(e) && settle_filters(e) && settle_groups(e);
+        e->above = settled || e->above != before ? e->above : 0; /* each step moves something */
+    }
 }
 
 /* All at one owner: its own SQL would do both. */
