@@ -425,14 +425,18 @@ static void disclose(cm_planner *pl, cm_plan *plan)
     plan->disclosure =
         CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + plan->checks + plan->nodes + 3);
     disclose_answer(pl, plan);
+    bool sizes = false;
     for (size_t i = 0; i < plan->nodes; i++) {
         if (plan->node[i]->join.disclosed != NULL) {
             add_disclosure(plan, "computing parties", plan->node[i]->join.disclosed);
+            sizes = true;
         }
     }
     add_disclosure(plan, "computing parties",
-                   "The query, this plan and its public sizes. No value, no count of rows that "
-                   "match, no group.");
+                   sizes ? "The query, this plan and its public sizes. Besides, no value, no count "
+                           "of rows that match, no group."
+                         : "The query, this plan and its public sizes. No value, no count of rows "
+                           "that match, no group.");
     for (size_t i = 0; i < plan->participants; i++) {
         if (owns_input(plan, plan->participant[i])) {
             add_disclosure(plan, plan->participant[i],

@@ -876,6 +876,48 @@ static void test_composite_key(void **state)
     }
 }
 
+/* Only comments with a plus sign that are comments. */
+static void test_hints(void **state)
+{
+    static const struct {
+        const char *sql, *alias;
+        uint64_t rows;
+        bool fine;
+    } cases[] = {
+        {"SELECT /*+ rows(b 17) */ 1", "b", 17, true},
+        {"SELECT /*+ SeqScan(a) Rows( \"B b\"  9 ) */ 1", "B b", 9, true},
+        {"/*+ROWS(Abc 1073741824)*/ SELECT 1", "abc", 1073741824, true},
+        {"SELECT '/*+ rows(b 17) */', \"/*+ rows(b 17) */\", $1, $x$ /*+ rows(b 17) */ $x$", NULL,
+         0, true},
+        {"SELECT 1 -- /*+ rows(b 17) */\n", NULL, 0, true},
+        {"SELECT /* rows(b 17) /*+ rows(c 1) */ */ 'it''s', E'\\'/*+ rows(b 1) */' ", NULL, 0,
+         true},
+        {"SELECT 1 /*+ rows(b 5", NULL, 0, false},
+        {"SELECT /*+ rows(b) */ 1", NULL, 0, false},
+        {"SELECT /*+ rows(b 0) */ 1", NULL, 0, false},
+        {"SELECT /*+ rows(b 1073741825) */ 1", NULL, 0, false},
+        {"SELECT /*+ rows b 5 */ 1", NULL, 0, false},
+    };
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        const cm_hint *hint = NULL;
+        size_t hints = 0;
+        cm_diag diag = {0};
+        cm_status st = cm_sql_hints(cases[i].sql, &f.arena, &hint, &hints, &diag);
+        if ((st == CM_OK) != cases[i].fine || hints != (cases[i].alias != NULL ? 1U : 0U)) {
+            fail_msg("%s: %d, %zu hints", cases[i].sql, (int)st, hints);
+        }
+        if (hints == 1) {
+            assert_string_equal(hint[0].alias, cases[i].alias);
+            assert_int_equal(hint[0].rows, cases[i].rows);
+        }
+    }
+    cm_plan_fixture_fini(&f);
+}
+
 /* One JSON document: braces and brackets match outside strings. */
 static void test_json(void **state)
 {
@@ -932,6 +974,7 @@ int main(void)
         cmocka_unit_test(test_early_presumed),
         cmocka_unit_test(test_early_twice),
         cmocka_unit_test(test_same_subplans),
+        cmocka_unit_test(test_hints),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,7 @@ static void test_codec(void **state)
     assert_true(table.col[3].range.lo == -9999999999);
     assert_int_equal(table.col[3].label.min_rows, 10);
     assert_string_equal(table.granted_to[1], "public");
+    assert_true(table.join_sizes);
     assert_int_equal(table.keys, 1);
     assert_true(table.key[0].primary);
     assert_int_equal(table.key[0].cols, 2);
