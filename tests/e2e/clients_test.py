@@ -24,8 +24,7 @@ QUERIES = [
      "SELECT min(cost * 1.0), max(cost * 1.0), count(cost) FROM visits "
      "WHERE visited >= '2023-01-01' AND cost * 2 > 1000"),
     ("SELECT org, count(*) FROM visits GROUP BY org ORDER BY org",
-     "SELECT org, count(*) FROM visits GROUP BY org "
-     "ORDER BY CASE org WHEN 'north' THEN 0 WHEN 'south' THEN 1 ELSE 2 END"),
+     "SELECT org, count(*) FROM visits GROUP BY org ORDER BY org"),
     ("SELECT count(*), sum(weight) FROM visits v LEFT JOIN tumours t ON v.person = t.person",
      "SELECT count(*), sum(weight) FROM visits v LEFT JOIN tumours t ON v.person = t.person"),
 ]
