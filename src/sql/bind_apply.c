@@ -352,8 +352,8 @@ static cm_status decide(applying *a, const cm_expr *some, const cm_expr *all, co
 static cm_status bind_unknown(const cm_place *at, const cm_ast *ast, const cm_expr *x,
                               const cm_expr *some, const cm_expr **ret)
 {
-    const cm_expr *value, *missing, *all, *nulls;
-    applying a;
+    const cm_expr *value = NULL, *missing = NULL, *all = NULL, *nulls = NULL;
+    applying a = {0};
 
     cm_status st = start_any(&a, at, ast, &value);
     if (st == CM_OK) {
@@ -423,7 +423,7 @@ cm_status cm_bind_apply_any(const cm_place *at, const cm_ast *ast, const cm_expr
         return cm_bind_refuse(at->s->b, ast->position, "%s %s (SELECT ...)", name,
                               all ? "ALL" : "ANY");
     }
-    const cm_expr *any;
+    const cm_expr *any = NULL;
     cm_status st = bind_any(at, ast, all ? comparisons[i].opposite : comparisons[i].op, name, &any);
     if (st != CM_OK || !all) {
         *ret = any;

@@ -151,6 +151,12 @@ static const char *trim(const char *begin, const char *set, unsigned ends, cm_ar
     return cm_arena_strndup(arena, begin, (size_t)(stop - begin));
 }
 
+static size_t append(char *copy, size_t at, const char *text, size_t bytes)
+{
+    memcpy(copy + at, text, bytes);
+    return at + bytes;
+}
+
 static const char *replace(const char *text, const char *from, const char *to, cm_arena *arena)
 {
     const size_t from_bytes = strlen(from), to_bytes = strlen(to);
@@ -161,13 +167,12 @@ static const char *replace(const char *text, const char *from, const char *to, c
     }
     char *copy = CM_NEW_SMALL(arena, char, bytes / from_bytes * to_bytes + bytes + 1);
     for (const char *next = strstr(text, from); next != NULL; next = strstr(text, from)) {
-        memcpy(copy + at, text, (size_t)(next - text));
-        at += (size_t)(next - text);
-        memcpy(copy + at, to, to_bytes);
-        at += to_bytes;
+        at = append(copy, at, text, (size_t)(next - text));
+        at = append(copy, at, to, to_bytes);
         text = next + from_bytes;
     }
-    memcpy(copy + at, text, strlen(text) + 1);
+    at = append(copy, at, text, strlen(text));
+    copy[at] = '\0';
     return copy;
 }
 

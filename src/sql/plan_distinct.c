@@ -19,7 +19,7 @@ static bool same_column(const cm_grouping *g, const cm_group_cols *cols, size_t 
 /* A sort does not add up distinct values, nor does it find the last of several modes. */
 static bool is_sorted(const cm_physical *p)
 {
-    bool last = p->aggregate == CM_AGGREGATE_MODE && p->of->descending;
+    bool last = p->of != NULL && p->aggregate == CM_AGGREGATE_MODE && p->of->descending;
 
     return p->on != NULL ? p->aggregate == CM_AGGREGATE_COUNT : !last;
 }

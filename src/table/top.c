@@ -39,17 +39,19 @@ static size_t pivot_rank(double rows, double sample, double first)
  * the binomial one of the same mean, so Chernoff's bound is z^-a (1 - q + q z)^sample for z < 1,
  * with a = rank - 1 and q = bound / rows.  Products and quotients alone: all parties find the same.
  */
-static double too_few(double rows, double sample, double rank, double bound)
+static double too_few(size_t rows, size_t sample, size_t rank, size_t bound)
 {
-    double q = bound / rows, a = rank - 1, divided = 0, p = 1;
+    const double s = (double)sample, a = (double)rank - 1, q = (double)bound / (double)rows;
+    size_t divided = 0;
+    double p = 1;
 
-    if (a >= sample * q) {
+    if (a >= s * q) {
         return 1;
     }
-    double z = a > 0 ? a * (1 - q) / ((sample - a) * q) : 0;
-    for (double i = 1; i <= sample && (p > failure || divided < a); i++) {
+    double z = a > 0 ? a * (1 - q) / ((s - a) * q) : 0;
+    for (size_t i = 1; i <= sample && (p > failure || divided + 1 < rank); i++) {
         p *= 1 - q + q * z;
-        for (; divided < a && divided * sample < a * i; divided++) {
+        for (; divided + 1 < rank && (double)divided * s < a * (double)i; divided++) {
             p /= z; /* evenly spread, so that p stays in range */
         }
     }
@@ -62,7 +64,7 @@ static size_t candidate_bound(size_t rows, size_t sample, size_t rank)
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        double p = too_few((double)rows, (double)sample, (double)rank, (double)middle);
+        double p = too_few(rows, sample, rank, middle);
         if (p <= failure) {
             high = middle;
         } else {

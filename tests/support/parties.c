@@ -84,7 +84,7 @@ void cm_run_parties_in_lanes(cm_protocol protocol, unsigned participants, unsign
 static unsigned lanes_asked_for(void)
 {
     const char *text = getenv("COMITY_TEST_LANES");
-    int lanes = text ? atoi(text) : 1;
+    unsigned long lanes = text ? strtoul(text, NULL, 10) : 1;
 
     return lanes >= 1 && lanes <= CM_LANES_MAX ? (unsigned)lanes : 1;
 }
