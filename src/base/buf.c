@@ -158,6 +158,18 @@ void cm_buf_put_cstr(cm_buf *buf, const char *text)
     cm_buf_put(buf, text, strlen(text) + 1);
 }
 
+void cm_buf_put_quoted(cm_buf *buf, const char *text, char quote)
+{
+    cm_buf_put_u8(buf, (uint8_t)quote);
+    for (; *text != '\0'; text++) {
+        if (*text == quote) {
+            cm_buf_put_u8(buf, (uint8_t)quote);
+        }
+        cm_buf_put_u8(buf, (uint8_t)*text);
+    }
+    cm_buf_put_u8(buf, (uint8_t)quote);
+}
+
 void cm_buf_printf(cm_buf *buf, const char *format, ...)
 {
     va_list args;

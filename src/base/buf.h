@@ -35,6 +35,8 @@ void cm_buf_put_i128(cm_buf *buf, cm_i128 value);
 void cm_buf_put_text(cm_buf *buf, const char *text);
 /* Bytes and the terminating NUL (PostgreSQL's strings). */
 void cm_buf_put_cstr(cm_buf *buf, const char *text);
+/* Between two quotes, and quotes inside written twice: SQL's names ("), and literals ('). */
+void cm_buf_put_quoted(cm_buf *buf, const char *text, char quote);
 CM_PRINTF(2, 3) void cm_buf_printf(cm_buf *buf, const char *format, ...);
 CM_PRINTF(2, 0) void cm_buf_vprintf(cm_buf *buf, const char *format, __builtin_va_list args);
 /* The content as a NUL-terminated string, "" on failure.  Borrowed until the next change. */

@@ -51,6 +51,30 @@ static void round_trip(void **state)
     cm_buf_wipe_free(&buf);
 }
 
+static void quotes_are_doubled(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *name, *literal;
+    } cases[] = {
+        {"", "\"\"", "''"},
+        {"a", "\"a\"", "'a'"},
+        {"it's", "\"it's\"", "'it''s'"},
+        {"\"\"'", "\"\"\"\"\"'\"", "'\"\"'''"},
+        {"\\n", "\"\\n\"", "'\\n'"},
+    };
+
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        cm_buf buf = {0};
+        cm_buf_put_quoted(&buf, cases[i].text, '"');
+        assert_string_equal(cm_buf_text(&buf), cases[i].name);
+        cm_buf_clear(&buf);
+        cm_buf_put_quoted(&buf, cases[i].text, '\'');
+        assert_string_equal(cm_buf_text(&buf), cases[i].literal);
+        cm_buf_free(&buf);
+    }
+}
+
 /* Every prefix of a message is refused, and nothing past its end is read (checked by ASan). */
 static void every_truncation_fails(void **state)
 {
@@ -171,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(quotes_are_doubled),
         cmocka_unit_test(every_truncation_fails),
         cmocka_unit_test(failure_is_sticky),
         cmocka_unit_test(bad_texts_fail),

@@ -153,18 +153,6 @@ cm_status cm_ddl_label(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
 
 /* ---- what is written down ----------------------------------------------------------------- */
 
-static void put_quoted(cm_buf *out, const char *text)
-{
-    cm_buf_put_u8(out, '\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '\'') {
-            cm_buf_put_u8(out, '\'');
-        }
-        cm_buf_put_u8(out, (uint8_t)*text);
-    }
-    cm_buf_put_u8(out, '\'');
-}
-
 static void describe_server(const cm_stmt *stmt, cm_buf *out)
 {
     cm_buf_printf(out, "CREATE SERVER \"%s\" FOREIGN DATA WRAPPER %s OPTIONS (", stmt->name,
@@ -172,7 +160,8 @@ static void describe_server(const cm_stmt *stmt, cm_buf *out)
     for (size_t i = 0; i < stmt->options.count; i++) {
         const cm_option *option = &stmt->options.option[i];
         cm_buf_printf(out, "%s%s ", i > 0 ? ", " : "", option->name);
-        put_quoted(out, strcmp(option->name, "conninfo") == 0 ? "********" : option->value);
+        cm_buf_put_quoted(out, strcmp(option->name, "conninfo") == 0 ? "********" : option->value,
+                          '\'');
     }
     cm_buf_printf(out, ")");
 }

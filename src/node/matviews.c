@@ -21,18 +21,6 @@ static cm_status find(cm_session *s, const char *name, cm_state_matview *ret, bo
     return cm_state_matview_find(cm_node_state(s->node), name, &s->arena, ret, ret_found, diag);
 }
 
-static void put_name(cm_buf *out, const char *name)
-{
-    cm_buf_put_u8(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"') {
-            cm_buf_put_u8(out, '"');
-        }
-        cm_buf_put_u8(out, (uint8_t)*name);
-    }
-    cm_buf_put_u8(out, '"');
-}
-
 /* The statement that all nodes plan, with the definitions of the views that it reads. */
 static cm_status statement(cm_session *s, const cm_state_view *view, const char **ret,
                            cm_diag *diag)
@@ -40,10 +28,10 @@ static cm_status statement(cm_session *s, const cm_state_view *view, const char 
     CM_CLEANUP(cm_buf_free) cm_buf text = {0};
     cm_stmts stmts;
     cm_buf_printf(&text, "CREATE MATERIALIZED VIEW ");
-    put_name(&text, view->name);
+    cm_buf_put_quoted(&text, view->name, '"');
     for (size_t i = 0; i < view->cols; i++) {
         cm_buf_printf(&text, "%s", i == 0 ? " (" : ", ");
-        put_name(&text, view->col[i]);
+        cm_buf_put_quoted(&text, view->col[i], '"');
     }
     cm_buf_printf(&text, "%s AS %s", view->cols > 0 ? ")" : "", view->definition);
     if (text.failed) {

@@ -294,11 +294,7 @@ static void quote_ident(sqlite3_context *ctx, int args, sqlite3_value **arg)
         give_text(ctx, text);
         return;
     }
-    cm_buf_put_u8(&out, '"');
-    for (const char *c = text; *c != '\0'; c++) {
-        cm_buf_printf(&out, *c == '"' ? "\"\"" : "%c", *c);
-    }
-    cm_buf_put_u8(&out, '"');
+    cm_buf_put_quoted(&out, text, '"');
     give_text(ctx, cm_buf_text(&out));
 }
 
@@ -310,11 +306,7 @@ static void quote_literal(sqlite3_context *ctx, int args, sqlite3_value **arg)
     if (text == NULL) {
         return;
     }
-    cm_buf_put_u8(&out, '\'');
-    for (const char *c = text; *c != '\0'; c++) {
-        cm_buf_printf(&out, *c == '\'' ? "''" : "%c", *c);
-    }
-    cm_buf_put_u8(&out, '\'');
+    cm_buf_put_quoted(&out, text, '\'');
     give_text(ctx, cm_buf_text(&out));
 }
 

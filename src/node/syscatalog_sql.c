@@ -50,14 +50,7 @@ void cm_rw_emit(cm_rewriter *r, const char *text)
 void cm_rw_emit_quoted(cm_rewriter *r, const char *text, char quote)
 {
     cm_buf_put_u8(&r->out, ' ');
-    cm_buf_put_u8(&r->out, (uint8_t)quote);
-    for (; *text != '\0'; text++) {
-        if (*text == quote) {
-            cm_buf_put_u8(&r->out, (uint8_t)quote);
-        }
-        cm_buf_put_u8(&r->out, (uint8_t)*text);
-    }
-    cm_buf_put_u8(&r->out, (uint8_t)quote);
+    cm_buf_put_quoted(&r->out, text, quote);
 }
 
 void cm_rw_emit_name(cm_rewriter *r, const char *name)

@@ -80,25 +80,13 @@ static cm_status add_views(closure *c, const cm_stmt *stmt, cm_diag *diag)
     return st;
 }
 
-static void put_name(cm_buf *out, const char *name)
-{
-    cm_buf_put_u8(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"') {
-            cm_buf_put_u8(out, '"');
-        }
-        cm_buf_put_u8(out, (uint8_t)*name);
-    }
-    cm_buf_put_u8(out, '"');
-}
-
 static void put_view(cm_buf *out, const cm_state_view *view)
 {
     cm_buf_printf(out, "CREATE VIEW ");
-    put_name(out, view->name);
+    cm_buf_put_quoted(out, view->name, '"');
     for (size_t i = 0; i < view->cols; i++) {
         cm_buf_printf(out, "%s", i == 0 ? " (" : ", ");
-        put_name(out, view->col[i]);
+        cm_buf_put_quoted(out, view->col[i], '"');
     }
     /* A definition may end with a comment to the end of its line. */
     cm_buf_printf(out, "%s AS %s\n;\n", view->cols > 0 ? ")" : "", view->definition);

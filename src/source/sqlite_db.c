@@ -366,24 +366,12 @@ cm_status cm_sqlite_number(cm_sqlite *db, const char *sql, int64_t *ret, cm_diag
     return st;
 }
 
-static void put_quoted(cm_buf *out, const char *text, char quote)
-{
-    cm_buf_put_u8(out, (uint8_t)quote);
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c == quote) {
-            cm_buf_put_u8(out, (uint8_t)quote);
-        }
-        cm_buf_put_u8(out, (uint8_t)*c);
-    }
-    cm_buf_put_u8(out, (uint8_t)quote);
-}
-
 void cm_sql_put_name(cm_buf *out, const char *name)
 {
-    put_quoted(out, name, '"');
+    cm_buf_put_quoted(out, name, '"');
 }
 
 void cm_sql_put_text(cm_buf *out, const char *text)
 {
-    put_quoted(out, text, '\'');
+    cm_buf_put_quoted(out, text, '\'');
 }

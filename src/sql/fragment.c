@@ -36,21 +36,9 @@ void cm_fragment_put_number(cm_fragment_writer *w, cm_i128 value)
                   cm_i128_print(value, digits));
 }
 
-static void put_quoted(cm_fragment_writer *w, const char *text, char quote)
-{
-    cm_buf_put_u8(w->out, (uint8_t)quote);
-    for (; *text != 0; text++) {
-        if (*text == quote) {
-            cm_buf_put_u8(w->out, (uint8_t)quote);
-        }
-        cm_buf_put_u8(w->out, (uint8_t)*text);
-    }
-    cm_buf_put_u8(w->out, (uint8_t)quote);
-}
-
 void cm_fragment_put_text(cm_fragment_writer *w, const char *text)
 {
-    put_quoted(w, text, '\'');
+    cm_buf_put_quoted(w->out, text, '\'');
 }
 
 static void put_const(cm_fragment_writer *w, const cm_expr *x)
@@ -58,7 +46,7 @@ static void put_const(cm_fragment_writer *w, const cm_expr *x)
     if (x->value.null) {
         cm_fragment_put(w, !w->postgres ? "NULL" : is_text(x) ? "NULL::text" : "NULL::bigint");
     } else if (is_text(x)) {
-        put_quoted(w, x->value.text, '\'');
+        cm_buf_put_quoted(w->out, x->value.text, '\'');
         cm_fragment_put(w, w->postgres ? "::text" : "");
     } else {
         cm_fragment_put_number(w, x->value.number);
@@ -71,7 +59,7 @@ static void put_column(cm_fragment_writer *w, const cm_expr *x)
     if (w->native != NULL) {
         cm_buf_printf(w->out, "(%s)", w->native[x->index].value);
     } else {
-        put_quoted(w, w->table->col[x->index].name, '"');
+        cm_buf_put_quoted(w->out, w->table->col[x->index].name, '"');
     }
     cm_fragment_put(w, !w->postgres ? "" : is_text(x) ? "::text" : "::bigint");
 }

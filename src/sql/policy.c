@@ -44,14 +44,7 @@ static void put_name(cm_buf *out, const char *name)
         cm_buf_printf(out, "%s", name);
         return;
     }
-    cm_buf_put_u8(out, '"');
-    for (; *name != 0; name++) {
-        if (*name == '"') {
-            cm_buf_put_u8(out, '"');
-        }
-        cm_buf_put_u8(out, (uint8_t)*name);
-    }
-    cm_buf_put_u8(out, '"');
+    cm_buf_put_quoted(out, name, '"');
 }
 
 static const char *use_text(cm_label_kind need)
