@@ -175,20 +175,6 @@ static void test_trace(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    static cm_arena arena;
-
-    *state = &arena;
-    return cm_arena_init(&arena, (size_t)1 << 34) == CM_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    cm_arena_fini(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,5 +183,5 @@ int main(void)
         cmocka_unit_test(test_trace),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -421,3 +421,17 @@ bool fixture_same_traces(const plain *like, size_t tables, fixture_op op, const 
     }
     return same;
 }
+
+int fixture_set_up(void **state)
+{
+    static cm_arena arena;
+
+    *state = &arena;
+    return cm_arena_init(&arena, (size_t)1 << 34) == CM_OK ? 0 : -1;
+}
+
+int fixture_tear_down(void **state)
+{
+    cm_arena_fini(*state);
+    return 0;
+}

@@ -55,6 +55,10 @@ plain fixture_run(cm_protocol protocol, uint64_t seed, cm_trace **traces, const 
 bool fixture_same_traces(const plain *like, size_t tables, fixture_op op, const void *arg,
                          cm_arena *keep);
 
+/* For cmocka: *state is an arena for a group of tests. */
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
+
 /* Rows at which word boundaries, empty batches and odd halves show. */
 extern const size_t fixture_rows[];
 extern const size_t fixture_rows_count;

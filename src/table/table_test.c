@@ -208,20 +208,6 @@ static void test_bits_for(void **state)
     assert_int_equal(cm_bits_for(SIZE_MAX), 64);
 }
 
-static int set_up(void **state)
-{
-    static cm_arena arena;
-
-    *state = &arena;
-    return cm_arena_init(&arena, (size_t)1 << 32) == CM_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    cm_arena_fini(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,5 +217,5 @@ int main(void)
         cmocka_unit_test(test_bits_for),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }
