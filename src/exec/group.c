@@ -223,15 +223,26 @@ static cm_status run_table(cm_exec *x, const cm_plan_node *node, const agg_list 
     }
 }
 
+/* All of a node's, and after them how many rows there are. */
+static parts *add_aggregates(const cm_plan_node *node, cm_arena *arena, agg_list *list,
+                             size_t *ret_count_index)
+{
+    parts *ret = CM_NEW(arena, parts, node->aggs + 1);
+
+    *list = (agg_list){CM_NEW(arena, cm_agg, 2 * node->aggs + 1), 0};
+    for (size_t i = 0; i < node->aggs; i++) {
+        ret[i] = add_aggregate(list, node, i);
+    }
+    *ret_count_index = add(list, CM_AGG_COUNT_ROWS, 0, count_planes(node->child[0]->rows));
+    return ret;
+}
+
 cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
     cm_arena *arena = x->arena;
-    agg_list list = {CM_NEW(arena, cm_agg, 2 * node->aggs + 1), 0};
-    parts *part = CM_NEW(arena, parts, node->aggs + 1);
-    for (size_t i = 0; i < node->aggs; i++) {
-        part[i] = add_aggregate(&list, node, i);
-    }
-    size_t count_index = add(&list, CM_AGG_COUNT_ROWS, 0, count_planes(node->child[0]->rows));
+    size_t count_index;
+    agg_list list;
+    parts *part = add_aggregates(node, arena, &list, &count_index);
 
     cm_table grouped;
     cm_status st = cm_exec_mpc_failed(x, run_table(x, node, &list, &grouped, arena));
@@ -266,12 +277,9 @@ cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     const cm_table *points = &x->table[node->child[0]->number];
     const cm_table *intervals = &x->table[node->child[1]->number];
     cm_arena *arena = x->arena;
-    agg_list list = {CM_NEW(arena, cm_agg, 2 * node->aggs + 1), 0};
-    parts *part = CM_NEW(arena, parts, node->aggs + 1);
-    for (size_t i = 0; i < node->aggs; i++) {
-        part[i] = add_aggregate(&list, node, i);
-    }
-    size_t count_index = add(&list, CM_AGG_COUNT_ROWS, 0, count_planes(node->child[0]->rows));
+    size_t count_index;
+    agg_list list;
+    parts *part = add_aggregates(node, arena, &list, &count_index);
 
     cm_range_spec spec = cm_exec_range(node);
     cm_ranges ranges = {0};

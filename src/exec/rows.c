@@ -129,14 +129,22 @@ static cm_bcol public_planes(cm_exec *x, const uint64_t *words, size_t width, si
     return ret;
 }
 
+/* Room for a node's columns; every row counts, and everybody knows. */
+static cm_table all_valid(cm_exec *x, const cm_plan_node *node)
+{
+    cm_table ret = cm_table_new(x->arena, x->legs, (size_t)node->rows, 0, NULL, NULL);
+
+    ret.cols = (unsigned)node->cols;
+    ret.col = CM_NEW(x->arena, cm_scol, node->cols + 1);
+    cm_mpc_set_public(x->mpc, ret.valid, 0, true);
+    return ret;
+}
+
 void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
     cm_arena scratch = x->scratch;
     size_t rows = (size_t)node->rows;
-    cm_table made = cm_table_new(x->arena, x->legs, rows, 0, NULL, NULL);
-    made.cols = (unsigned)node->cols;
-    made.col = CM_NEW(x->arena, cm_scol, node->cols + 1);
-    cm_mpc_set_public(x->mpc, made.valid, 0, true);
+    cm_table made = all_valid(x, node);
     for (size_t i = 0; i < node->cols; i++) {
         const cm_encoding *enc = &node->col[i].enc;
         size_t width = cm_encode_words(enc);
@@ -183,10 +191,7 @@ cm_status cm_exec_combine(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 {
     cm_arena scratch = x->scratch;
     size_t rows = (size_t)node->rows;
-    cm_table made = cm_table_new(x->arena, x->legs, rows, 0, NULL, NULL);
-    made.cols = (unsigned)node->cols;
-    made.col = CM_NEW(x->arena, cm_scol, node->cols + 1);
-    cm_mpc_set_public(x->mpc, made.valid, 0, true);
+    cm_table made = all_valid(x, node);
     unsigned *key_cols = CM_NEW(&scratch, unsigned, node->keys + 1);
     cm_bcol *outputs = CM_NEW(&scratch, cm_bcol, 2 * node->cols + 2);
     cm_rowwise r;

@@ -341,6 +341,22 @@ static bool choose(cm_block *b, const cm_part *part, cm_flow *flow, size_t flows
     return found;
 }
 
+cm_status cm_join_residual(cm_block *b, const cm_part *part, const cm_flow *flow,
+                           cm_exprs *conditions)
+{
+    cm_status st = CM_OK;
+
+    for (size_t i = 0; st == CM_OK && i < part->residual.count; i++) {
+        const cm_expr *condition;
+        st = cm_flow_resolve(b, flow, part->residual.at[i], &condition);
+        if (st == CM_OK) {
+            cm_exprs_add(b->pl->arena, conditions, condition);
+            st = cm_block_use(b, part->residual.at[i], -1);
+        }
+    }
+    return st;
+}
+
 cm_status cm_join_filter(cm_block *b, const cm_part *part, cm_flow *flow)
 {
     cm_exprs conditions = {0};
@@ -363,13 +379,8 @@ cm_status cm_join_filter(cm_block *b, const cm_part *part, cm_flow *flow)
             }
         }
     }
-    for (size_t i = 0; st == CM_OK && i < part->residual.count; i++) {
-        const cm_expr *condition;
-        st = cm_flow_resolve(b, flow, part->residual.at[i], &condition);
-        if (st == CM_OK) {
-            cm_exprs_add(b->pl->arena, &conditions, condition);
-            st = cm_block_use(b, part->residual.at[i], -1);
-        }
+    if (st == CM_OK) {
+        st = cm_join_residual(b, part, flow, &conditions);
     }
     if (st == CM_OK && conditions.count > 0) {
         flow->node = cm_node_filter(b->pl, flow->node, cm_plan_and(b->pl, &conditions));

@@ -79,6 +79,9 @@ CM_MUST cm_status cm_range_set(cm_block *b, const cm_range_match *m, cm_flow *po
 unsigned cm_flow_add_column(cm_block *b, cm_flow *flow, const cm_expr *value, cm_plan_col col);
 /* Takes its conditions off the list, and their uses back. */
 CM_MUST cm_status cm_range_take(cm_block *b, const cm_range_match *m, cm_exprs *conditions);
+/* The part's conditions that are no keys, over the flow's columns; takes back their uses. */
+CM_MUST cm_status cm_join_residual(cm_block *b, const cm_part *part, const cm_flow *flow,
+                                   cm_exprs *conditions);
 /* Names the edge's keys in the node, and marks the part's keys as used. */
 void cm_join_set_keys(cm_block *b, cm_part *part, cm_plan_node *node, const cm_flow *unique,
                       const cm_flow *other, const cm_edge *e);

@@ -230,16 +230,8 @@ static cm_status mask_right(cm_block *b, const cm_part *part, uint64_t right, cm
     const cm_expr **exprs = CM_NEW_SMALL(b->pl->arena, const cm_expr *, node->cols + 1);
     cm_plan_col *cols = CM_NEW_SMALL(b->pl->arena, cm_plan_col, node->cols + 1);
     cm_exprs conditions = {0};
-    cm_status st = CM_OK;
 
-    for (size_t i = 0; st == CM_OK && i < part->residual.count; i++) {
-        const cm_expr *condition;
-        st = cm_flow_resolve(b, flow, part->residual.at[i], &condition);
-        if (st == CM_OK) {
-            cm_exprs_add(b->pl->arena, &conditions, condition);
-            st = cm_block_use(b, part->residual.at[i], -1);
-        }
-    }
+    cm_status st = cm_join_residual(b, part, flow, &conditions);
     for (size_t i = 0; st == CM_OK && i < node->cols; i++) {
         const int item = flow->item[i];
         exprs[i] = cm_node_column(b->pl, node, i);
