@@ -8,12 +8,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/cli.h"
 
 enum { PROGRESS_MS = 500, QUIET_MS = 2000 };
 
@@ -107,7 +107,6 @@ CM_NORETURN static void become_party(const cm_bench_options *options, const cm_b
                           .identity = ground->identity,
                           .namespace_fd = net->shaped ? net->place[me].namespace_fd : -1,
                           .out = out};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (unsigned i = 0; i < options->lanes; i++) {
         cm_loopback_keep(ground->fds[i], CM_BENCH_PARTIES, me);
         seat.fds[i] = ground->fds[i] + me * CM_BENCH_PARTIES;
@@ -124,7 +123,7 @@ static cm_status start_crew(const cm_bench_options *options, const cm_bench_net 
             return cm_fail(diag, CM_EIO, CM_SQL_IO, "cannot make a pipe");
         }
         crew->in[i] = ends[0];
-        crew->pid[i] = fork();
+        crew->pid[i] = cm_cli_fork();
         if (crew->pid[i] == 0) {
             for (unsigned j = 0; j <= i; j++) {
                 (void)close(crew->in[j]);

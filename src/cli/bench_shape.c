@@ -23,11 +23,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "net/shaper.h"
 
 enum { WORDS_MAX = 32, NETEM_PACKETS = 100000, RELAY_NICE = -15 };
@@ -163,7 +163,6 @@ CM_NORETURN static void be_relay(const cm_bench_options *options, const cm_bench
                                       .delay_ns = (int64_t)(options->rtt_ms * 5e5),
                                       .bytes_per_second = options->rate_mbit * 1e6 / 8};
     cm_diag diag = {0};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setpriority(PRIO_PROCESS, 0, RELAY_NICE); /* a wire does not wait for a processor */
     if (cm_shaper_run(&shaper, &diag) != CM_OK) {
         (void)fprintf(stderr, "comity bench: %s\n", diag.message);
@@ -190,7 +189,7 @@ static cm_status shape_with_relay(const cm_bench_options *options, cm_bench_net 
     if (st != CM_OK) {
         return st;
     }
-    pid_t pid = fork();
+    pid_t pid = cm_cli_fork();
     if (pid == 0) {
         be_relay(options, net);
     }

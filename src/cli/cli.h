@@ -8,6 +8,8 @@
 
 #include "base/buf.h"
 
+#include <sys/types.h>
+
 typedef struct cm_command {
     const char *name;
     const char *summary;               /* one line, for `comity help` */
@@ -29,5 +31,7 @@ extern const cm_command CM_COMMAND_VERSION;
 int cm_cli_failed(const char *command, const cm_diag *diag);
 /* Prints the usage line and returns 2. */
 int cm_cli_usage(const cm_command *command);
+/* fork() of a child that is killed when this process ends, however it ends. */
+pid_t cm_cli_fork(void);
 
 #endif

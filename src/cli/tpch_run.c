@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/cli.h"
 #include "exec/exec.h"
 
 enum { HANDSHAKE_MS = 30000, IDLE_MS = 600000 };
@@ -193,11 +193,10 @@ CM_MUST static cm_status start(const cm_tpch_run *run, const cm_plan *plan, crew
             break;
         }
         c->in[i] = ends[0];
-        c->pid[i] = fork();
+        c->pid[i] = cm_cli_fork();
         if (c->pid[i] == 0) {
             party p = {
                 .run = run, .plan = plan, .me = i, .fds = fds + (size_t)i * CM_BENCH_PARTIES};
-            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
             for (unsigned j = 0; j <= i; j++) {
                 (void)close(c->in[j]);
             }

@@ -195,18 +195,23 @@ class Bench(unittest.TestCase):
                 children = [int(pid) for pid in re.findall(r"\d+", out)]
             self.assertEqual(3, len(children))
             parent.send_signal(signal.SIGKILL)
-        while time.monotonic() < deadline and any(os.path.exists(f"/proc/{pid}/exe") and self.alive(pid)
-                                                  for pid in children):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and any(map(self.alive, children)):
             time.sleep(0.05)
-        self.assertFalse([pid for pid in children if self.alive(pid)])
+        self.assertEqual([], [self.state(pid) for pid in children if self.alive(pid)])
 
     @staticmethod
-    def alive(pid):
+    def state(pid):
         try:
-            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                return file.read()
         except OSError:
-            return False
+            return ""
+
+    @classmethod
+    def alive(cls, pid):
+        found = re.search(r"^State:\s+(\w)", cls.state(pid), re.MULTILINE)
+        return found is not None and found[1] not in "ZX"
 
 
 if __name__ == "__main__":
