@@ -161,7 +161,7 @@ static cm_status clear_shuffle(cm_mpc *mpc, const cm_acol *ring, size_t ring_cou
     uint64_t *before = CM_NEW(&scratch, uint64_t, flat.words);
     uint64_t *after = CM_NEW(&scratch, uint64_t, flat.words);
 
-    cm_permutation_draw(&s->common, from, rows);
+    cm_permutation_draw(&s->common, from, rows, scratch);
     cm_flat_load(flat, ring, bits, bits_count, 0, before);
     cm_flat_gather(flat, before, from, after, scratch);
     cm_flat_store(flat, ring, bits, bits_count, 0, after);

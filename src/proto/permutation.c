@@ -1,4 +1,13 @@
-/* Random permutations, and what they do to a table. */
+/*
+ * Random permutations, and what they do to a table.
+ *
+ * Fisher and Yates swap with random places, which is quick as long as a cache holds them all: at
+ * 2^24 rows they wait for memory.  So many rows are first dealt to 256 pieces by a random byte each
+ * (Rao, Sankhya 1961; Sandelius, JRSS B 1962), in one pass that writes 256 streams, and each piece
+ * is then permuted in the cache.  Given how many rows each piece got, every order of the rows is as
+ * likely as any other: who got where is uniform by symmetry, and the order within a piece by Fisher
+ * and Yates.  So this is exactly uniform too.
+ */
 #include "proto/proto_int.h"
 
 #include <string.h>
@@ -38,21 +47,62 @@ static uint32_t draw_below(draws *d, uint32_t bound)
 }
 
 /* Fisher and Yates.  The indexes are secret to those without the key, not to this process. */
-void cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows)
+static void permute(draws *d, uint32_t *from, size_t rows)
+{
+    for (size_t r = rows; r > 1; r--) {
+        uint32_t other = draw_below(d, (uint32_t)r);
+        uint32_t swap = from[r - 1];
+        from[r - 1] = from[other];
+        from[other] = swap;
+    }
+}
+
+enum { PIECES = 256, CACHED_ROWS = 1 << 20 };
+
+/* Row numbers, in order within each piece; piece p ends before ret_end[p]. */
+static void deal(cm_prg *prg, uint32_t *ret_from, size_t rows, size_t ret_end[PIECES],
+                 cm_arena scratch)
+{
+    uint8_t *piece = CM_NEW_RAW(&scratch, uint8_t, rows);
+    size_t count[PIECES] = {0}, begin = 0;
+
+    cm_prg_fill(prg, piece, rows);
+    for (size_t r = 0; r < rows; r++) {
+        count[piece[r]]++;
+    }
+    for (unsigned p = 0; p < PIECES; p++) { /* ends move on while the pieces fill */
+        ret_end[p] = begin;
+        begin += count[p];
+    }
+    for (size_t r = 0; r < rows; r++) {
+        ret_from[ret_end[piece[r]]++] = (uint32_t)r;
+    }
+}
+
+void cm_permutation_draw_pieces(cm_prg *prg, uint32_t *ret_from, size_t rows, size_t most,
+                                cm_arena scratch)
 {
     CM_ASSERT(rows <= UINT32_MAX);
 
     draws d = {.prg = prg, .next = CM_COUNT(d.word)};
-    for (size_t r = 0; r < rows; r++) {
-        ret_from[r] = (uint32_t)r;
+    size_t end[PIECES] = {rows}, pieces = 1;
+    if (rows > most) {
+        deal(prg, ret_from, rows, end, scratch);
+        pieces = PIECES;
+    } else {
+        for (size_t r = 0; r < rows; r++) {
+            ret_from[r] = (uint32_t)r;
+        }
     }
-    for (size_t r = rows; r > 1; r--) {
-        uint32_t other = draw_below(&d, (uint32_t)r);
-        uint32_t swap = ret_from[r - 1];
-        ret_from[r - 1] = ret_from[other];
-        ret_from[other] = swap;
+    for (size_t p = 0, first = 0; p < pieces; first = end[p++]) {
+        permute(&d, ret_from + first, end[p] - first);
     }
     cm_wipe(&d, sizeof d);
+}
+
+void cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows, cm_arena scratch)
+{
+    cm_permutation_draw_pieces(prg, ret_from, rows, CACHED_ROWS, scratch);
 }
 
 cm_flat cm_flat_of(const cm_acol *ring, size_t ring_count, const cm_bcol *bits, size_t bits_count,
@@ -105,9 +155,7 @@ void cm_flat_gather_rings(cm_flat flat, const uint64_t *x, const uint32_t *from,
                           size_t end, uint64_t *z)
 {
     for (size_t c = 0; c < flat.rings; c++, x += flat.rows, z += flat.rows) {
-        for (size_t r = first; r < end; r++) {
-            z[r] = x[from[r]];
-        }
+        cm_words_gather(x, from + first, end - first, flat.rows - first, z + first);
     }
 }
 

@@ -185,7 +185,10 @@ CM_MUST cm_status cm_wire_exchange(cm_mpc *mpc, unsigned to, const uint64_t *dat
 /* ---- permutation.c ------------------------------------------------------------------------ */
 
 /* A uniformly random permutation of 0 .. rows - 1, equal at all holders of a stream in step. */
-void cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows);
+void cm_permutation_draw(cm_prg *prg, uint32_t *ret_from, size_t rows, cm_arena scratch);
+/* The same in pieces, if there are more than `most` rows; those of few rows are for tests. */
+void cm_permutation_draw_pieces(cm_prg *prg, uint32_t *ret_from, size_t rows, size_t most,
+                                cm_arena scratch);
 
 /* One leg of all columns of a table as a flat vector: `rings` ring columns, then planes. */
 typedef struct cm_flat {

@@ -148,7 +148,7 @@ static cm_status permute(shuffler *s, unsigned which)
 {
     cm_rep3 *state = s->mpc->state;
 
-    cm_permutation_draw(&state->key[which][CM_REP3_PERMUTATION], s->from, s->flat.rows);
+    cm_permutation_draw(&state->key[which][CM_REP3_PERMUTATION], s->from, s->flat.rows, s->scratch);
     cm_status st = cm_lanes_run(s->mpc, s->flat.rows, CM_LANE_GRAIN, s->flat.rings * s->flat.rows,
                                 gather_rows, s, s->scratch);
     if (st == CM_OK) {

@@ -155,33 +155,77 @@ static void test_shuffle_is_uniform(void **state)
     }
 }
 
-static void test_permutations_are_uniform(void **state)
+/* All 24 orders of four rows are as frequent, in one piece (most is 4) and in pieces (3). */
+static void check_uniform(size_t most)
 {
-    (void)state;
+    cm_arena scratch;
     cm_cpu cpu = cm_cpu_detect();
     cm_key key = {{1}};
     cm_prg prg;
     uint32_t from[4];
-    unsigned count[4][4] = {{0}};
+    unsigned count[256] = {0}, orders = 0;
 
+    ok(cm_arena_init(&scratch, 1 << 16));
     cm_prg_init(&prg, &key, 0, &cpu);
-    for (unsigned i = 0; i < 4000; i++) {
-        cm_permutation_draw(&prg, from, 4);
-        unsigned all = 0;
+    for (unsigned i = 0; i < 24000; i++) {
+        cm_permutation_draw_pieces(&prg, from, 4, most, scratch);
+        unsigned all = 0, order = 0;
         for (unsigned r = 0; r < 4; r++) {
             assert_in_range(from[r], 0, 3);
             all |= 1u << from[r];
-            count[r][from[r]]++;
+            order = 4 * order + from[r];
         }
         assert_int_equal(all, 15);
+        count[order]++;
     }
-    for (unsigned i = 0; i < 16; i++) {
-        assert_in_range(count[i / 4][i % 4], 850, 1150); /* 1000 expected, deviation 27 */
+    for (unsigned i = 0; i < 256; i++) {
+        if (count[i] > 0) {
+            orders++;
+            assert_in_range(count[i], 850, 1150); /* 1000 expected, deviation 31 */
+        }
     }
-    cm_permutation_draw(&prg, from, 0);
-    cm_permutation_draw(&prg, from, 1);
+    assert_int_equal(orders, 24);
+    cm_permutation_draw_pieces(&prg, from, 0, most, scratch);
+    cm_permutation_draw_pieces(&prg, from, 1, most, scratch);
     assert_int_equal(from[0], 0);
     cm_prg_fini(&prg);
+    cm_arena_fini(&scratch);
+}
+
+static void test_permutations_are_uniform(void **state)
+{
+    (void)state;
+    check_uniform(4);
+    check_uniform(3);
+}
+
+/* More rows than are permuted in one piece: each is there once, and few where they were. */
+static void test_permutation_of_many(void **state)
+{
+    (void)state;
+    enum { ROWS = (1 << 20) + 1 };
+    cm_arena arena;
+    cm_cpu cpu = cm_cpu_detect();
+    cm_key key = {{1}};
+    cm_prg prg;
+    unsigned stayed = 0;
+
+    ok(cm_arena_init(&arena, 6 * (size_t)ROWS + 4096));
+    uint32_t *from = CM_NEW(&arena, uint32_t, ROWS);
+    uint8_t *seen = CM_NEW(&arena, uint8_t, ROWS);
+    cm_prg_init(&prg, &key, 0, &cpu);
+    cm_permutation_draw(&prg, from, ROWS, arena);
+    for (size_t r = 0; r < ROWS; r++) {
+        assert_in_range(from[r], 0, ROWS - 1);
+        seen[from[r]]++;
+        stayed += from[r] == r;
+    }
+    for (size_t r = 0; r < ROWS; r++) {
+        assert_int_equal(seen[r], 1);
+    }
+    assert_in_range(stayed, 0, 12); /* 1 expected */
+    cm_prg_fini(&prg);
+    cm_arena_fini(&arena);
 }
 
 /* The bytes of each party: four words a row in all, of which one party sends two. */
@@ -218,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_shuffle_keeps_rows_together),
         cmocka_unit_test(test_shuffle_is_uniform),
         cmocka_unit_test(test_permutations_are_uniform),
+        cmocka_unit_test(test_permutation_of_many),
         cmocka_unit_test(test_shuffle_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,10 @@ static inline uint64_t *cm_a64_words(cm_a64 *leg)
     return (uint64_t *)leg;
 }
 
+/* z[r] = x[from[r]] for `rows` rows; from goes on to `known` >= rows numbers. */
+void cm_words_gather(const uint64_t *x, const uint32_t *from, size_t rows, size_t known,
+                     uint64_t *z);
+
 /*
  * Gathers rows of separate planes: bit r of z[p] is bit from[r] of x[p] for rows_z rows.  Planes of
  * x hold rows_x rows; z[p] is x[p] for all p, or they do not overlap.  Works through row-major

@@ -16,9 +16,22 @@ typedef struct strip {
     uint64_t block[STRIP][64];
 } strip;
 
+/* So many rows ahead, the row that a gather will want is asked for: at random rows of a table that
+ * no cache holds the processor waits three times as long without. */
+enum { AHEAD = 16 };
+
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+void cm_words_gather(const uint64_t *x, const uint32_t *from, size_t rows, size_t known,
+                     uint64_t *z)
+{
+    for (size_t r = 0; r < rows; r++) {
+        __builtin_prefetch(&x[from[smaller(r + AHEAD, known - 1)]]);
+        z[r] = x[from[r]];
+    }
 }
 
 /* Row r of the strip becomes word r: bit p is plane p. */
@@ -142,9 +155,7 @@ static void gather_words(const cm_kernels *kernels, const cm_plane_gather *job, 
         size_t rows = smaller(64 * now, job->rows_z - 64 * w);
         const uint32_t *from = job->from + 64 * w;
         uint64_t *flat = &s.block[0][0];
-        for (size_t r = 0; r < rows; r++) {
-            flat[r] = row[from[r]];
-        }
+        cm_words_gather(row, from, rows, job->rows_z - 64 * w, flat);
         memset(flat + rows, 0, (64 * now - rows) * sizeof *flat);
         strip_to_planes(kernels, &s, job->z + first, planes, w, now);
     }
@@ -287,14 +298,15 @@ void cm_brows_put(cm_brows x, const uint32_t *to, cm_brows z)
     }
 }
 
-/* Words c .. c + count - 1 of the rows of one strip. */
-static void pick_strip(cm_brows x, const uint32_t *from, size_t rows, size_t c, size_t count,
-                       strip *s)
+/* Words c .. c + count - 1 of the rows of one strip; from holds `known` numbers. */
+static void pick_strip(cm_brows x, const uint32_t *from, size_t rows, size_t known, size_t c,
+                       size_t count, strip *s)
 {
     const uint64_t *word = cm_b64_words(x.word) + c;
 
     for (size_t r = 0; r < rows; r++) {
         const uint64_t *row = word + from[r] * x.stride;
+        __builtin_prefetch(word + from[smaller(r + AHEAD, known - 1)] * x.stride);
         for (size_t i = 0; i < count; i++) {
             (&s[i].block[0][0])[r] = row[i];
         }
@@ -321,7 +333,7 @@ void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z)
         }
         for (size_t w = 0; w < z.words; w += STRIP) {
             size_t now = smaller(STRIP, z.words - w), rows = smaller(64 * now, z.rows - 64 * w);
-            pick_strip(x, from + 64 * w, rows, c, count, s);
+            pick_strip(x, from + 64 * w, rows, z.rows - 64 * w, c, count, s);
             for (size_t i = 0; i < count; i++) {
                 strip_to_planes(kernels, &s[i], plane[i], planes[i], w, now);
             }
