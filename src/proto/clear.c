@@ -73,6 +73,49 @@ static cm_status clear_mul_recv(cm_mpc *mpc, const cm_plane *z, size_t entries, 
     return CM_OK;
 }
 
+/* Plane p of z, from what the kinds' definitions say. */
+static void clear_bit_sum(cm_mpc *mpc, const cm_bit_sums *s, size_t p, uint64_t *mask,
+                          uint64_t *product)
+{
+    uint64_t *z = cm_leg(s->z[p], 0);
+
+    memset(z, 0, s->words * sizeof *z);
+    if (s->kind == CM_SUM_PRODUCT) {
+        cm_bit_masks(cm_leg(s->x[p], 0), s->terms, mask);
+    }
+    for (size_t k = 0; k < s->terms; k++) {
+        size_t at = s->kind == CM_SUM_AND ? p * s->terms + k : k;
+        const uint64_t *y = cm_leg(s->y[at], 0);
+        if (s->kind == CM_SUM_INNER) {
+            uint64_t parity = 0;
+            for (size_t i = 0; i < s->x_words; i++) {
+                parity ^= cm_leg(s->x[p], 0)[i] & y[i];
+            }
+            z[k / 64] |= (uint64_t)__builtin_parityll(parity) << (k % 64);
+            continue;
+        }
+        if (s->kind == CM_SUM_AND) {
+            mpc->kernels->and (product, cm_leg(s->x[at], 0), y, s->words);
+        } else {
+            for (size_t i = 0; i < s->words; i++) {
+                product[i] = mask[k] & y[i];
+            }
+        }
+        mpc->kernels->xor (z, z, product, s->words);
+    }
+}
+
+static cm_status clear_bit_sums(cm_mpc *mpc, const cm_bit_sums *sums, cm_arena scratch)
+{
+    uint64_t *mask = CM_NEW(&scratch, uint64_t, sums->terms);
+    uint64_t *product = CM_NEW(&scratch, uint64_t, sums->words);
+
+    for (size_t p = 0; p < sums->planes; p++) {
+        clear_bit_sum(mpc, sums, p, mask, product);
+    }
+    return CM_OK;
+}
+
 static cm_status clear_dot(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t results,
                            cm_acol z, cm_arena scratch)
 {
@@ -182,6 +225,7 @@ const cm_proto_ops cm_clear_ops = {
     .random_bits = clear_random_bits,
     .mul_send = clear_mul_send,
     .mul_recv = clear_mul_recv,
+    .bit_sums = clear_bit_sums,
     .dot = clear_dot,
     .input = clear_input,
     .open = clear_open,

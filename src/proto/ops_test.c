@@ -299,6 +299,82 @@ static void test_and_of_many_messages(void **state)
     cm_run_parties(CM_PROTOCOL_REP3, PARTICIPANTS, PARTIES, 7, NULL, ands, &j);
 }
 
+static bool bit_at(const uint64_t *planes, size_t words, size_t plane, size_t row)
+{
+    return (planes[plane * words + row / 64] >> (row % 64) & 1) != 0;
+}
+
+static void flip_if(uint64_t *planes, size_t words, size_t plane, size_t row, bool flip)
+{
+    planes[plane * words + row / 64] ^= (uint64_t)flip << (row % 64);
+}
+
+/* Sums over `terms` planes, and over rows, of products of bits. */
+static void bit_sums(cm_mpc *mpc, cm_arena *arena, void *arg)
+{
+    enum { TERMS = 70, SUMS = 3 };
+    const job *j = arg;
+    size_t rows = j->rows, words = cm_words_of(rows), few = cm_words_of(TERMS);
+    uint64_t *a = random_planes(arena, TERMS * SUMS, rows, j->seed);
+    uint64_t *b = random_planes(arena, TERMS * SUMS, rows, j->seed + 1);
+    uint64_t *t = random_planes(arena, SUMS, TERMS, j->seed + 2);
+    uint64_t *sum = CM_NEW(arena, uint64_t, SUMS * words);
+    uint64_t *product = CM_NEW(arena, uint64_t, SUMS * words);
+    uint64_t *inner = CM_NEW(arena, uint64_t, SUMS * few);
+    cm_bcol x = input_bits(mpc, arena, 3, a, TERMS * SUMS, rows);
+    cm_bcol y = input_bits(mpc, arena, 1, b, TERMS * SUMS, rows);
+    cm_bcol by = input_bits(mpc, arena, 0, t, SUMS, TERMS);
+
+    if (!cm_mpc_computes(mpc)) {
+        return;
+    }
+    for (size_t p = 0; p < SUMS; p++) {
+        for (size_t k = 0; k < TERMS; k++) {
+            for (size_t r = 0; r < rows; r++) {
+                bool own = bit_at(a, words, p * TERMS + k, r) & bit_at(b, words, p * TERMS + k, r);
+                bool both = bit_at(a, words, p, r) & bit_at(b, words, k, r);
+                flip_if(sum, words, p, r, own);
+                flip_if(product, words, p, r, bit_at(t, few, p, k) & bit_at(b, words, k, r));
+                flip_if(inner, few, p, k, both);
+            }
+        }
+    }
+    cm_plane in_x[TERMS * SUMS], in_y[TERMS * SUMS], out[SUMS];
+    cm_bcol z = cm_bcol_new(arena, cm_mpc_legs(mpc), SUMS, rows);
+    cm_bcol short_z = cm_bcol_new(arena, cm_mpc_legs(mpc), SUMS, TERMS);
+    for (unsigned p = 0; p < TERMS * SUMS; p++) {
+        in_x[p] = cm_bcol_plane(x, p);
+        in_y[p] = cm_bcol_plane(y, p);
+    }
+    for (unsigned p = 0; p < SUMS; p++) {
+        out[p] = cm_bcol_plane(z, p);
+    }
+    uint64_t before = cm_mpc_statistics(mpc).bytes_sent;
+    ok(cm_mpc_and_sum(mpc, in_x, in_y, out, SUMS, TERMS, words, *arena));
+    uint64_t sent = cm_mpc_statistics(mpc).bytes_sent - before;
+    CM_ASSERT(cm_mpc_parties(mpc) == 1 || sent <= SUMS * words * 8 + 4 * (words / 128 + 1));
+    expect_bits(mpc, z, sum, *arena);
+    ok(cm_mpc_bits_product(mpc, by, cm_bcol_planes(y, 0, TERMS), z, *arena));
+    expect_bits(mpc, z, product, *arena);
+    ok(cm_mpc_bits_inner(mpc, cm_bcol_planes(x, 0, SUMS), cm_bcol_planes(y, 0, TERMS), short_z,
+                         *arena));
+    expect_bits(mpc, short_z, inner, *arena);
+}
+
+static void test_bit_sums(void **state)
+{
+    (void)state;
+    run_all(bit_sums);
+}
+
+/* More words than are sent ahead, and more planes than a message of few words. */
+static void test_bit_sums_in_blocks(void **state)
+{
+    (void)state;
+    job j = {.rows = 64 * 1500 + 7, .seed = 9};
+    cm_run_parties(CM_PROTOCOL_REP3, PARTICIPANTS, PARTIES, 7, NULL, bit_sums, &j);
+}
+
 static void products(cm_mpc *mpc, cm_arena *arena, void *arg)
 {
     const job *j = arg;
@@ -381,6 +457,8 @@ int main(void)
         cmocka_unit_test(test_and),
         cmocka_unit_test(test_and_of_short_planes),
         cmocka_unit_test(test_and_of_many_messages),
+        cmocka_unit_test(test_bit_sums),
+        cmocka_unit_test(test_bit_sums_in_blocks),
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_protocols_by_name),
         cmocka_unit_test(test_wrong_number_of_parties),

@@ -158,6 +158,24 @@ CM_MUST cm_status cm_mpc_run_steps(cm_mpc *mpc, const cm_steps *steps, const cm_
 /* z = x AND y plane by plane (equal planes), or every plane of x with the single plane of y. */
 CM_MUST cm_status cm_mpc_and_col(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch);
 
+/*
+ * Sums of products of bits, added up before anything is sent.  1 round each.
+ *
+ * and_sum: z[e] is the XOR of x[i] AND y[i] for the `terms` planes i from e * terms on.  Cost:
+ * entries * words * 8 bytes, whatever terms.
+ * bits_product: plane p of z is the XOR of the planes k of y for which row k of plane p of x is 1;
+ * x has z's planes and as many rows as y has planes.  Cost: z's planes * words * 8 bytes; what a
+ * party computes goes with y's planes, too.
+ * bits_inner: row q of plane p of z is the parity of x's plane p AND y's plane q, over all rows; z
+ * has x's planes and as many rows as y has planes.  Cost: the size of z.
+ */
+CM_MUST cm_status cm_mpc_and_sum(cm_mpc *mpc, const cm_plane *x, const cm_plane *y,
+                                 const cm_plane *z, size_t entries, size_t terms, size_t words,
+                                 cm_arena scratch);
+CM_MUST cm_status cm_mpc_bits_product(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z,
+                                      cm_arena scratch);
+CM_MUST cm_status cm_mpc_bits_inner(cm_mpc *mpc, cm_bcol x, cm_bcol y, cm_bcol z, cm_arena scratch);
+
 /* z = x * y.  8 bytes a row, 1 round. */
 CM_MUST cm_status cm_mpc_mul(cm_mpc *mpc, cm_acol x, cm_acol y, cm_acol z, cm_arena scratch);
 /*

@@ -18,6 +18,19 @@
 
 typedef enum cm_group { CM_GROUP_XOR, CM_GROUP_ADD } cm_group;
 
+/* What a sum of products is of, as in proto.h: planes of so many words, `terms` for each of z's.
+ * Bits past the last row are 0 where they count. */
+typedef enum cm_sum_kind { CM_SUM_AND, CM_SUM_PRODUCT, CM_SUM_INNER } cm_sum_kind;
+typedef struct cm_bit_sums {
+    cm_sum_kind kind;
+    const cm_plane *x; /* AND: planes * terms; PRODUCT: planes, of terms rows; INNER: planes */
+    const cm_plane *y; /* AND: planes * terms; else terms */
+    const cm_plane *z; /* planes */
+    size_t planes, terms;
+    size_t words;   /* of z */
+    size_t x_words; /* INNER: of x and y */
+} cm_bit_sums;
+
 typedef struct cm_proto_ops {
     cm_protocol_info info;
     size_t
@@ -41,6 +54,8 @@ typedef struct cm_proto_ops {
                                   cm_arena scratch);
     CM_MUST cm_status (*mul_recv)(cm_mpc *mpc, const cm_plane *z, size_t entries, size_t words,
                                   cm_arena scratch);
+    /* Sums of products of bits; z overlaps neither x nor y. */
+    CM_MUST cm_status (*bit_sums)(cm_mpc *mpc, const cm_bit_sums *sums, cm_arena scratch);
     CM_MUST cm_status (*dot)(cm_mpc *mpc, const cm_acol *x, const cm_acol *y, size_t results,
                              cm_acol z, cm_arena scratch);
 
@@ -96,6 +111,11 @@ enum { CM_ROUND_BYTES_MIN = CM_ROUND_BYTES_USUAL, CM_ROUND_BYTES_MAX = 256 << 20
 /* Planes of fewer rows are packed bit to bit before ANDs: their last words are more than an eighth
  * of them. */
 enum { CM_SHORT_ROWS = 512 };
+
+/* ---- sums.c ------------------------------------------------------------------------------- */
+
+/* Row r of a leg of a plane as a mask: all ones or 0. */
+void cm_bit_masks(const uint64_t *leg, size_t rows, uint64_t *ret);
 
 /* ---- proto.c ------------------------------------------------------------------------------ */
 

@@ -240,6 +240,7 @@ const cm_proto_ops cm_rep3_ops = {
     .random_bits = rep3_random_bits,
     .mul_send = rep3_mul_send,
     .mul_recv = rep3_mul_recv,
+    .bit_sums = cm_rep3_bit_sums,
     .dot = rep3_dot,
     .input = cm_rep3_input,
     .open = rep3_open,

@@ -49,6 +49,8 @@ static inline void cm_rep3_draw(cm_mpc *mpc, unsigned which, cm_rep3_use use, ui
 /* a_i = F(k_i) - F(k_{i+1}): this party's component of a sharing of 0.  other is working space. */
 void cm_rep3_zero(cm_mpc *mpc, cm_group group, uint64_t *ret, uint64_t *other, size_t words);
 
+/* rep3_sums.c */
+CM_MUST cm_status cm_rep3_bit_sums(cm_mpc *mpc, const cm_bit_sums *sums, cm_arena scratch);
 /* rep3_input.c */
 CM_MUST cm_status cm_rep3_input(cm_mpc *mpc, cm_group group, unsigned owner, const uint64_t *values,
                                 size_t words, cm_plane z, cm_arena scratch);

@@ -24,6 +24,14 @@ typedef struct cm_bit_pair {
     const uint64_t *x0, *x1, *x01, *y0, *y1;
 } cm_bit_pair;
 
+/* Vectors k of y, one behind the other, each with a bit of x that all its words are multiplied
+ * with: masks are all ones or 0.  y01 is y0 ^ y1. */
+typedef struct cm_masked {
+    const uint64_t *x0, *x1;
+    const uint64_t *y0, *y01;
+    size_t terms;
+} cm_masked;
+
 typedef struct cm_kernels {
     const char *name;
     void (*xor)(uint64_t *z, const uint64_t *x, const uint64_t *y, size_t words);
@@ -35,6 +43,10 @@ typedef struct cm_kernels {
     /* z ^= x0 & y0 ^ x0 & y1 ^ x1 & y0, and the same in Z_2^64: rep3's local product. */
     void (*and_cross)(uint64_t *z, cm_cross in, size_t words);
     void (*mul_cross)(uint64_t *z, cm_cross in, size_t words);
+    /* z ^= x0[k] & y01[k] ^ x1[k] & y0[k] for all terms k: and_cross with factors of one bit. */
+    void (*mask_cross)(uint64_t *z, cm_masked in, size_t words);
+    /* The words of and_cross, XORed. */
+    uint64_t (*fold_cross)(cm_cross in, size_t words);
     /*
      * Carries out of a pair of bits: z0 without, z1 with a carry in.  Linear in x but for y0 y1 in
      * z1, which is taken where `ones` has a bit; so it may be done to shares of x.

@@ -79,6 +79,42 @@ static inline void loop_mul_cross(uint64_t *z, cm_cross in, size_t words)
     }
 }
 
+/* A register's words at a time, so that the sum stays in it while the terms pass. */
+static inline void loop_mask_cross(uint64_t *z, cm_masked in, size_t words)
+{
+    enum { REGISTER = 8 };
+    size_t i = 0;
+
+    for (; i + REGISTER <= words; i += REGISTER) {
+        uint64_t sum[REGISTER] = {0};
+        for (size_t k = 0; k < in.terms; k++) {
+            const uint64_t *y0 = in.y0 + k * words + i, *y01 = in.y01 + k * words + i;
+            CM_INDEPENDENT
+            for (size_t r = 0; r < REGISTER; r++) {
+                sum[r] ^= (in.x0[k] & y01[r]) ^ (in.x1[k] & y0[r]);
+            }
+        }
+        CM_INDEPENDENT
+        for (size_t r = 0; r < REGISTER; r++) {
+            z[i + r] ^= sum[r];
+        }
+    }
+    for (; i < words; i++) {
+        for (size_t k = 0; k < in.terms; k++) {
+            z[i] ^= (in.x0[k] & in.y01[k * words + i]) ^ (in.x1[k] & in.y0[k * words + i]);
+        }
+    }
+}
+
+static inline uint64_t loop_fold_cross(cm_cross in, size_t words)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < words; i++) {
+        sum ^= (in.x0[i] & (in.y0[i] ^ in.y1[i])) ^ (in.x1[i] & in.y0[i]);
+    }
+    return sum;
+}
+
 static inline void loop_pair_carries(uint64_t *z0, uint64_t *z1, cm_bit_pair in, uint64_t ones,
                                      size_t words)
 {
@@ -148,6 +184,7 @@ static inline void loop_prefix_xor(uint64_t *z, const uint64_t *x, size_t words)
 #define CM_LOOP_KERNELS                                                                            \
     .xor = loop_xor, .and = loop_and, .add = loop_add, .sub = loop_sub, .mul = loop_mul,           \
     .scale = loop_scale, .and_cross = loop_and_cross, .mul_cross = loop_mul_cross,                 \
+    .mask_cross = loop_mask_cross, .fold_cross = loop_fold_cross,                                  \
     .pair_carries = loop_pair_carries, .dot = loop_dot, .dot_cross = loop_dot_cross,               \
     .spread = loop_spread
 

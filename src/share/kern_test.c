@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { WORDS_MAX = 130 };
+enum { WORDS_MAX = 130, OUTPUTS = 19 };
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -34,13 +34,13 @@ static void fill(data *d, uint64_t seed)
     }
 }
 
-static void run_all(const cm_kernels *k, size_t words, uint64_t out[17][64 * WORDS_MAX])
+static void run_all(const cm_kernels *k, size_t words, uint64_t out[OUTPUTS][64 * WORDS_MAX])
 {
     data d;
     fill(&d, words);
     cm_cross cross = {d.x0, d.x1, d.y0, d.y1};
 
-    memset(out, 0, 17 * sizeof out[0]);
+    memset(out, 0, OUTPUTS * sizeof out[0]);
     k->xor (out[0], d.x0, d.y0, words);
     k->and (out[1], d.x0, d.y0, words);
     k->add(out[2], d.x0, d.y0, words);
@@ -66,11 +66,16 @@ static void run_all(const cm_kernels *k, size_t words, uint64_t out[17][64 * WOR
     k->sub(out[14], d.y0, out[14], words);
     k->mul(out[14], out[14], out[14], words);
     k->pair_carries(out[15], out[16], (cm_bit_pair){d.x0, d.x1, d.z, d.y0, d.y1}, d.y1[0], words);
+    /* As many terms as fit. */
+    cm_masked masked = {d.x0, d.x1, d.y0, d.y1, words == 0 ? 0 : WORDS_MAX / words};
+    memcpy(out[17], d.z, sizeof d.z);
+    k->mask_cross(out[17], masked, words);
+    out[18][0] = k->fold_cross(cross, words);
 }
 
 static void compare(const cm_kernels *table)
 {
-    static uint64_t expect[17][64 * WORDS_MAX], got[17][64 * WORDS_MAX];
+    static uint64_t expect[OUTPUTS][64 * WORDS_MAX], got[OUTPUTS][64 * WORDS_MAX];
 
     if (!table) {
         skip();
@@ -106,13 +111,13 @@ static void test_neon(void **state)
 static void test_portable(void **state)
 {
     (void)state;
-    static uint64_t out[17][64 * WORDS_MAX];
+    static uint64_t out[OUTPUTS][64 * WORDS_MAX];
     data d;
     size_t words = WORDS_MAX;
 
     fill(&d, words);
     run_all(cm_kernels_portable(), words, out);
-    uint64_t parity = 0, dot = 0, cross = 0;
+    uint64_t parity = 0, dot = 0, cross = 0, fold = 0;
     for (size_t i = 0; i < words; i++) {
         assert_int_equal(out[0][i], d.x0[i] ^ d.y0[i]);
         assert_int_equal(out[1][i], d.x0[i] & d.y0[i]);
@@ -130,6 +135,8 @@ static void test_portable(void **state)
         assert_int_equal(out[16][i],
                          carry ^ d.z[i] ^ (d.x1[i] & d.y0[i]) ^ (d.x0[i] & d.y1[i]) ^ ones);
         cross += product;
+        fold ^= out[6][i] ^ d.z[i];
+        assert_int_equal(out[17][i], d.z[i] ^ (d.x0[0] & d.y1[i]) ^ (d.x1[0] & d.y0[i]));
         dot += d.x0[i] * d.y0[i];
         for (unsigned b = 0; b < 64; b++) {
             uint64_t bit = (d.x0[i] >> b) & 1;
@@ -140,6 +147,7 @@ static void test_portable(void **state)
     }
     assert_int_equal(out[8][0], dot);
     assert_int_equal(out[8][1], cross);
+    assert_int_equal(out[18][0], fold);
     for (unsigned r = 0; r < 64; r++) {
         for (unsigned c = 0; c < 64; c++) {
             assert_int_equal((out[12][r] >> c) & 1, (d.x0[c] >> r) & 1);

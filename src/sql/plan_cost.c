@@ -23,6 +23,7 @@ static const double header_bytes = 4;
 
 typedef struct sizes {
     double ands, bytes, rounds;
+    double work; /* what is computed beyond what goes with the bytes, as bytes */
 } sizes;
 
 static double log2_up(double x)
@@ -283,6 +284,7 @@ static void add_cost(sizes *s, cm_sort_cost cost)
     s->ands += cost.ands;
     s->bytes += cost.bytes - cost.ands / 8; /* gates are counted at the end */
     s->rounds += cost.rounds;
+    s->work += cost.work;
 }
 
 static void add_join(sizes *s, const cm_plan_node *node)
@@ -295,8 +297,9 @@ static void add_join(sizes *s, const cm_plan_node *node)
         add(s, (double)node->rows, 1);
         return;
     }
-    add_cost(s, cm_table_join_unique_cost(unique->rows, node->child[1]->rows, (unsigned)keys - 1,
-                                          (unsigned)payload - 1)); /* without valid */
+    const cm_join_size size = {(size_t)unique->rows, (size_t)node->child[1]->rows,
+                               (unsigned)keys - 1, (unsigned)payload - 1}; /* without valid */
+    add_cost(s, cm_table_join_unique_cost(&size));
 }
 
 /* What matches what: JOIN_MANY and RANGES. */
@@ -418,7 +421,7 @@ static void add_window(sizes *s, const cm_plan_node *node)
 
 static sizes sizes_of(const cm_plan_node *node)
 {
-    sizes s = {0, 0, 0};
+    sizes s = {0};
     double rows = (double)node->rows, planes = planes_of(node);
 
     switch (node->op) {
@@ -481,7 +484,8 @@ static sizes sizes_of(const cm_plan_node *node)
 static double seconds_of(sizes s, const cm_plan_settings *settings)
 {
     return s.rounds * (settings->rtt_seconds / 2 + round_seconds) +
-           s.bytes * (1 / settings->bytes_per_second + settings->work_seconds);
+           s.bytes * (1 / settings->bytes_per_second + settings->work_seconds) +
+           s.work * settings->work_seconds;
 }
 
 /* ---- memory ---- */

@@ -8,6 +8,7 @@ static void add_cost(cm_sort_cost *cost, cm_sort_cost more)
     cost->ands += more.ands;
     cost->bytes += more.bytes;
     cost->rounds += more.rounds;
+    cost->work += more.work;
 }
 
 static void add_gates(cm_sort_cost *cost, double rows, double ands, double rounds)
@@ -70,8 +71,8 @@ cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned 
     return ret;
 }
 
-cm_sort_cost cm_table_join_unique_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
-                                       unsigned payload_planes)
+cm_sort_cost cm_join_sort_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
+                               unsigned payload_planes)
 {
     double rows = (double)(unique_rows + other_rows), carried = 1 + key_planes + payload_planes;
     cm_sort_cost ret =
@@ -86,7 +87,25 @@ cm_sort_cost cm_table_join_unique_cost(size_t unique_rows, size_t other_rows, un
                  scan.bytes + scan.rounds * CM_ROUND_BYTES_USUAL;
     add_cost(&ret, scans ? scan : partition);
     add_place(&ret, rows, 1 + payload_planes);
-    add_gates(&ret, (double)other_rows, 1, 1);
+    return ret;
+}
+
+static double price_of(cm_sort_cost cost)
+{
+    return cost.bytes + cost.work + cost.rounds * CM_ROUND_BYTES_USUAL;
+}
+
+cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size)
+{
+    unsigned keys = size->key_planes, payload = size->payload_planes;
+    cm_sort_cost ret = cm_join_sort_cost(size->unique_rows, size->other_rows, keys, payload);
+
+    if (keys <= CM_LOOKUP_KEY_MAX) {
+        cm_sort_cost lookup =
+            cm_lookup_cost(size->unique_rows, size->other_rows, keys, 1 + payload);
+        ret = price_of(lookup) < price_of(ret) ? lookup : ret;
+    }
+    add_gates(&ret, (double)size->other_rows, 1, 1);
     return ret;
 }
 
@@ -159,6 +178,7 @@ cm_sort_cost cm_table_join_many_cost(const cm_ranges_size *size, size_t rows,
 
     add_cost(&ret, cm_table_expand_cost(size->intervals, rows, interval_planes + rank + 1, rank));
     add_gates(&ret, (double)rows, 2 * rank, cm_bits_for(rank) + 1);
-    add_cost(&ret, cm_table_join_unique_cost(size->points, rows, rank, payload_planes));
+    const cm_join_size join = {size->points, rows, rank, payload_planes};
+    add_cost(&ret, cm_table_join_unique_cost(&join));
     return ret;
 }

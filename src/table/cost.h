@@ -9,9 +9,12 @@
 
 /* Comparing keys and moving rows of key_planes (without tag) and payload_planes. */
 cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes);
-/* cm_table_join_unique with keys. */
-cm_sort_cost cm_table_join_unique_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
-                                       unsigned payload_planes);
+/* cm_table_join_unique with keys, in the way that it will take. */
+typedef struct cm_join_size {
+    size_t unique_rows, other_rows;
+    unsigned key_planes, payload_planes;
+} cm_join_size;
+cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size);
 
 /* bounds: how many are given; sum_planes: of the columns of all SUMs, and one for each COUNT. */
 typedef struct cm_ranges_size {

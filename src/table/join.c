@@ -1,5 +1,5 @@
 /*
- * Equi-join with one unique side: docs/design/table.md, "Join".
+ * Equi-join with one unique side: docs/design/table.md, "Join".  By short keys as a lookup; else:
  *
  *   1. Sort the keys of both sides together: unique rows before other rows of the same key, and
  * among unique rows those that do not count before the one that does.
@@ -86,6 +86,15 @@ static void put(cm_bcol wide, unsigned *at, size_t first, cm_bcol x)
     *at += x.planes;
 }
 
+/* The unique rows' payload, from plane *at of the first rows. */
+static void put_payload(const join *j, cm_bcol wide, unsigned *at)
+{
+    for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
+        put(wide, at, 0, j->unique->col[j->spec->payload[i]].data);
+        put(wide, at, 0, j->unique->col[j->spec->payload[i]].null);
+    }
+}
+
 /* ---- 1. sort ------------------------------------------------------------------------------- */
 
 /*
@@ -113,10 +122,7 @@ static cm_status lay_out(join *j, cm_bcol wide, cm_arena scratch)
         put(wide, &here, first_other, j->other->col[j->spec->other_key[i]].data);
         put(wide, &at, 0, j->unique->col[j->spec->unique_key[i]].data);
     }
-    for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
-        put(wide, &at, 0, j->unique->col[j->spec->payload[i]].data);
-        put(wide, &at, 0, j->unique->col[j->spec->payload[i]].null);
-    }
+    put_payload(j, wide, &at);
     cm_bcol side = cm_bcol_new(&scratch, legs, 1, j->other->rows); /* 0 */
     cm_mpc_set_public(j->mpc, wide, at, true);
     put(wide, &at, first_other, side);
@@ -339,11 +345,58 @@ static void spread_row(join *j, cm_bcol ret)
 
     CM_ASSERT(j->unique->rows == 1);
     put(ret, &at, 0, j->unique->valid);
-    for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
-        put(ret, &at, 0, j->unique->col[j->spec->payload[i]].data);
-        put(ret, &at, 0, j->unique->col[j->spec->payload[i]].null);
-    }
+    put_payload(j, ret, &at);
     cm_bcol_prefix_xor(ret, ret);
+}
+
+/* ---- as a lookup --------------------------------------------------------------------------- */
+
+static cm_bcol key_of(const join *j, const cm_table *table, const unsigned *key, cm_arena *keep)
+{
+    cm_bcol ret = cm_bcol_new_raw(keep, cm_mpc_legs(j->mpc), j->key_planes, table->rows);
+    unsigned at = 0;
+
+    for (size_t i = 0; i < j->spec->keys; i++) {
+        put(ret, &at, 0, table->col[key[i]].data);
+    }
+    return ret;
+}
+
+/* Live flag and payload of unique rows. */
+static cm_status lay_out_values(join *j, cm_bcol ret, cm_arena scratch)
+{
+    unsigned at = 0;
+
+    put(ret, &at, 0, j->unique->valid);
+    put_payload(j, ret, &at);
+    return drop_null_keys(j->mpc, j->unique, j->spec->unique_key, j->spec->keys,
+                          cm_bcol_planes(ret, 0, 1), scratch);
+}
+
+static cm_status look_up(join *j, cm_bcol ret, cm_arena scratch)
+{
+    cm_bcol unique_key = key_of(j, j->unique, j->spec->unique_key, &scratch);
+    cm_bcol key = key_of(j, j->other, j->spec->other_key, &scratch);
+    cm_bcol value = cm_bcol_new_raw(&scratch, cm_mpc_legs(j->mpc), ret.planes, j->unique->rows);
+
+    cm_status st = lay_out_values(j, value, scratch);
+    return st == CM_OK ? cm_lookup(j->mpc, unique_key, value, key, ret, j->duplicate, scratch) : st;
+}
+
+static double price_of(const join *j, cm_sort_cost cost)
+{
+    return cost.bytes + cost.work + cost.rounds * (double)cm_mpc_round_bytes(j->mpc);
+}
+
+static bool takes_lookup(const join *j)
+{
+    size_t unique = j->unique->rows, other = j->other->rows;
+
+    if (j->way != CM_JOIN_WAY_BEST || j->key_planes > CM_LOOKUP_KEY_MAX) {
+        return j->way == CM_JOIN_WAY_LOOKUP;
+    }
+    return price_of(j, cm_lookup_cost(unique, other, j->key_planes, 1 + j->payload_planes)) <
+           price_of(j, cm_join_sort_cost(unique, other, j->key_planes, j->payload_planes));
 }
 
 /* ret: match and payload, in the order of `other`. */
@@ -358,6 +411,9 @@ static cm_status find_partners(join *j, cm_bcol ret, cm_arena scratch)
     if (j->spec->keys == 0) {
         spread_row(j, ret);
         return CM_OK;
+    }
+    if (takes_lookup(j)) {
+        return look_up(j, ret, scratch);
     }
     cm_status st = sort_both(j, &scratch);
     if (st != CM_OK) {

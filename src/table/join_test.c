@@ -35,6 +35,12 @@ static cm_status op_scan(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *a
     return cm_join_unique_by(mpc, &in[0], &in[1], arg, CM_JOIN_WAY_SCAN, arena, ret, scratch);
 }
 
+static cm_status op_lookup(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                           cm_arena scratch, cm_table *ret)
+{
+    return cm_join_unique_by(mpc, &in[0], &in[1], arg, CM_JOIN_WAY_LOOKUP, arena, ret, scratch);
+}
+
 /* The join, and as the only row and column of the result whether the unique side is not. */
 static cm_status find_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_join_way way,
                                 cm_arena *arena, cm_arena scratch, cm_table *ret)
@@ -64,6 +70,12 @@ static cm_status op_duplicate_scan(cm_mpc *mpc, cm_table *in, const void *arg, c
                                    cm_arena scratch, cm_table *ret)
 {
     return find_duplicate(mpc, in, arg, CM_JOIN_WAY_SCAN, arena, scratch, ret);
+}
+
+static cm_status op_duplicate_lookup(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                                     cm_arena scratch, cm_table *ret)
+{
+    return find_duplicate(mpc, in, arg, CM_JOIN_WAY_LOOKUP, arena, scratch, ret);
 }
 
 /* ---- the reference ------------------------------------------------------------------------- */
@@ -154,6 +166,7 @@ static void check_join(const plain *tables, const cm_join_spec *spec, cm_protoco
 {
     check_join_by(tables, spec, op_join, protocol, arena);
     check_join_by(tables, spec, op_scan, protocol, arena);
+    check_join_by(tables, spec, op_lookup, protocol, arena);
 }
 
 /* ---- tests --------------------------------------------------------------------------------- */
@@ -244,6 +257,26 @@ static void test_one_row(void **state)
     }
 }
 
+/* Keys of 0 to 16 planes, all of their values and none, and what is looked up in many messages. */
+static void test_lookup_widths(void **state)
+{
+    static const unsigned widths[] = {0, 1, 2, 3, 5, 8, 16};
+    cm_rng rng = {5};
+
+    for (size_t i = 0; i < CM_COUNT(widths); i++) {
+        const plain_spec wide[] = {
+            {widths[i], false, 0}, {40, false, 0}, {2, true, 0}, {9, true, 0}};
+        const plain_spec other[] = {{65, true, 0}, {widths[i], true, 0}, {2, true, 0}};
+        cm_join_spec spec = join_of(kinds[i % CM_COUNT(kinds)], 1);
+        for (size_t rows = 1; rows < 10000; rows *= 90) {
+            plain tables[] = {plain_random(*state, &rng, 1 + rows / 20, CM_COUNT(wide), wide),
+                              plain_random(*state, &rng, rows, CM_COUNT(other), other)};
+            make_unique(&tables[0], &spec);
+            check_join_by(tables, &spec, op_lookup, CM_PROTOCOL_REP3, *state);
+        }
+    }
+}
+
 static void check_duplicate(const plain *tables, const cm_join_spec *spec, bool expected,
                             cm_arena *arena)
 {
@@ -252,6 +285,25 @@ static void check_duplicate(const plain *tables, const cm_join_spec *spec, bool 
         assert_int_equal(got.col[0].value[0], expected);
         got = fixture_run(protocols[p], 5, NULL, tables, 2, op_duplicate_scan, spec, arena);
         assert_int_equal(got.col[0].value[0], expected);
+        got = fixture_run(protocols[p], 5, NULL, tables, 2, op_duplicate_lookup, spec, arena);
+        assert_int_equal(got.col[0].value[0], expected);
+    }
+}
+
+/* Three and four rows of a key, which leave a flag as one row does, or none. */
+static void test_many_duplicates(void **state)
+{
+    cm_rng rng = {8};
+    plain tables[2];
+
+    for (size_t repeats = 1; repeats < 6; repeats++) {
+        cm_join_spec spec = join_of(CM_JOIN_INNER, 1);
+        random_tables(*state, &rng, 30, 20, 2000, tables);
+        for (size_t r = 0; r < 30; r++) {
+            tables[0].col[0].value[r] = r < repeats ? 7 : 100 + r;
+            tables[0].valid[r] = true;
+        }
+        check_duplicate(tables, &spec, repeats > 1, *state);
     }
 }
 
@@ -301,6 +353,7 @@ static void test_trace(void **state)
             assert_true(fixture_same_traces(like, 2, op_join, &spec, *state));
             assert_true(fixture_same_traces(like, 2, op_duplicate, &spec, *state));
             assert_true(fixture_same_traces(like, 2, op_duplicate_scan, &spec, *state));
+            assert_true(fixture_same_traces(like, 2, op_duplicate_lookup, &spec, *state));
         }
     }
 }
@@ -310,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),        cmocka_unit_test(test_invalid_duplicates),
         cmocka_unit_test(test_nothing_valid), cmocka_unit_test(test_one_row),
+        cmocka_unit_test(test_lookup_widths), cmocka_unit_test(test_many_duplicates),
         cmocka_unit_test(test_duplicate),     cmocka_unit_test(test_trace),
     };
 

@@ -63,6 +63,7 @@ CM_MUST cm_status cm_table_order(cm_mpc *mpc, const cm_table *table, const cm_so
  */
 typedef struct cm_sort_cost {
     double ands, bytes, rounds;
+    double work; /* what it computes beyond what goes with its bytes, as bytes */
 } cm_sort_cost;
 cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes);
 /* The same for the first rows alone. */

@@ -164,14 +164,32 @@ CM_MUST cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_s
                                   size_t count, bool valid_first, bool random_ties, cm_arena *arena,
                                   cm_table *ret, cm_bcol *ret_key, cm_arena scratch);
 
+/* ---- lookup.c ------------------------------------------------------------------------------- */
+
+enum { CM_LOOKUP_KEY_MAX = 16 };
+/*
+ * ret row r = value of the row of unique_key that equals key row r and has plane 0 of value, its
+ * flag; 0 without one.  Keys have few planes; rows without flag may repeat them.  duplicate, unless
+ * it has no planes, receives one bit: whether two rows with flag share a key.
+ */
+CM_MUST cm_status cm_lookup(cm_mpc *mpc, cm_bcol unique_key, cm_bcol value, cm_bcol key,
+                            cm_bcol ret, cm_bcol duplicate, cm_arena scratch);
+/* Without finding duplicates. */
+cm_sort_cost cm_lookup_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
+                            unsigned value_planes);
+
 /* ---- join.c -------------------------------------------------------------------------------- */
 
-/* How what the unique rows carry comes down to the rows below them: by cost, or as told. */
+/* How rows find what the unique rows carry: by cost, or as told. */
 typedef enum cm_join_way {
     CM_JOIN_WAY_BEST,
     CM_JOIN_WAY_PARTITION,
     CM_JOIN_WAY_SCAN,
+    CM_JOIN_WAY_LOOKUP, /* no sort: for keys of at most CM_LOOKUP_KEY_MAX planes */
 } cm_join_way;
+/* cost.c: PARTITION or SCAN, whichever is cheaper on a fast link. */
+cm_sort_cost cm_join_sort_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
+                               unsigned payload_planes);
 CM_MUST cm_status cm_join_unique_by(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
                                     const cm_join_spec *spec, cm_join_way way, cm_arena *arena,
                                     cm_table *ret, cm_arena scratch);

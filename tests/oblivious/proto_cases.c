@@ -25,6 +25,24 @@ static void run_mul(oblivious_party *p)
     check_words(z);
 }
 
+static void run_bit_sums(oblivious_party *p)
+{
+    cm_bcol x = secret_bits(p, 9, ROWS), y = secret_bits(p, 9, ROWS), z = empty_bits(p, 9, ROWS);
+    cm_bcol by = secret_bits(p, 2, 9), sum = empty_bits(p, 2, ROWS), inner = empty_bits(p, 2, 9);
+    cm_plane in_x[9], in_y[9], out = cm_bcol_plane(z, 0);
+
+    for (unsigned i = 0; i < 9; i++) {
+        in_x[i] = cm_bcol_plane(x, i);
+        in_y[i] = cm_bcol_plane(y, i);
+    }
+    check(cm_mpc_and_sum(p->mpc, in_x, in_y, &out, 1, 9, z.words, p->scratch));
+    check_bits(cm_bcol_planes(z, 0, 1));
+    check(cm_mpc_bits_product(p->mpc, by, y, sum, p->scratch));
+    check_bits(sum);
+    check(cm_mpc_bits_inner(p->mpc, cm_bcol_planes(x, 0, 2), y, inner, p->scratch));
+    check_bits(inner);
+}
+
 static void run_dot(oblivious_party *p)
 {
     const cm_acol x[] = {secret_words(p, ROWS), secret_words(p, 3)};
@@ -142,6 +160,7 @@ const oblivious_case proto_cases[] = {
     {"and", run_and},
     {"mul", run_mul},
     {"dot", run_dot},
+    {"bit sums", run_bit_sums},
     {"local operations", run_local},
     {"input from outside", run_input_from_outside},
     {"open to one outside", run_open_to},

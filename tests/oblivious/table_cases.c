@@ -66,7 +66,7 @@ static void run_join(oblivious_party *p)
                              .payload = payload,
                              .ret_duplicate = carries ? &duplicate : NULL};
         cm_table joined;
-        for (cm_join_way way = CM_JOIN_WAY_BEST; way <= CM_JOIN_WAY_SCAN; way++) {
+        for (cm_join_way way = CM_JOIN_WAY_BEST; way <= CM_JOIN_WAY_LOOKUP; way++) {
             check(cm_join_unique_by(p->mpc, &unique, &other, &spec, way, p->arena, &joined,
                                     p->scratch));
             check_table(&joined);
