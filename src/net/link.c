@@ -190,15 +190,17 @@ static cm_status fill(cm_link *link, bool *ret_got)
 
 /* ---- hello ---- */
 
-static void make_hello(const cm_mesh *mesh, unsigned sender, uint8_t ret_hello[static 12])
+static void make_hello(const cm_mesh *mesh, unsigned sender,
+                       uint8_t ret_hello[static CM_HELLO_BYTES])
 {
-    static const uint8_t product[8] = {'c', 'o', 'm', 'i', 't', 'y', '/', '1'};
+    static const uint8_t product[8] = {'c', 'o', 'm', 'i', 't', 'y', '/', '2'};
 
     memcpy(ret_hello, product, sizeof product);
     ret_hello[8] = (uint8_t)(sender >> 8);
     ret_hello[9] = (uint8_t)sender;
     ret_hello[10] = (uint8_t)(mesh->participants >> 8);
     ret_hello[11] = (uint8_t)mesh->participants;
+    memcpy(ret_hello + 12, mesh->purpose.bytes, CM_HASH_BYTES);
 }
 
 static cm_status read_hello(cm_link *link)
@@ -215,9 +217,10 @@ static cm_status read_hello(cm_link *link)
     if (link->hello_got == sizeof link->hello) {
         make_hello(link->mesh, link->peer, expected);
         if (memcmp(expected, link->hello, sizeof expected) != 0) {
-            return cm_mesh_fail(link->mesh, CM_EPROTO, link->peer,
-                                "%s is not at the other end of its link, or speaks another version",
-                                link->mesh->names[link->peer]);
+            return cm_mesh_fail(
+                link->mesh, CM_EPROTO, link->peer,
+                "%s is not at the other end of its link, or has another job, lane or version",
+                link->mesh->names[link->peer]);
         }
         link->confirmed = true;
     }

@@ -2,10 +2,10 @@
  * net/link_int.h - one socket link of a mesh: bytes to frames and back, nothing ever blocks.
  * Private to net/.
  *
- * On the wire, inside TLS: a hello of 12 bytes each way ("comity/1", sender, participants, both
- * u16), then frames: u32 length, payload.  A length of 0xffffff00 or more is a goodbye, after which
- * nothing follows; its low byte is the participant that the sender blames for giving up, or
- * CM_BLAME_NOBODY.  A link that ends without a goodbye was lost.
+ * On the wire, inside TLS: a hello of 44 bytes each way ("comity/2", sender and participants, both
+ * u16, the links' purpose), then frames: u32 length, payload.  A length of 0xffffff00 or more is a
+ * goodbye, after which nothing follows; its low byte is the participant that the sender blames for
+ * giving up, or CM_BLAME_NOBODY.  A link that ends without a goodbye was lost.
  */
 #ifndef CM_NET_LINK_INT_H
 #define CM_NET_LINK_INT_H
@@ -15,6 +15,8 @@
 #include "net/tls.h"
 
 typedef struct cm_queued_frame cm_queued_frame;
+
+enum { CM_HELLO_BYTES = 12 + CM_HASH_BYTES };
 
 typedef struct cm_link {
     cm_mesh *mesh; /* borrowed; failures go there */
@@ -28,7 +30,7 @@ typedef struct cm_link {
     unsigned goodbye_blames;
 
     bool hello_sent, confirmed; /* confirmed: the peer's hello arrived and is right */
-    uint8_t hello[12];
+    uint8_t hello[CM_HELLO_BYTES];
     size_t hello_got;
 
     uint8_t header[4]; /* of the frame that is arriving */

@@ -38,8 +38,10 @@ typedef struct cm_mesh_stats {
  * on failure too.  certs[j] is the certificate that j must present, byte for byte, and that must be
  * valid now; names[j] is what diagnostics call it.  The lower number acts as TLS client.  All
  * handshakes run at once and share timeout_ms; a mesh that was made has heard from all its peers
- * that they accept it.  idle_timeout_ms bounds every later wait without progress.  Everything but
- * identity may be released after the call.
+ * that they accept it.  purpose says which links these are (of which job, which lane): a peer that
+ * opened a link for another purpose is refused, since who carries a socket's bytes may have led it
+ * astray.  idle_timeout_ms bounds every later wait without progress.  Everything but identity may
+ * be released after the call.
  */
 typedef struct cm_mesh_tls {
     unsigned me, participants;
@@ -47,6 +49,7 @@ typedef struct cm_mesh_tls {
     const cm_identity *identity;
     const cm_cert *certs;     /* participants entries */
     const char *const *names; /* participants entries, copied */
+    cm_hash purpose;          /* equal at all ends */
     int timeout_ms;
     int idle_timeout_ms;
 } cm_mesh_tls;

@@ -24,7 +24,8 @@ struct cm_mesh {
     const cm_mesh_ops *ops;
     void *transport; /* owned, the transport's own */
     unsigned me, participants;
-    char **names; /* participants heap strings */
+    char **names;    /* participants heap strings */
+    cm_hash purpose; /* of links over sockets */
     int idle_timeout_ms;
     bool dead;       /* set by the first failure, never cleared */
     unsigned blamed; /* participant that the first failure names, or CM_BLAME_NOBODY */

@@ -350,6 +350,7 @@ static cm_status new_mesh(const cm_mesh_tls *options, bool tls, cm_mesh **ret, c
             s->links[i].fd = -1;
         }
         mesh->transport = s;
+        mesh->purpose = options->purpose;
         st = open_links(mesh, options, tls, owned);
         if (st == CM_OK) {
             st = shake_all(mesh, options->timeout_ms);

@@ -344,7 +344,10 @@ static void a_silent_handshake_ends(void **state)
 
 /* ---- raw peers: plain links, the test plays participant 1 byte by byte ---- */
 
-static const uint8_t HELLO_OF_1[12] = {'c', 'o', 'm', 'i', 't', 'y', '/', '1', 0, 1, 0, 2};
+enum { HELLO_BYTES = 44 };
+
+/* With no purpose: zeros. */
+static const uint8_t HELLO_OF_1[HELLO_BYTES] = {'c', 'o', 'm', 'i', 't', 'y', '/', '2', 0, 1, 0, 2};
 
 typedef struct raw_case {
     const char *bytes; /* after the hello */
@@ -361,7 +364,7 @@ static void recv_eight(participant *p)
     expect(p, p->status == CM_OK || memcmp(data, zero, 8) == 0);
 }
 
-static void run_raw(const fixture *f, const uint8_t hello[static 12], const raw_case *c)
+static void run_raw(const fixture *f, const uint8_t hello[static HELLO_BYTES], const raw_case *c)
 {
     participant p;
     int fds[2];
@@ -371,7 +374,7 @@ static void run_raw(const fixture *f, const uint8_t hello[static 12], const raw_
     p.options.idle_timeout_ms = 100;
     tcp_pair(fds);
     p.fds[1] = fds[0];
-    assert_int_equal(write(fds[1], hello, 12), 12);
+    assert_int_equal(write(fds[1], hello, HELLO_BYTES), HELLO_BYTES);
     assert_int_equal(write(fds[1], c->bytes, c->count), c->count);
     if (!c->stay_open) {
         assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
@@ -417,12 +420,32 @@ static void misbehaving_peers_end_in_errors(void **state)
     }
 }
 
+/* Both ends are who they say, and their certificates are right: of another job, or lane. */
+static void links_for_another_purpose_are_refused(void **state)
+{
+    for (int plain = 0; plain < 2; plain++) {
+        participant p[2];
+        for (unsigned i = 0; i < 2; i++) {
+            prepare(*state, &p[i], i, 2, swap_large);
+            p[i].plain = plain;
+            p[i].options.purpose.bytes[31] = (uint8_t)i;
+        }
+        connect_all(p, 2);
+        run_all(p, 2);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_not_equal(p[i].status, CM_OK);
+            assert_null(p[i].mesh);
+        }
+        assert_true(p[0].status == CM_EPROTO || p[1].status == CM_EPROTO);
+    }
+}
+
 static void a_wrong_hello_is_refused(void **state)
 {
     for (size_t at = 0; at < sizeof HELLO_OF_1; at++) {
-        uint8_t hello[12];
+        uint8_t hello[HELLO_BYTES];
         const raw_case c = {"", 0, true, CM_EPROTO};
-        memcpy(hello, HELLO_OF_1, 12);
+        memcpy(hello, HELLO_OF_1, HELLO_BYTES);
         hello[at] ^= 4;
         run_raw(*state, hello, &c);
     }
@@ -622,6 +645,7 @@ int main(void)
         cmocka_unit_test(a_silent_handshake_ends),
         cmocka_unit_test(misbehaving_peers_end_in_errors),
         cmocka_unit_test(a_wrong_hello_is_refused),
+        cmocka_unit_test(links_for_another_purpose_are_refused),
         cmocka_unit_test(the_silent_party_is_named_by_all),
         cmocka_unit_test(a_flipped_byte_is_an_error_and_never_wrong_data),
         cmocka_unit_test(pairs_without_a_link),

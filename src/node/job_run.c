@@ -258,6 +258,23 @@ static unsigned lanes_of(const run *x)
     return x->plan->total.bytes < LANES_MIN_BYTES ? 1 : x->order.settings.lanes;
 }
 
+/* What the links of a lane are for.  The preamble, which says so to comityd, is in the clear: who
+ * carries it could exchange lanes, or jobs of the same organisations. */
+static cm_hash purpose_of(const run *x, unsigned lane)
+{
+    static const char what[] = "comity job links 1";
+    const uint8_t number = (uint8_t)lane;
+    cm_sha256_ctx *ctx = cm_sha256_new();
+
+    _Static_assert(CM_LANES_MAX <= UINT8_MAX, "a lane's number is a byte");
+    cm_sha256_put(ctx, what, sizeof what);
+    cm_sha256_put(ctx, x->federation->digest.bytes, CM_HASH_BYTES);
+    cm_sha256_put(ctx, x->order.job, CM_JOB_ID_BYTES);
+    cm_sha256_put(ctx, x->plan->digest.bytes, CM_HASH_BYTES);
+    cm_sha256_put(ctx, &number, sizeof number);
+    return cm_sha256_finish(ctx);
+}
+
 /* Links to member[j] at fds[j], in the order of the plan's participants. */
 static cm_status open_mesh(run *x, unsigned lane, const int *fds, const cm_cert *certs,
                            cm_diag *diag)
@@ -270,6 +287,7 @@ static cm_status open_mesh(run *x, unsigned lane, const int *fds, const cm_cert 
                            .identity = x->identity,
                            .certs = certs,
                            .names = plan->participant,
+                           .purpose = purpose_of(x, lane),
                            .timeout_ms = HANDSHAKE_MS,
                            .idle_timeout_ms = (int)x->order.idle_timeout_ms};
     return cm_mesh_new_tls(&options, &x->mesh[lane], diag);
