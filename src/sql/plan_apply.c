@@ -443,11 +443,29 @@ static cm_status finish(apply *a, cm_flow *flow)
     return CM_OK;
 }
 
+/* A value of some few rows beside each row of the answer is a group that K does not allow, and what
+ * stands for it (NULL, 0) would be wrong where there are rows. */
+static cm_status check_least(const cm_block *b)
+{
+    if (b->pl->min_rows < 2 || !b->visible || (b->query->grouped && !b->query->merges)) {
+        return CM_OK;
+    }
+    cm_status st =
+        cm_fail(b->pl->diag, CM_EDENIED, CM_SQL_DENIED,
+                "a subquery's value for each row may be of fewer than %u rows", b->pl->min_rows);
+    cm_diag_detail(b->pl->diag, "A column that is used is labelled 'min %u'.", b->pl->min_rows);
+    cm_diag_hint(b->pl->diag, "Join the tables and GROUP BY: groups of fewer rows are left out.");
+    return st;
+}
+
 cm_status cm_block_build_apply(cm_block *b, cm_part *part, cm_flow *ret)
 {
     apply a = {.b = b, .pl = b->pl, .part = part};
 
-    cm_status st = cm_block_build_part(b, part->part[0], &a.left);
+    cm_status st = check_least(b);
+    if (st == CM_OK) {
+        st = cm_block_build_part(b, part->part[0], &a.left);
+    }
     if (st == CM_OK) {
         st = cm_block_build_part(b, part->part[1], &a.right);
     }

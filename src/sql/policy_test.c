@@ -225,6 +225,66 @@ static void test_min_rows(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* Groups of the answer have K rows, in whatever shape they come; what cannot be held to it is
+ * refused. */
+static void test_least_everywhere(void **state)
+{
+    static const struct shape {
+        bool allowed;
+        const char *sql, *filter;
+    } shapes[] = {
+        {true, "SELECT DISTINCT year FROM visits", "(count(*) >= 10)"},
+        {true, "SELECT 2020 EXCEPT SELECT year FROM visits", "(count(*) >= 10)"},
+        {true, "SELECT age FROM doctors INTERSECT SELECT year FROM visits", "(count(*) >= 10)"},
+        {true, "SELECT d.id FROM doctors d WHERE d.age IN (SELECT year FROM visits GROUP BY year)",
+         "(count(*) >= 10)"},
+        {true, "SELECT (SELECT sum(cost) FROM visits WHERE person = 'x')", "(count(*) >= 10)"},
+        {true, "SELECT d.id, (SELECT sum(cost) FROM visits v WHERE v.doctor = d.id) FROM doctors d",
+         "(count(*) >= 10)"},
+        {true,
+         "SELECT d.id, sum(v.cost) FROM doctors d JOIN visits v ON v.doctor < d.age GROUP BY d.id",
+         "(sum(count) >= 10)"},
+        {true,
+         "SELECT d.id, sum(v.cost) FROM doctors d JOIN visits v ON v.doctor = d.id GROUP BY d.id",
+         "(count(*) >= 10)"},
+        {true, "SELECT year, count(*) FROM visits GROUP BY year HAVING 1 / (count(*) - 1) >= 0",
+         "((count(*) >= 10) AND "}, /* the condition on few rows cannot fail */
+        {false,
+         "SELECT d.id, (SELECT sum(cost) FROM visits v WHERE v.doctor < d.age) FROM doctors d",
+         NULL},
+        {false,
+         "SELECT d.id, (SELECT max(cost) FROM visits v WHERE v.doctor <> d.age) FROM doctors d "
+         "UNION "
+         "SELECT 1, 2",
+         NULL},
+    };
+    const cm_explain options = {.disclosure = true};
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(shapes); i++) {
+        cm_plan_fixture f;
+        const cm_query *query;
+        const cm_plan *plan;
+        cm_buf text = {0};
+        cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+        f.visits[COST].label = (cm_label){CM_LABEL_AGGREGATE, 10};
+        f.visits[YEAR].label = (cm_label){CM_LABEL_GROUP, 10};
+        cm_plan_fixture_build(&f);
+        cm_status st = cm_plan_fixture_plan(&f, shapes[i].sql, &query, &plan);
+        if (st != (shapes[i].allowed ? CM_OK : CM_EDENIED)) {
+            fail_msg("%s: %s", shapes[i].sql, f.diag.message);
+        }
+        if (st == CM_OK) {
+            cm_explain_print(plan, &options, NULL, &text);
+            if (strstr(cm_buf_text(&text), shapes[i].filter) == NULL) {
+                fail_msg("%s", cm_buf_text(&text));
+            }
+        }
+        cm_buf_free(&text);
+        cm_plan_fixture_fini(&f);
+    }
+}
+
 static void test_org(void **state)
 {
     cm_plan_fixture f;
@@ -244,9 +304,9 @@ static void test_org(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matrix), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_grants), cmocka_unit_test(test_min_rows),
-        cmocka_unit_test(test_org),
+        cmocka_unit_test(test_matrix),           cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_grants),           cmocka_unit_test(test_min_rows),
+        cmocka_unit_test(test_least_everywhere), cmocka_unit_test(test_org),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
