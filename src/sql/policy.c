@@ -7,8 +7,10 @@
  * shown, so whatever decided about a row shows with it: conditions and join columns need 'reveal'
  * like the targets.  Below a grouping, conditions need 'filter', equalities of two columns 'join',
  * and what is aggregated 'aggregate'.  Keys of a visible grouping need 'group'.  A column of a
- * subquery stands for the expression behind it, with the use that is made of it outside.  What
- * merges equal rows of several queries shows their rows: they are as visible as it is.
+ * subquery stands for the expression behind it, with the use that is made of it outside.  Whether
+ * an expression is equal to something is more than whether the column is: whatever is computed
+ * needs 'filter'.  What merges equal rows of several queries shows their rows: they are as visible
+ * as it is.
  */
 #include "sql/policy.h"
 
@@ -187,8 +189,6 @@ static unsigned target_of(const cm_query *query, unsigned column)
     CM_ASSERT(false && "column of a subquery");
 }
 
-static cm_label_kind need_equality(const cm_expr *expr);
-
 static void use_source(checker *c, const cm_relation *relation, unsigned column, cm_label_kind need)
 {
     use_target(c, relation->derived, target_of(relation->derived, column), need);
@@ -209,9 +209,7 @@ static void use_window(checker *c, const cm_relation *relation, const cm_window 
                    aggregates && need < CM_LABEL_AGGREGATE ? CM_LABEL_AGGREGATE : need);
     }
     for (size_t i = 0; i < w->parts; i++) {
-        const cm_query *query = relation->derived;
-        const cm_expr *key = query->target[target_of(query, w->part[i])].expr;
-        use_source(c, relation, w->part[i], shown ? need : need_equality(key));
+        use_source(c, relation, w->part[i], shown ? need : CM_LABEL_JOIN);
     }
     for (size_t i = 0; i < w->orders; i++) {
         use_source(c, relation, w->order[i].target, shown ? need : CM_LABEL_FILTER);
@@ -245,6 +243,29 @@ static bool is_condition(cm_expr_op op)
     return (op >= CM_X_EQ && op <= CM_X_IN) || op == CM_X_LIKE;
 }
 
+/* The column that a value is, as it is or as a cast that loses nothing and cannot fail writes it.
+ */
+static const cm_expr *bare(const cm_expr *expr)
+{
+    while (expr->args == 1) {
+        const cm_expr *from = expr->arg[0];
+        bool same = expr->type.kind == CM_TYPE_TEXT ||
+                    (expr->range.lo == from->range.lo && expr->range.hi == from->range.hi);
+        bool finer = expr->type.scale >= from->type.scale;
+        if (!(expr->op == CM_X_CAST && same) && !(expr->op == CM_X_RESCALE && finer)) {
+            return NULL;
+        }
+        expr = from;
+    }
+    return expr->op == CM_X_COLUMN ? expr : NULL;
+}
+
+/* Of operands: equality alone for a bare column; a value that is computed has to be looked at. */
+static cm_label_kind need_below(const cm_expr *expr, cm_label_kind need)
+{
+    return need < CM_LABEL_FILTER && bare(expr) == NULL ? CM_LABEL_FILTER : need;
+}
+
 static void use_row(checker *c, const cm_query *query, const cm_expr *expr, cm_label_kind need)
 {
     if (expr->op == CM_X_COLUMN) {
@@ -254,18 +275,10 @@ static void use_row(checker *c, const cm_query *query, const cm_expr *expr, cm_l
     if (need == CM_LABEL_AGGREGATE && is_condition(expr->op)) {
         need = CM_LABEL_FILTER; /* decides about a value below an aggregate, is none itself */
     }
+    need = need_below(expr, need);
     for (size_t i = 0; i < expr->args; i++) {
         use_row(c, query, expr->arg[i], need);
     }
-}
-
-/* A column but for casts. */
-static const cm_expr *bare(const cm_expr *expr)
-{
-    while (expr->op == CM_X_CAST || expr->op == CM_X_RESCALE) {
-        expr = expr->arg[0];
-    }
-    return expr->op == CM_X_COLUMN ? expr : NULL;
 }
 
 static void use_condition(checker *c, const cm_query *query, const cm_expr *expr, bool shown)
@@ -285,8 +298,12 @@ static void use_condition(checker *c, const cm_query *query, const cm_expr *expr
     }
     const cm_expr *left = expr->op == CM_X_EQ ? bare(expr->arg[0]) : NULL;
     const cm_expr *right = expr->op == CM_X_EQ ? bare(expr->arg[1]) : NULL;
-    bool joins = left != NULL && right != NULL && left->rel != right->rel;
-    use_row(c, query, expr, joins ? CM_LABEL_JOIN : CM_LABEL_FILTER);
+    if (left != NULL && right != NULL && left->rel != right->rel) {
+        use_row(c, query, left, CM_LABEL_JOIN);
+        use_row(c, query, right, CM_LABEL_JOIN);
+    } else {
+        use_row(c, query, expr, CM_LABEL_FILTER);
+    }
 }
 
 /* ---- expressions over groups ---- */
@@ -301,18 +318,12 @@ static bool is_key(const cm_query *query, const cm_expr *expr)
     return false;
 }
 
-/* Equality alone for a bare column; the value of an expression has to be looked at. */
-static cm_label_kind need_equality(const cm_expr *expr)
-{
-    return bare(expr) != NULL ? CM_LABEL_JOIN : CM_LABEL_FILTER;
-}
-
 /* What an aggregate needs of the rows that go into it. */
 static void use_applied(checker *c, const cm_query *query, const cm_expr *agg)
 {
     for (size_t i = 0; i < agg->args; i++) {
         bool counts = agg->distinct && agg->aggregate == CM_AGGREGATE_COUNT;
-        use_row(c, query, agg->arg[i], counts ? need_equality(agg->arg[i]) : CM_LABEL_AGGREGATE);
+        use_row(c, query, agg->arg[i], counts ? CM_LABEL_JOIN : CM_LABEL_AGGREGATE);
     }
     use_condition(c, query, agg->filter, false);
 }
@@ -327,6 +338,7 @@ static void use_group(checker *c, const cm_query *query, const cm_expr *expr, cm
         use_applied(c, query, expr);
         return;
     }
+    need = need_below(expr, need);
     for (size_t i = 0; i < expr->args; i++) {
         use_group(c, query, expr->arg[i], need);
     }
@@ -444,7 +456,7 @@ static void check_block(checker *c, const cm_query *query, bool visible)
         use_row(c, query, query->group[i],
                 shown     ? CM_LABEL_REVEAL
                 : visible ? CM_LABEL_GROUP
-                          : need_equality(query->group[i]));
+                          : CM_LABEL_JOIN);
     }
     if (query->having != NULL) {
         use_group(c, query, query->having, CM_LABEL_FILTER);

@@ -24,6 +24,34 @@ static const use uses[] = {
     {CM_LABEL_JOIN, PERSON, "SELECT count(DISTINCT person) FROM visits"},
     {CM_LABEL_JOIN, PERSON,
      "SELECT count(*) FROM (SELECT person FROM visits GROUP BY person HAVING count(*) > 2) s"},
+    {CM_LABEL_JOIN, DOCTOR,
+     "SELECT count(*) FROM (SELECT doctor::bigint AS b FROM visits) s JOIN doctors d ON s.b = "
+     "d.id"},
+    /* equality of what is computed of a column, by whatever way it gets there */
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT year > 2020 AS b FROM visits) s JOIN (SELECT age > 30 AS b "
+     "FROM doctors) d ON s.b = d.b"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT d.age, count(*) FROM (SELECT year - 2000 AS b FROM visits) s JOIN doctors d ON s.b = "
+     "d.age GROUP BY d.age"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(DISTINCT b) FROM (SELECT year > 2020 AS b FROM visits) s"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT b FROM (SELECT year > 2020 AS b FROM visits) s GROUP BY b) t"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT year > 2020 FROM visits UNION SELECT age > 30 FROM doctors) t"},
+    {CM_LABEL_FILTER, YEAR,
+     "SELECT count(*) FROM (SELECT y + 1 AS z FROM (SELECT year AS y FROM visits GROUP BY year) s) "
+     "a JOIN doctors d ON a.z = d.age"},
+    {CM_LABEL_FILTER, PERSON,
+     "SELECT sum(k) FROM (SELECT row_number() OVER (PARTITION BY b ORDER BY day) AS k FROM "
+     "(SELECT person = 'x' AS b, day FROM visits) s) t"},
+    {CM_LABEL_FILTER, PERSON,
+     "SELECT count(*) FROM (SELECT person::varchar(1) AS b FROM visits) s JOIN doctors d ON s.b = "
+     "d.name"},
+    {CM_LABEL_FILTER, COST, "SELECT count(*) FROM visits v JOIN doctors d ON v.cost::int = d.age"},
+    {CM_LABEL_FILTER, DOCTOR,
+     "SELECT count(*) FROM visits v JOIN doctors d ON v.doctor::smallint = d.age"},
     /* conditions below an aggregate */
     {CM_LABEL_FILTER, YEAR, "SELECT count(*) FROM visits WHERE year = 2020"},
     {CM_LABEL_FILTER, YEAR, "SELECT count(*) FROM visits WHERE year IN (2020, 2021)"},
