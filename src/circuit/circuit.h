@@ -122,10 +122,11 @@ void cm_program_free(cm_program *program);
 cm_circuit_cost cm_program_cost(const cm_program *program);
 
 /*
- * Runs the program over inputs (planes as declared, equal rows) into outputs (planes as declared),
- * which overlap no input.  Rounds: levels.  Bytes: ands * rows / 8.  Scratch stays below 256 MiB
- * and a little: where a program's values need more for all rows, rows are processed in windows, and
- * each window takes all the rounds.  On failure outputs are wiped.
+ * Runs the program over inputs (planes as declared, equal rows, which may be borrowed from a longer
+ * column) into outputs (planes as declared), which overlap no input.  Rounds: levels.  Bytes: ands
+ * * rows / 8.  Scratch stays below 256 MiB and a little: where a program's values need more for all
+ * rows, rows are processed in windows, and each window takes all the rounds.  On failure outputs
+ * are wiped.
  */
 CM_MUST cm_status cm_program_run(const cm_program *program, cm_mpc *mpc, const cm_bcol *inputs,
                                  const cm_bcol *outputs, cm_arena scratch);

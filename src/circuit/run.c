@@ -8,19 +8,27 @@ static void check_columns(const uint32_t *planes, size_t count, const cm_bcol *c
 {
     for (size_t i = 0; i < count; i++) {
         CM_ASSERT(columns[i].planes == planes[i]);
-        CM_ASSERT(columns[i].rows == rows && columns[i].words == cm_words_of(rows));
+        CM_ASSERT(columns[i].rows == rows && columns[i].words >= cm_words_of(rows));
     }
 }
 
+/* From the first word to the end of the last; planes of borrowed rows do not touch. */
+static size_t words_spanned(cm_bcol x)
+{
+    return x.planes == 0 ? 0 : (x.planes - 1) * x.words + cm_words_of(x.rows);
+}
+
 /* Outputs are written while inputs are still read. */
-static void check_apart(const cm_program *p, const cm_bcol *inputs, const cm_bcol *outputs)
+static void check_apart(const cm_program *p, const cm_bcol *inputs, const cm_bcol *outputs,
+                        size_t rows)
 {
     for (size_t i = 0; i < p->cost.inputs; i++) {
         for (size_t k = 0; k < p->cost.outputs; k++) {
             const cm_b64 *in = inputs[i].leg[0];
             const cm_b64 *out = outputs[k].leg[0];
-            size_t in_words = inputs[i].planes * inputs[i].words;
-            size_t out_words = outputs[k].planes * outputs[k].words;
+            size_t in_words = words_spanned(inputs[i]);
+            size_t out_words = words_spanned(outputs[k]);
+            CM_ASSERT(outputs[k].words == cm_words_of(rows));
             CM_ASSERT(in_words == 0 || out_words == 0 || in + in_words <= out ||
                       out + out_words <= in);
         }
@@ -85,7 +93,7 @@ cm_status cm_program_run_windows(const cm_program *p, cm_mpc *mpc, const cm_bcol
     if (rows == 0) {
         return CM_OK;
     }
-    check_apart(p, inputs, outputs);
+    check_apart(p, inputs, outputs, rows);
 
     cm_plane *plane = CM_NEW(&scratch, cm_plane, p->inputs_total + p->outputs_total);
     cm_plane *next = point_columns(plane, inputs, p->cost.inputs);

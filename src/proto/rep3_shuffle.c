@@ -19,7 +19,10 @@
  * the flat vector over its own links and from its own streams.
  *
  * Memory: a single boolean column is a flat vector as it is, and planes are gathered in place, so
- * it is shuffled in its own legs, with a word and a number a row besides.
+ * it is shuffled in its own legs, with a word and a number a row besides.  What is sent is handed
+ * to the kernel a piece at a time, so that no queue holds a table.  Nobody waits in a circle: C
+ * takes from A before it does anything else, A from B once C has all of its piece, and B from both
+ * when it has sent everything.
  */
 #include "proto/rep3_int.h"
 
@@ -40,14 +43,14 @@ typedef struct shuffler {
 typedef struct step {
     const shuffler *s;
     uint64_t *z;
-    int sign;        /* z += sign * a mask, unless 0 */
+    int sign;        /* z += sign * a mask */
     unsigned which;  /* of the mask's key */
     uint64_t *drawn; /* another draw from k_{which}, unless NULL; z -= it if asked for */
     bool minus_drawn;
     unsigned to; /* who gets z; CM_MESH_MAX: nobody */
 } step;
 
-enum { NOBODY = CM_MESH_MAX, MASK_WORDS = 1 << 11 };
+enum { NOBODY = CM_MESH_MAX, MASK_WORDS = 1 << 11, SEND_WORDS = 1 << 17 };
 
 /* z += x or z -= x for words first .. end - 1 of z, ring words, then planes; x begins there. */
 static void flat_combine(const shuffler *s, bool add, uint64_t *z, const uint64_t *x, size_t first,
@@ -83,19 +86,26 @@ static void mask_words(cm_mpc *lane, const step *t, size_t first, size_t end)
 static cm_status run_step(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
 {
     const step *t = arg;
-    const shuffler *s = t->s;
+    cm_status st = CM_OK;
 
     (void)scratch;
-    if (t->sign != 0) {
+    if (t->drawn) { /* both draws are from one stream: all of one, then all of the other */
         mask_words(lane, t, first, end);
-    }
-    if (t->drawn) {
         cm_rep3_draw(lane, t->which, CM_REP3_MASK, t->drawn + first, end - first);
     }
-    if (t->minus_drawn) {
-        flat_combine(s, false, t->z, t->drawn + first, first, end);
+    for (size_t at = first, stop; st == CM_OK && at < end; at = stop) {
+        stop = end - at < SEND_WORDS ? end : at + SEND_WORDS;
+        if (t->minus_drawn) {
+            flat_combine(t->s, false, t->z, t->drawn + at, at, stop);
+        } else if (!t->drawn) {
+            mask_words(lane, t, at, stop);
+        }
+        if (t->to != NOBODY) {
+            st = cm_wire_send(lane, t->to, t->z + at, stop - at);
+            st = st == CM_OK ? cm_mesh_flush(lane->mesh) : st;
+        }
     }
-    return t->to == NOBODY ? CM_OK : cm_wire_send(lane, t->to, t->z + first, end - first);
+    return st;
 }
 
 static cm_status in_lanes(const shuffler *s, cm_lane_fn *fn, void *arg)
@@ -202,9 +212,9 @@ static cm_status play_b(shuffler *s, uint64_t *ret[2])
     ret[0] = s->other;
     ret[1] = s->piece;
     if (st == CM_OK) {
-        st = receive(s, c, ret[1]);
+        st = receive(s, a, ret[0]);
     }
-    return st != CM_OK ? st : receive(s, a, ret[0]);
+    return st != CM_OK ? st : receive(s, c, ret[1]);
 }
 
 /* C = P_{j+1}: its new components y_{j+1} and y_{j+2}. */

@@ -45,8 +45,9 @@ cm_brows cm_brows_new(cm_arena *arena, unsigned legs, unsigned planes, size_t ro
 void cm_brows_load(cm_bcol x, size_t first, cm_brows z);
 /* z row to[r] = x row r. */
 void cm_brows_put(cm_brows x, const uint32_t *to, cm_brows z);
-/* z row r = x row from[r], back in planes. */
-void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z);
+/* z row first + r = x row from[r] for so many rows, back in planes; first is a multiple of 64. Bits
+ * of z in the last word beyond them become 0. */
+void cm_brows_gather(cm_brows x, const uint32_t *from, size_t rows, cm_bcol z, size_t first);
 
 /* z row r = x row 0 + ... + x row r; in place allowed. */
 void cm_acol_prefix_sum(cm_acol x, cm_acol z);

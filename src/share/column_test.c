@@ -187,7 +187,9 @@ static void check_brows(cm_arena *arena, unsigned planes, size_t rows)
         }
         cm_brows_load(x, first, side);
         cm_brows_put(side, from, moved);
-        cm_brows_gather(moved, inverse, z); /* z row back[r] = moved row r */
+        size_t piece = first < rows / 64 * 64 ? first : rows / 64 * 64;
+        cm_brows_gather(moved, inverse, piece, z, 0); /* z row back[r] = moved row r */
+        cm_brows_gather(moved, inverse + piece, rows - piece, z, piece);
         for (unsigned k = 0; k < LEGS; k++) {
             for (unsigned p = 0; p < planes; p++) {
                 for (size_t r = 0; r < rows; r++) {
@@ -345,6 +347,10 @@ static void test_borrow_planes(void **state)
     assert_int_equal(some.planes, 3);
     assert_int_equal(bit_of(some, 1, 2, 99), bit_of(x, 1, 4, 99));
     assert_null(some.leg[2]);
+    cm_bcol rows = cm_bcol_rows(some, 64, 36);
+    assert_int_equal(rows.rows, 36);
+    assert_int_equal(bit_of(rows, 1, 2, 35), bit_of(x, 1, 4, 99));
+    assert_null(rows.leg[2]);
     cm_bcol_wipe(some);
     assert_int_equal(x.leg[0][5 * x.words - 1].v, 0);
     assert_int_equal(cm_bcol_planes(x, 5, 0).planes, 0);

@@ -313,15 +313,16 @@ static void pick_strip(cm_brows x, const uint32_t *from, size_t rows, size_t kno
     }
 }
 
-void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z)
+void cm_brows_gather(cm_brows x, const uint32_t *from, size_t rows, cm_bcol z, size_t first)
 {
     CM_ASSERT(x.planes == z.planes);
-    for (size_t r = 0; r < z.rows; r++) {
+    CM_ASSERT(first % 64 == 0 && first <= z.rows && rows <= z.rows - first);
+    for (size_t r = 0; r < rows; r++) {
         CM_ASSERT(from[r] < x.rows);
     }
 
     const cm_kernels *kernels = cm_kernels_best();
-    size_t chunks = cm_words_of((size_t)x.legs * x.planes);
+    size_t chunks = cm_words_of((size_t)x.legs * x.planes), words = cm_words_of(rows);
     strip s[TOGETHER];
     memset(s, 0, sizeof s);
     for (size_t c = 0; c < chunks; c += TOGETHER) {
@@ -331,11 +332,12 @@ void cm_brows_gather(cm_brows x, const uint32_t *from, cm_bcol z)
         for (size_t i = 0; i < count; i++) {
             planes[i] = point_planes(z, x.legs, 64 * (c + i), plane[i]);
         }
-        for (size_t w = 0; w < z.words; w += STRIP) {
-            size_t now = smaller(STRIP, z.words - w), rows = smaller(64 * now, z.rows - 64 * w);
-            pick_strip(x, from + 64 * w, rows, z.rows - 64 * w, c, count, s);
+        for (size_t w = 0; w < words; w += STRIP) {
+            size_t now = smaller(STRIP, words - w);
+            pick_strip(x, from + 64 * w, smaller(64 * now, rows - 64 * w), rows - 64 * w, c, count,
+                       s);
             for (size_t i = 0; i < count; i++) {
-                strip_to_planes(kernels, &s[i], plane[i], planes[i], w, now);
+                strip_to_planes(kernels, &s[i], plane[i], planes[i], first / 64 + w, now);
             }
         }
     }

@@ -47,6 +47,17 @@ cm_bcol cm_bcol_planes(cm_bcol x, unsigned first, unsigned planes)
     return x;
 }
 
+cm_bcol cm_bcol_rows(cm_bcol x, size_t first, size_t rows)
+{
+    CM_ASSERT(first % 64 == 0 && first <= x.rows && rows <= x.rows - first);
+
+    for (unsigned k = 0; k < CM_LEGS_MAX; k++) {
+        x.leg[k] = x.leg[k] ? x.leg[k] + first / 64 : NULL;
+    }
+    x.rows = rows;
+    return x;
+}
+
 cm_acol cm_acol_slice(cm_acol x, size_t first, size_t rows)
 {
     CM_ASSERT(first <= x.rows && rows <= x.rows - first);

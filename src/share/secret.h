@@ -34,8 +34,9 @@ typedef struct cm_acol {
 
 /*
  * A boolean column: `planes` bit positions (plane 0 is the least significant) of `rows` secrets.
- * Plane p of leg k is the `words` words from leg[k] + p * words.  Bits past the last row are
- * arbitrary and are never opened.  An unsigned column of 0 planes is the constant 0.
+ * Plane p of leg k is the `words` words from leg[k] + p * words, but for borrowed rows.  Bits past
+ * the last row are arbitrary and are never opened.  An unsigned column of 0 planes is the constant
+ * 0.
  */
 typedef struct cm_bcol {
     size_t rows;
@@ -56,6 +57,11 @@ cm_bcol cm_bcol_new(cm_arena *arena, unsigned legs, unsigned planes, size_t rows
 cm_bcol cm_bcol_new_raw(cm_arena *arena, unsigned legs, unsigned planes, size_t rows);
 /* Borrows planes first .. first + planes - 1. */
 cm_bcol cm_bcol_planes(cm_bcol x, unsigned first, unsigned planes);
+/*
+ * Borrows rows first .. first + rows - 1; first is a multiple of 64.  Planes lie x.words apart, so
+ * this is for those who take one plane after the other: a program reads it as an input.
+ */
+cm_bcol cm_bcol_rows(cm_bcol x, size_t first, size_t rows);
 /* Borrows rows first .. first + rows - 1 of a ring column. */
 cm_acol cm_acol_slice(cm_acol x, size_t first, size_t rows);
 void cm_acol_wipe(cm_acol x);

@@ -10,7 +10,8 @@
  *
  * Rows are moved where they are, twice a level: gap by gap before the pairs of a gap are compared,
  * so that these lie next to each other in memory, and then within gaps.  Besides the rows there is
- * memory for the pivots, for one window of pairs, and for three numbers a row.
+ * memory for the pivots, for one window of pairs, and for two numbers a row; rows that search are
+ * compared where they are.
  */
 #include "table/table_int.h"
 
@@ -19,6 +20,7 @@
 enum {
     /* Gaps need a second batch with probability 2^-65: so many are no chance. */
     BATCHES_MAX = 64,
+    PIECE = 1 << 16, /* rows that are gathered at a time */
 };
 
 typedef struct sorter {
@@ -28,9 +30,14 @@ typedef struct sorter {
     cm_bcol key;  /* its lowest planes */
     const cm_sort_less *less;
     uint32_t *from;   /* a move of rows: where each comes from */
-    uint32_t *gap;    /* of each row of a level */
+    uint32_t *gap;    /* of each row of a level, until rows are moved; then from */
     uint32_t *origin; /* NULL, or where each row was before the sort */
 } sorter;
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 static bool outcome(const uint64_t *less, size_t i)
 {
@@ -68,15 +75,15 @@ static uint32_t node_of(uint32_t q, unsigned bits)
  */
 static cm_brows plant_tree(const sorter *s, unsigned bits, cm_arena *keep)
 {
-    enum { PIECE = 1 << 12 };
+    enum { TREE_PIECE = 1 << 12 };
     size_t nodes = (size_t)1 << bits;
     cm_brows tree = cm_brows_new(keep, s->legs, s->key.planes, nodes);
     cm_arena scratch = *keep;
-    cm_brows pivots = cm_brows_new(&scratch, s->legs, s->key.planes, PIECE);
-    uint32_t to[PIECE];
+    cm_brows pivots = cm_brows_new(&scratch, s->legs, s->key.planes, TREE_PIECE);
+    uint32_t to[TREE_PIECE];
 
-    for (size_t first = 0; first < nodes - 1; first += PIECE) {
-        pivots.rows = nodes - 1 - first < PIECE ? nodes - 1 - first : PIECE;
+    for (size_t first = 0; first < nodes - 1; first += TREE_PIECE) {
+        pivots.rows = smaller(nodes - 1 - first, TREE_PIECE);
         for (size_t i = 0; i < pivots.rows; i++) {
             to[i] = node_of((uint32_t)(first + i + 1), bits);
         }
@@ -86,7 +93,11 @@ static cm_brows plant_tree(const sorter *s, unsigned bits, cm_arena *keep)
     return tree;
 }
 
-/* Rows that search together. */
+/*
+ * Rows that search together.  With one comparison a step they are borrowed from the table, whole
+ * words of it: so the last pivots, which share a word with the first of the other rows, search too.
+ * What they find is known and is not used.
+ */
 typedef struct search {
     cm_brows tree;
     size_t first, rows;
@@ -96,12 +107,10 @@ typedef struct search {
 static search start_search(const sorter *s, cm_brows tree, size_t first, size_t rows, size_t copies,
                            cm_arena *keep)
 {
-    search ret = {tree, first, rows, cm_bcol_new_raw(keep, s->legs, s->key.planes, copies * rows)};
-
-    if (copies == 1) {
-        cm_bcol_get_rows(s->key, first, ret.x);
-        return ret;
+    if (copies == 1 && first % 64 == 0) {
+        return (search){tree, first, rows, cm_bcol_rows(s->key, first, rows)};
     }
+    search ret = {tree, first, rows, cm_bcol_new_raw(keep, s->legs, s->key.planes, copies * rows)};
     cm_arena scratch = *keep;
     cm_bcol x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, rows);
     cm_bcol_get_rows(s->key, first, x);
@@ -131,18 +140,34 @@ static cm_status read_step(sorter *s, const search *f, unsigned step, const uint
     return CM_OK;
 }
 
-/* Which nodes at depths done .. done + step - 1 a row is compared with: comparison i of row r is at
- * i * rows + r. */
-static void list_nodes(const sorter *s, const search *f, unsigned done, unsigned step,
-                       uint32_t *ret_node)
+/* Which nodes at depths done .. done + step - 1 rows are compared with, in comparisons first ..
+ * first + count - 1: comparison i of row r is at i * rows + r. */
+static void list_nodes(const sorter *s, const search *f, unsigned done, unsigned step, size_t first,
+                       size_t count, uint32_t *ret_node)
 {
-    uint32_t pivots = (UINT32_C(1) << step) - 1;
     const uint32_t *gap = s->gap + f->first;
+    uint32_t i = (uint32_t)(first / f->rows);
+    size_t r = first % f->rows;
 
-    for (uint32_t i = 0; i < pivots; i++) {
-        for (size_t r = 0; r < f->rows; r++) {
-            ret_node[i * f->rows + r] = node_of((gap[r] << step) + i + 1, done + step);
+    for (size_t at = 0; at < count; at++, r++) {
+        if (r == f->rows) {
+            r = 0;
+            i++;
         }
+        ret_node[at] = node_of((gap[r] << step) + i + 1, done + step);
+    }
+}
+
+/* Gathers them from the tree, a piece at a time. */
+static void gather_nodes(const sorter *s, const search *f, unsigned done, unsigned step, cm_bcol y,
+                         cm_arena scratch)
+{
+    uint32_t *node = CM_NEW_RAW(&scratch, uint32_t, smaller(PIECE, y.rows));
+
+    for (size_t first = 0; first < y.rows; first += PIECE) {
+        size_t count = smaller(PIECE, y.rows - first);
+        list_nodes(s, f, done, step, first, count, node);
+        cm_brows_gather(f->tree, node, count, y, first);
     }
 }
 
@@ -154,12 +179,9 @@ static cm_status search_step(sorter *s, const search *f, unsigned done, unsigned
     uint64_t *less = CM_NEW(&scratch, uint64_t, cm_words_of(pairs));
     cm_bcol y = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
     cm_bcol x = f->x;
-    cm_arena memory = scratch;
-    uint32_t *node = CM_NEW(&memory, uint32_t, pairs);
 
-    list_nodes(s, f, done, step, node);
-    cm_brows_gather(f->tree, node, y); /* and node is used up */
-    if (x.rows != pairs) {             /* a last step of fewer bits */
+    gather_nodes(s, f, done, step, y, scratch);
+    if (x.rows != pairs) { /* a last step of fewer bits */
         x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
         cm_bcol_get_rows(f->x, 0, x);
     }
@@ -178,9 +200,10 @@ static cm_status find_gaps(sorter *s, const cm_sort_level *level, cm_arena scrat
     size_t window = CM_SORT_WINDOW / copies / 64 * 64;
     cm_brows tree = plant_tree(s, level->bits, &scratch);
     cm_status st = CM_OK;
-    for (size_t first = tree.rows - 1; first < level->rows; first += window) {
+    size_t start = copies == 1 ? (tree.rows - 1) / 64 * 64 : tree.rows - 1;
+    for (size_t first = start; first < level->rows; first += window) {
         cm_arena memory = scratch;
-        size_t left = level->rows - first, rows = left < window ? left : window;
+        size_t rows = smaller(level->rows - first, window);
         search f = start_search(s, tree, first, rows, copies, &memory);
         for (unsigned done = 0; st == CM_OK && done < level->bits; done += level->step_bits) {
             unsigned bits = level->bits - done;
@@ -195,7 +218,7 @@ static cm_status find_gaps(sorter *s, const cm_sort_level *level, cm_arena scrat
 
 typedef struct gaps {
     size_t count;
-    size_t *first; /* place of each gap's first row; its pivot is the place before the next gap */
+    uint32_t *first; /* place of each gap's first row; its pivot is the place before the next gap */
 } gaps;
 
 static size_t gap_rows(const gaps *g, size_t i)
@@ -207,8 +230,10 @@ static size_t gap_rows(const gaps *g, size_t i)
 static gaps move_to_gaps(sorter *s, const cm_sort_level *level, cm_arena *keep)
 {
     size_t pivots = ((size_t)1 << level->bits) - 1;
-    gaps g = {.count = pivots + 1, .first = CM_NEW(keep, size_t, pivots + 3)};
+    gaps g = {.count = pivots + 1, .first = CM_NEW(keep, uint32_t, pivots + 3)};
+    cm_arena scratch = *keep;
 
+    s->from = CM_NEW_RAW(&scratch, uint32_t, level->rows);
     /* first[g + 2] counts gap g with its pivot, then is its end, and one before it writes there. */
     for (size_t i = 0; i < g.count; i++) {
         g.first[i + 2] = 1;
@@ -227,17 +252,20 @@ static gaps move_to_gaps(sorter *s, const cm_sort_level *level, cm_arena *keep)
     }
     g.first[g.count]++; /* as if the last gap had a pivot */
     if (pivots > 0) {
-        move_rows(s, level->rows, *keep);
+        move_rows(s, level->rows, scratch);
     }
     return g;
 }
 
-static size_t count_pairs(const gaps *g)
+static size_t count_pairs(const gaps *g, size_t *ret_rows_most)
 {
     size_t pairs = 0;
 
+    *ret_rows_most = 0;
     for (size_t i = 0; i < g->count; i++) {
-        pairs += gap_rows(g, i) > 1 ? gap_rows(g, i) * (gap_rows(g, i) - 1) / 2 : 0;
+        size_t rows = gap_rows(g, i);
+        pairs += rows > 1 ? rows * (rows - 1) / 2 : 0;
+        *ret_rows_most = rows > *ret_rows_most ? rows : *ret_rows_most;
     }
     return pairs;
 }
@@ -267,41 +295,51 @@ static size_t list_pairs(const gaps *g, cursor *c, size_t most, uint32_t *left, 
 }
 
 /*
- * Compares the next `pairs` pairs.  When there are no more, some row with itself, which opens 0.
- * Pairs lie close to each other: the rows between the first and the last are loaded once.
+ * Gathers the next pairs, as many as there are rows of the piece, into rows first .. of x and y.
+ * When there are no more, some row with itself, which opens 0.  Pairs lie close to each other: the
+ * rows between the first and the last are loaded once.
  */
+static void gather_pairs(const sorter *s, const gaps *g, cursor *c, size_t first, size_t pairs,
+                         cm_bcol x, cm_bcol y, cm_arena scratch)
+{
+    uint32_t *left = CM_NEW(&scratch, uint32_t, pairs), *right = CM_NEW(&scratch, uint32_t, pairs);
+    size_t listed = list_pairs(g, c, pairs, left, right);
+    size_t low = listed > 0 ? left[0] / 64 * 64 : 0, past = low + 1;
+
+    for (size_t i = 0; i < listed; i++) { /* gaps are in order, the pairs of one are not */
+        past = right[i] >= past ? right[i] + 1 : past;
+        low = left[i] < low ? left[i] / 64 * 64 : low;
+    }
+    for (size_t i = 0; i < listed; i++) {
+        left[i] -= (uint32_t)low;
+        right[i] -= (uint32_t)low;
+    } /* else 0 */
+    cm_brows rows = cm_brows_new(&scratch, s->legs, s->key.planes, past - low);
+    cm_brows_load(s->key, low, rows);
+    cm_brows_gather(rows, left, pairs, x, first);
+    cm_brows_gather(rows, right, pairs, y, first);
+}
+
 static cm_status compare_window(const sorter *s, const gaps *g, cursor *c, size_t pairs,
                                 uint64_t *ret_less, cm_arena scratch)
 {
     cm_bcol x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
     cm_bcol y = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
-    cm_arena memory = scratch;
-    uint32_t *left = CM_NEW(&memory, uint32_t, pairs), *right = CM_NEW(&memory, uint32_t, pairs);
-    size_t listed = list_pairs(g, c, pairs, left, right);
-    size_t first = listed > 0 ? left[0] / 64 * 64 : 0, past = first + 1;
 
-    for (size_t i = 0; i < listed; i++) { /* gaps are in order, the pairs of one are not */
-        past = right[i] >= past ? right[i] + 1 : past;
-        first = left[i] < first ? left[i] / 64 * 64 : first;
+    for (size_t first = 0; first < pairs; first += PIECE) {
+        gather_pairs(s, g, c, first, smaller(pairs - first, PIECE), x, y, scratch);
     }
-    for (size_t i = 0; i < listed; i++) {
-        left[i] -= (uint32_t)first;
-        right[i] -= (uint32_t)first;
-    } /* else 0 */
-    cm_brows rows = cm_brows_new(&memory, s->legs, s->key.planes, past - first);
-    cm_brows_load(s->key, first, rows);
-    cm_brows_gather(rows, left, x);
-    cm_brows_gather(rows, right, y);
     return cm_sort_less_open(s->less, s->mpc, x, y, ret_less, scratch);
 }
 
 /*
  * Sets from for the places of a gap.  Outcomes of no order at all (a party misbehaved) give equal
- * ranks, which is noticed.  *at is the next outcome.
+ * ranks, which is noticed.  *at is the next outcome; rank has room for the gap's rows.
  */
-static cm_status order_gap(sorter *s, size_t first, size_t count, const uint64_t *less, size_t *at)
+static cm_status order_gap(sorter *s, size_t first, size_t count, const uint64_t *less, size_t *at,
+                           uint32_t *rank)
 {
-    uint32_t *rank = s->gap, *sorted = s->from + first; /* what was in them is used up */
+    uint32_t *sorted = s->from + first;
 
     for (size_t b = 0; b < count; b++) {
         rank[b] = 0;
@@ -337,9 +375,8 @@ static cm_status compare_gaps(const sorter *s, const gaps *g, size_t batch, size
 
 static cm_status order_gaps(sorter *s, const cm_sort_level *level, cm_arena scratch)
 {
-    s->from = CM_NEW_RAW(&scratch, uint32_t, level->rows);
     gaps g = move_to_gaps(s, level, &scratch);
-    size_t pairs = count_pairs(&g), filled = level->pairs, at = 0;
+    size_t most, pairs = count_pairs(&g, &most), filled = level->pairs, at = 0;
 
     CM_ASSERT(filled >= pairs || filled % 64 == 0); /* batches lie in whole words */
     while (filled < pairs) {
@@ -349,11 +386,13 @@ static cm_status order_gaps(sorter *s, const cm_sort_level *level, cm_arena scra
         }
     }
     uint64_t *less = CM_NEW(&scratch, uint64_t, cm_words_of(filled));
+    uint32_t *rank = CM_NEW(&scratch, uint32_t, most);
     cm_status st = compare_gaps(s, &g, level->pairs, filled, less, scratch);
+    s->from = s->gap; /* rows have moved: their gaps are no longer needed */
     for (size_t i = 0; st == CM_OK && i < g.count; i++) {
-        st = order_gap(s, g.first[i], gap_rows(&g, i), less, &at);
+        st = order_gap(s, g.first[i], gap_rows(&g, i), less, &at, rank);
         if (i + 1 < g.count) {
-            s->from[g.first[i + 1] - 1] = (uint32_t)(g.first[i + 1] - 1);
+            s->from[g.first[i + 1] - 1] = g.first[i + 1] - 1;
         }
     }
     for (size_t i = at; st == CM_OK && i < filled; i++) {

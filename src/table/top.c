@@ -128,7 +128,7 @@ static cm_status compare_with(cm_mpc *mpc, const cm_sort_less *less, cm_bcol key
             from[i] = (uint32_t)(pivot - near);
         }
         cm_bcol_get_rows(key, at, x);
-        cm_brows_gather(rows, from, y);
+        cm_brows_gather(rows, from, y.rows, y, 0);
         st = cm_sort_less_open(less, mpc, x, y, ret_below + (at - first) / 64, memory);
     }
     return st;
