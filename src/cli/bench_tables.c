@@ -6,6 +6,7 @@ enum { VALUE_PLANES = 32, SUM_PLANES = 64, DOMAIN_PLANES = 4, DAY_PLANES = 16, F
 typedef struct inputs {
     cm_table table, other;
     cm_bcol flag;
+    cm_runs runs;
     cm_acol word;
     cm_u128 domain[1 << DOMAIN_PLANES];
 } inputs;
@@ -30,16 +31,22 @@ static cm_table key_table(cm_bench_party *p, size_t rows, unsigned key_planes,
     return t;
 }
 
-/* Public keys 0, 1, 2, ..., each `times` times. */
+/* Public keys. */
+static void set_values(cm_bench_party *p, cm_table *t, unsigned bits, const uint64_t *values)
+{
+    uint64_t *planes = CM_NEW(p->arena, uint64_t, bits * cm_words_of(t->rows));
+    cm_planes_pack(values, 1, t->rows, bits, planes);
+    cm_mpc_public_bits(p->mpc, planes, t->col[0].data);
+}
+
+/* 0, 1, 2, ..., each `times` times. */
 static void set_keys(cm_bench_party *p, cm_table *t, unsigned bits, size_t times)
 {
     uint64_t *values = CM_NEW(p->arena, uint64_t, t->rows);
-    uint64_t *planes = CM_NEW(p->arena, uint64_t, bits * cm_words_of(t->rows));
     for (size_t r = 0; r < t->rows; r++) {
         values[r] = r / times;
     }
-    cm_planes_pack(values, 1, t->rows, bits, planes);
-    cm_mpc_public_bits(p->mpc, planes, t->col[0].data);
+    set_values(p, t, bits, values);
 }
 
 /* ---- order -------------------------------------------------------------------------------- */
@@ -70,6 +77,40 @@ static cm_status run_sort(cm_bench_party *p, void *input)
     inputs *in = input;
     const cm_sort_key key = {0};
     return cm_table_sort(p->mpc, &in->table, &key, 1, false, p->arena, p->scratch);
+}
+
+/* Runs whose keys interleave, as long as each other but for the last. */
+static inputs *prepare_runs(cm_bench_party *p, size_t rows, unsigned bits, size_t runs)
+{
+    inputs *in = prepare_sort(p, rows, bits);
+    size_t *lengths = CM_NEW(p->arena, size_t, runs);
+    uint64_t *values = CM_NEW(p->arena, uint64_t, rows);
+    for (size_t i = 0, at = 0; i < runs; i++) {
+        lengths[i] = i + 1 < runs ? rows / runs : rows - at;
+        for (size_t r = 0; r < lengths[i]; r++) {
+            values[at++] = r * runs + i;
+        }
+    }
+    set_values(p, &in->table, bits, values);
+    in->runs = (cm_runs){.count = runs, .rows = lengths, .way = CM_ORDER_MERGE};
+    return in;
+}
+
+static void *prepare_merge(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    return prepare_runs(p, rows, bits, 2);
+}
+
+static void *prepare_merge_3(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    return prepare_runs(p, rows, bits, 3);
+}
+
+static cm_status run_merge(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    const cm_sort_key key = {0};
+    return cm_table_sort_runs(p->mpc, &in->table, &key, 1, false, &in->runs, p->arena, p->scratch);
 }
 
 static cm_status run_order(cm_bench_party *p, void *input)
@@ -257,6 +298,9 @@ static const cm_bench_op OPS[] = {
     {"shuffle", "secret shuffle of one ring column", 1 << 20, 64, 64, 64, prepare_shuffle,
      run_shuffle},
     {"sort", "sort by one key", 1 << 16, 64, 1, 64, prepare_sort, run_sort},
+    {"merge", "merge of two sorted runs by one key", 1 << 16, 64, 1, 64, prepare_merge, run_merge},
+    {"merge_3", "merge of three sorted runs by one key", 1 << 16, 64, 1, 64, prepare_merge_3,
+     run_merge},
     {"order", "the first 100 rows by one key", 1 << 20, 64, 1, 64, prepare_sort, run_order},
     {"partition", "stable partition by one bit", 1 << 18, 64, 1, 64, prepare_partition,
      run_partition},

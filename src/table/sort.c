@@ -191,8 +191,8 @@ static cm_status draw_tags(cm_mpc *mpc, cm_bcol tag, cm_arena scratch)
 }
 
 cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,
-                          bool valid_first, bool random_ties, cm_arena *arena, cm_table *ret,
-                          cm_bcol *ret_key, cm_arena scratch)
+                          bool valid_first, bool random_ties, const cm_runs *runs, cm_arena *arena,
+                          cm_table *ret, cm_bcol *ret_key, cm_arena scratch)
 {
     moved m = lay_out(table, keys, count, valid_first, &scratch);
     unsigned planes = m.tag + m.key + m.payload;
@@ -212,7 +212,16 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
     }
     st = fill_wide(mpc, table, keys, count, valid_first, &m, wide, scratch);
     if (st == CM_OK) {
-        st = cm_sort_rows(mpc, wide, m.tag + m.key, scratch);
+        cm_order order = {.rows = table->rows,
+                          .tag = m.tag,
+                          .key = m.key,
+                          .payload = m.payload,
+                          .stable = true,
+                          .invalid_flag = valid_first};
+        if (runs && !random_ties) {
+            order.runs = *runs;
+        }
+        st = cm_order_rows(mpc, wide, &order, scratch);
     }
     if (st == CM_OK) {
         take_columns(mpc, table, &m, valid_first, sorted, arena, ret);
@@ -226,11 +235,18 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
 cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
                         bool valid_first, cm_arena *arena, cm_arena scratch)
 {
+    return cm_table_sort_runs(mpc, table, keys, count, valid_first, NULL, arena, scratch);
+}
+
+cm_status cm_table_sort_runs(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
+                             bool valid_first, const cm_runs *runs, cm_arena *arena,
+                             cm_arena scratch)
+{
     cm_table_check_arenas(arena, scratch);
     if (table->rows < 2 || cm_sort_key_planes(table, keys, count, valid_first) == 0) {
         return CM_OK; /* in order already */
     }
-    return cm_sort_columns(mpc, table, keys, count, valid_first, false, arena, table, NULL,
+    return cm_sort_columns(mpc, table, keys, count, valid_first, false, runs, arena, table, NULL,
                            scratch);
 }
 

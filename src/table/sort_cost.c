@@ -30,15 +30,15 @@ static void add_sort(const cm_sort_less *less, size_t rows, cm_sort_cost *cost)
     }
 }
 
-cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes)
+/* Of the first `rows` rows of so many. */
+static cm_sort_cost first_cost(size_t table_rows, size_t rows, unsigned key_planes,
+                               size_t round_bytes, cm_arena scratch)
 {
     cm_sort_cost ret = {0};
     cm_sort_less less;
     cm_top_plan plan = {.candidates = table_rows};
-    cm_arena scratch;
-    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
-    CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_less_init(&less, key_planes, CM_ROUND_BYTES_USUAL, scratch);
+
+    cm_sort_less_init(&less, key_planes, round_bytes, scratch);
     if (rows < table_rows) {
         cm_top_plan_make(table_rows, rows, &less.costs, &plan);
     }
@@ -48,6 +48,22 @@ cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_pl
     }
     add_sort(&less, plan.candidates, &ret);
     cm_sort_less_fini(&less);
+    return ret;
+}
+
+cm_sort_cost cm_sort_comparisons_cost(size_t rows, unsigned key_planes, size_t round_bytes,
+                                      cm_arena scratch)
+{
+    return first_cost(rows, rows, key_planes, round_bytes, scratch);
+}
+
+cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes)
+{
+    cm_arena scratch;
+    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
+
+    CM_ASSERT(st == CM_OK); /* address space alone */
+    cm_sort_cost ret = first_cost(table_rows, rows, key_planes, CM_ROUND_BYTES_USUAL, scratch);
     cm_arena_fini(&scratch);
     return ret;
 }

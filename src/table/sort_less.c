@@ -23,14 +23,27 @@ static unsigned min_planes(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-static void input_parts(cm_circuit *c, unsigned planes, unsigned part, cm_num *ret)
+unsigned cm_sort_part(unsigned planes, size_t shape)
 {
-    for (unsigned at = 0; at < planes; at += part) {
-        *ret++ = cm_circuit_input(c, min_planes(part, planes - at));
-    }
+    return part_planes(planes, shapes[shape]);
 }
 
-static size_t split_parts(cm_bcol x, unsigned part, cm_bcol *ret)
+cm_shape cm_sort_circuit_shape(size_t shape)
+{
+    return shapes[shape] == 0 ? CM_SHAPE_FEW_ROUNDS : CM_SHAPE_FEW_BITS;
+}
+
+size_t cm_sort_input_parts(cm_circuit *c, unsigned planes, unsigned part, cm_num *ret)
+{
+    size_t parts = 0;
+
+    for (unsigned at = 0; at < planes; at += part) {
+        ret[parts++] = cm_circuit_input(c, min_planes(part, planes - at));
+    }
+    return parts;
+}
+
+size_t cm_sort_split_parts(cm_bcol x, unsigned part, cm_bcol *ret)
 {
     size_t parts = 0;
 
@@ -47,8 +60,8 @@ static cm_program *build(unsigned planes, unsigned part, cm_shape shape, cm_aren
     cm_num *y = CM_NEW(&scratch, cm_num, parts);
     cm_circuit *c = cm_circuit_new(shape);
 
-    input_parts(c, planes, part, x);
-    input_parts(c, planes, part, y);
+    cm_sort_input_parts(c, planes, part, x);
+    cm_sort_input_parts(c, planes, part, y);
     cm_circuit_output_wire(c, cm_wide_lt(c, x, y, parts));
     cm_program *program = cm_circuit_finish(c);
     cm_circuit_free(c);
@@ -59,9 +72,8 @@ void cm_sort_less_init(cm_sort_less *less, unsigned planes, size_t round_bytes, 
 {
     CM_ASSERT(planes > 0);
     for (size_t i = 0; i < CM_SORT_SHAPES; i++) {
-        less->part[i] = part_planes(planes, shapes[i]);
-        less->program[i] = build(planes, less->part[i],
-                                 shapes[i] == 0 ? CM_SHAPE_FEW_ROUNDS : CM_SHAPE_FEW_BITS, scratch);
+        less->part[i] = cm_sort_part(planes, i);
+        less->program[i] = build(planes, less->part[i], cm_sort_circuit_shape(i), scratch);
         cm_circuit_cost cost = cm_program_cost(less->program[i]);
         less->costs.ands[i] = cost.ands;
         less->costs.fixed[i] = 8 * round_bytes * (cost.levels + 1); /* and the opening */
@@ -80,7 +92,7 @@ static uint64_t price_as(const cm_sort_costs *costs, size_t shape, size_t pairs)
     return costs->ands[shape] * (uint64_t)pairs + costs->fixed[shape];
 }
 
-static size_t best_shape(const cm_sort_costs *costs, size_t pairs)
+size_t cm_sort_best_shape(const cm_sort_costs *costs, size_t pairs)
 {
     size_t best = 0;
 
@@ -94,16 +106,16 @@ static size_t best_shape(const cm_sort_costs *costs, size_t pairs)
 
 size_t cm_sort_shape(const cm_sort_less *less, size_t pairs)
 {
-    return best_shape(&less->costs, pairs);
+    return cm_sort_best_shape(&less->costs, pairs);
 }
 
 uint64_t cm_sort_batch_price(const cm_sort_costs *costs, size_t pairs)
 {
     size_t whole = pairs / CM_SORT_WINDOW, rest = pairs % CM_SORT_WINDOW;
-    uint64_t price = rest == 0 ? 0 : price_as(costs, best_shape(costs, rest), rest);
+    uint64_t price = rest == 0 ? 0 : price_as(costs, cm_sort_best_shape(costs, rest), rest);
 
     if (whole > 0) {
-        price += whole * price_as(costs, best_shape(costs, CM_SORT_WINDOW), CM_SORT_WINDOW);
+        price += whole * price_as(costs, cm_sort_best_shape(costs, CM_SORT_WINDOW), CM_SORT_WINDOW);
     }
     return price;
 }
@@ -117,8 +129,8 @@ cm_status cm_sort_less_open(const cm_sort_less *less, cm_mpc *mpc, cm_bcol x, cm
     cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, 2 * (size_t)x.planes);
     cm_bcol result = cm_bcol_new(&scratch, cm_mpc_legs(mpc), 1, x.rows);
 
-    size_t parts = split_parts(x, less->part[shape], inputs);
-    split_parts(y, less->part[shape], inputs + parts);
+    size_t parts = cm_sort_split_parts(x, less->part[shape], inputs);
+    cm_sort_split_parts(y, less->part[shape], inputs + parts);
     cm_status st = cm_program_run(less->program[shape], mpc, inputs, &result, scratch);
     return st == CM_OK ? cm_mpc_open_bits(mpc, result, &ticket, ret_less, scratch) : st;
 }

@@ -6,9 +6,6 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
-#include <string.h>
-
 static const cm_protocol protocols[] = {CM_PROTOCOL_CLEAR, CM_PROTOCOL_REP3};
 
 typedef struct sort_arg {
@@ -26,77 +23,16 @@ static cm_status op_sort(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *a
     return cm_table_sort(mpc, ret, a->keys, a->count, a->valid_first, arena, scratch);
 }
 
-/* ---- the reference: insertion by binary comparison, stable --------------------------------- */
-
-static int compare_key(const plain *p, cm_sort_key key, size_t a, size_t b)
-{
-    const plain_col *c = &p->col[key.col];
-
-    if (c->null[a] || c->null[b]) {
-        int order = (int)c->null[a] - (int)c->null[b];
-        return key.nulls_first ? -order : order;
-    }
-    int order = (c->value[a] > c->value[b]) - (c->value[a] < c->value[b]);
-    return key.descending ? -order : order;
-}
-
-static int compare_rows(const plain *p, const sort_arg *arg, size_t a, size_t b)
-{
-    if (arg->valid_first && p->valid[a] != p->valid[b]) {
-        return p->valid[a] ? -1 : 1;
-    }
-    for (size_t i = 0; i < arg->count; i++) {
-        int order = compare_key(p, arg->keys[i], a, b);
-        if (order != 0) {
-            return order;
-        }
-    }
-    return 0;
-}
-
-/* Column `id` of p holds the original position: the sorted order is read off it. */
-static void check_sorted(const plain *before, const plain *after, const sort_arg *arg, unsigned id)
-{
-    size_t *order = calloc(before->rows + 1, sizeof *order);
-    assert_non_null(order);
-    for (size_t r = 0; r < before->rows; r++) {
-        size_t at = r;
-        while (at > 0 && compare_rows(before, arg, order[at - 1], r) > 0) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = r;
-    }
-    assert_int_equal(before->rows, after->rows);
-    for (size_t r = 0; r < before->rows; r++) {
-        assert_true(after->col[id].value[r] == order[r]);
-        assert_int_equal(after->valid[r], before->valid[order[r]]);
-        for (unsigned i = 0; i < before->cols; i++) {
-            assert_int_equal(after->col[i].null[r], before->col[i].null[order[r]]);
-            assert_true(after->col[i].null[r] ||
-                        after->col[i].value[r] == before->col[i].value[order[r]]);
-        }
-    }
-    free(order);
-}
-
 /* ---- tests --------------------------------------------------------------------------------- */
 
 enum { ID = 3 };
 static const plain_spec specs[] = {{3, true, 0}, {9, false, 0}, {100, true, 0}, {32, false, 0}};
 
-static void number_rows(plain *p)
-{
-    for (size_t r = 0; r < p->rows; r++) {
-        p->col[ID].value[r] = r;
-    }
-}
-
 static void check_sort(const plain *p, const sort_arg *arg, cm_protocol protocol, cm_arena *arena)
 {
     plain out = fixture_run(protocol, p->rows, NULL, p, 1, op_sort, arg, arena);
 
-    check_sorted(p, &out, arg, ID);
+    assert_true(plain_sorted(p, &out, arg->keys, arg->count, arg->valid_first, ID));
 }
 
 static void test_random(void **state)
@@ -106,7 +42,7 @@ static void test_random(void **state)
 
     for (size_t i = 0; i < fixture_rows_count; i++) {
         plain p = plain_random(*state, &rng, fixture_rows[i], CM_COUNT(specs), specs);
-        number_rows(&p);
+        plain_number(&p, ID);
         for (size_t k = 0; k < CM_COUNT(protocols); k++) {
             check_sort(&p, &(sort_arg){keys, 1, true}, protocols[k], *state);
             check_sort(&p, &(sort_arg){keys, 3, false}, protocols[k], *state);
@@ -137,7 +73,7 @@ static void test_patterns(void **state)
 
     for (unsigned pattern = 0; pattern < 4; pattern++) {
         plain p = plain_random(*state, &rng, 300, CM_COUNT(specs), specs);
-        number_rows(&p);
+        plain_number(&p, ID);
         for (size_t r = 0; r < p.rows; r++) {
             p.col[1].value[r] = pattern_value(pattern, r, p.rows);
             p.valid[r] = pattern != 1 && p.valid[r]; /* and once without a valid row */
@@ -158,7 +94,7 @@ static void test_large(void **state)
     cm_rng rng = {3};
     plain p = plain_random(*state, &rng, 3001, CM_COUNT(wide), wide);
 
-    number_rows(&p);
+    plain_number(&p, ID);
     for (size_t k = 0; k < CM_COUNT(protocols); k++) {
         check_sort(&p, &(sort_arg){keys, 2, false}, protocols[k], *state);
     }

@@ -35,6 +35,20 @@ cm_table cm_table_concat(cm_mpc *mpc, const cm_table *parts, size_t count, cm_ar
 /* valid = valid AND keep, in place. */
 CM_MUST cm_status cm_table_filter(cm_mpc *mpc, cm_table *table, cm_bcol keep, cm_arena scratch);
 
+/*
+ * What is known of the order of a table's rows: they lie in runs, one below the other, each in the
+ * order that an operator wants, which its rows' owner saw to.  Lengths are public.  An operator
+ * merges runs where that costs less than a sort; a run that is not in order gives a wrong result.
+ */
+typedef enum cm_order_way { CM_ORDER_BEST, CM_ORDER_SORT, CM_ORDER_MERGE } cm_order_way;
+typedef struct cm_runs {
+    size_t count; /* 0: rows are in no known order */
+    const size_t *rows;
+    /* Rows that do not count come last in their run; else anywhere, in the order of their keys. */
+    bool valid_first;
+    cm_order_way way; /* by cost, or as told */
+} cm_runs;
+
 /* One key of a sort; ascending, NULLs last, is PostgreSQL's default. */
 typedef struct cm_sort_key {
     unsigned col;
@@ -49,6 +63,13 @@ typedef struct cm_sort_key {
  */
 CM_MUST cm_status cm_table_sort(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys, size_t count,
                                 bool valid_first, cm_arena *arena, cm_arena scratch);
+/*
+ * The same where rows lie in runs by these keys, which are merged where that costs less than a
+ * sort: by Batcher's network, which opens nothing but the places of shuffled rows.
+ */
+CM_MUST cm_status cm_table_sort_runs(cm_mpc *mpc, cm_table *table, const cm_sort_key *keys,
+                                     size_t count, bool valid_first, const cm_runs *runs,
+                                     cm_arena *arena, cm_arena scratch);
 /*
  * The first `rows` rows in order, valid ones first; rows that tie come in a secret random order, so
  * that positions tell nothing of where rows were.  For few of many rows a selection, which compares

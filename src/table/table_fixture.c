@@ -1,6 +1,7 @@
 #include "table/table_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const size_t fixture_rows[] = {0, 1, 2, 3, 63, 64, 65, 127, 128, 129, 500};
@@ -183,6 +184,76 @@ cm_u128 plain_aggregate(const plain *p, const bool *member, const cm_agg *agg, b
         [CM_AGG_MIN] = least,       [CM_AGG_MAX] = greatest, [CM_AGG_COUNT_DISTINCT] = distinct,
     };
     return by_kind[agg->kind] & plain_mask(agg->planes);
+}
+
+/* ---- order ---------------------------------------------------------------------------------- */
+
+static int compare_key(const plain *p, cm_sort_key key, size_t a, size_t b)
+{
+    const plain_col *c = &p->col[key.col];
+
+    if (c->null[a] || c->null[b]) {
+        int order = (int)c->null[a] - (int)c->null[b];
+        return key.nulls_first ? -order : order;
+    }
+    int order = (c->value[a] > c->value[b]) - (c->value[a] < c->value[b]);
+    return key.descending ? -order : order;
+}
+
+int plain_compare(const plain *p, const cm_sort_key *keys, size_t count, bool valid_first, size_t a,
+                  size_t b)
+{
+    if (valid_first && p->valid[a] != p->valid[b]) {
+        return p->valid[a] ? -1 : 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int order = compare_key(p, keys[i], a, b);
+        if (order != 0) {
+            return order;
+        }
+    }
+    return 0;
+}
+
+void plain_number(plain *p, unsigned id)
+{
+    for (size_t r = 0; r < p->rows; r++) {
+        p->col[id].value[r] = r;
+    }
+}
+
+static bool same_row(const plain *before, size_t b, const plain *after, size_t a)
+{
+    bool same = before->valid[b] == after->valid[a];
+
+    for (unsigned i = 0; i < before->cols; i++) {
+        const plain_col *x = &before->col[i], *y = &after->col[i];
+        same = same && x->null[b] == y->null[a] && (x->null[b] || x->value[b] == y->value[a]);
+    }
+    return same;
+}
+
+/* The reference is insertion by binary comparison, which is stable. */
+bool plain_sorted(const plain *before, const plain *after, const cm_sort_key *keys, size_t count,
+                  bool valid_first, unsigned id)
+{
+    size_t *order = calloc(before->rows + 1, sizeof *order);
+    bool sorted = before->rows == after->rows;
+
+    CM_ASSERT(order != NULL);
+    for (size_t r = 0; r < before->rows; r++) {
+        size_t at = r;
+        while (at > 0 && plain_compare(before, keys, count, valid_first, order[at - 1], r) > 0) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = r;
+    }
+    for (size_t r = 0; sorted && r < before->rows; r++) {
+        sorted = after->col[id].value[r] == order[r] && same_row(before, order[r], after, r);
+    }
+    free(order);
+    return sorted;
 }
 
 void plain_print(const char *title, const plain *p)

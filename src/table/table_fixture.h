@@ -40,6 +40,14 @@ cm_u128 plain_mask(unsigned planes);
 bool plain_equal(const plain *a, const plain *b);
 /* What an aggregate gives over the rows with member[r]; *ret_null for MIN and MAX of nothing. */
 cm_u128 plain_aggregate(const plain *p, const bool *member, const cm_agg *agg, bool *ret_null);
+/* How row a lies to row b by sort keys: negative when before, 0 when they tie. */
+int plain_compare(const plain *p, const cm_sort_key *keys, size_t count, bool valid_first, size_t a,
+                  size_t b);
+/* Numbers the rows in a column, by which plain_sorted tells them: whether after is before, stably
+ * sorted. */
+void plain_number(plain *p, unsigned id);
+bool plain_sorted(const plain *before, const plain *after, const cm_sort_key *keys, size_t count,
+                  bool valid_first, unsigned id);
 void plain_print(const char *title, const plain *p);
 
 /* The operator under test, at one party.  in are shares of the plain tables; ret is opened. */

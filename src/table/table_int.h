@@ -79,7 +79,14 @@ typedef struct cm_sort_less {
 /* A round costs as much as so many bytes, as for cm_mpc_round_bytes. */
 void cm_sort_less_init(cm_sort_less *less, unsigned planes, size_t round_bytes, cm_arena scratch);
 void cm_sort_less_fini(cm_sort_less *less);
+/* Parts that a key of so many planes is compared in, and what the shape's circuits prefer. */
+unsigned cm_sort_part(unsigned planes, size_t shape);
+cm_shape cm_sort_circuit_shape(size_t shape);
+/* Inputs for such parts, lowest first, and the columns to pass to them; how many there are. */
+size_t cm_sort_input_parts(cm_circuit *c, unsigned planes, unsigned part, cm_num *ret);
+size_t cm_sort_split_parts(cm_bcol x, unsigned part, cm_bcol *ret);
 /* The shape that a batch of so many pairs takes. */
+size_t cm_sort_best_shape(const cm_sort_costs *costs, size_t pairs);
 size_t cm_sort_shape(const cm_sort_less *less, size_t pairs);
 /* Opens whether x < y, row by row, as CM_TICKET_SHUFFLED.  The shape follows from x.rows. */
 CM_MUST cm_status cm_sort_less_open(const cm_sort_less *less, cm_mpc *mpc, cm_bcol x, cm_bcol y,
@@ -109,6 +116,12 @@ uint64_t cm_sort_plan_make(size_t rows, const cm_sort_costs *costs, cm_sort_plan
  * than this with a probability below 2^-65; never where the bound is that of all pairs.
  */
 size_t cm_sort_pairs_bound(size_t rows, unsigned bits);
+
+/* ---- sort_cost.c ---------------------------------------------------------------------------- */
+
+/* As cm_table_sort_cost, where a round costs as much as so many bytes. */
+cm_sort_cost cm_sort_comparisons_cost(size_t rows, unsigned key_planes, size_t round_bytes,
+                                      cm_arena scratch);
 
 /* ---- sort_order.c -------------------------------------------------------------------------- */
 
@@ -152,17 +165,54 @@ typedef struct cm_top_plan {
 } cm_top_plan;
 void cm_top_plan_make(size_t rows, size_t first, const cm_sort_costs *costs, cm_top_plan *ret);
 
+/* ---- merge.c: sorted runs by a network ------------------------------------------------------ */
+
+/* Which places meet at which level, from the runs' lengths. */
+typedef struct cm_merge_net cm_merge_net;
+cm_merge_net *cm_merge_net_new(const cm_runs *runs, cm_arena *arena);
+unsigned cm_merge_net_levels(const cm_merge_net *net);
+size_t cm_merge_net_pairs(const cm_merge_net *net, unsigned level);
+/* What a batch of comparators costs that compare such keys and exchange rows of so many planes. */
+void cm_merge_costs(const cm_sort_less *less, unsigned planes, cm_sort_costs *ret);
+/*
+ * Puts the rows of wide, which are runs in order of planes key_first .. key_first + key_planes - 1,
+ * into that order, in place: nothing is opened.  Rows that tie come in an order that follows from
+ * the runs' lengths and which rows tie.
+ */
+CM_MUST cm_status cm_merge_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_first, unsigned key_planes,
+                                const cm_runs *runs, cm_arena scratch);
+
+/* ---- order.c: a sort or a merge -------------------------------------------------------------- */
+
+/* Rows to be put in order by their keys.  Planes from the lowest: the tag, which is each row's
+ * place, the key, the payload. */
+typedef struct cm_order {
+    size_t rows;
+    unsigned tag, key, payload;
+    bool stable;       /* ties by the tag; a sort is, a merge compares the tag then */
+    bool keep_tag;     /* it is read afterwards; else what is in it then has no meaning */
+    bool invalid_flag; /* the key's top plane says which rows do not count */
+    cm_runs runs;      /* by the key; without its invalid flag unless runs.valid_first */
+} cm_order;
+/* Whether the rows are merged: from public sizes and the session's price of a round. */
+bool cm_order_merges(const cm_order *order, size_t round_bytes, cm_arena scratch);
+/* What that takes, of rep3. */
+cm_sort_cost cm_order_cost(const cm_order *order, size_t round_bytes, cm_arena scratch);
+/* In place. */
+CM_MUST cm_status cm_order_rows(cm_mpc *mpc, cm_bcol wide, const cm_order *order, cm_arena scratch);
+
 /* ---- sort.c, tables ------------------------------------------------------------------------ */
 
 /*
  * The table's rows in order; ret, which may be the table, has its columns, some of which share
  * memory with the key.  Keys are not moved twice.  Rows that tie keep their order, or come in a
- * secret random one.  ret_key, when not NULL,
- * receives the key of cm_sort_key_build in order.
+ * secret random one; runs (NULL: none) by these keys are of use in the first case only.  ret_key,
+ * when not NULL, receives the key of cm_sort_key_build in order.
  */
 CM_MUST cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
-                                  size_t count, bool valid_first, bool random_ties, cm_arena *arena,
-                                  cm_table *ret, cm_bcol *ret_key, cm_arena scratch);
+                                  size_t count, bool valid_first, bool random_ties,
+                                  const cm_runs *runs, cm_arena *arena, cm_table *ret,
+                                  cm_bcol *ret_key, cm_arena scratch);
 
 /* ---- lookup.c ------------------------------------------------------------------------------- */
 

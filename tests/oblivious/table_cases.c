@@ -17,6 +17,21 @@ static void run_sort(oblivious_party *p)
     check_table(&t);
 }
 
+/* With all columns in the network, and with those that are no key behind the tag. */
+static void run_merge(oblivious_party *p)
+{
+    static const cm_sort_key keys[] = {{.col = 1, .descending = true}, {.col = 0}};
+    static const size_t rows[] = {SORT_ROWS / 2, 1, SORT_ROWS - SORT_ROWS / 2 - 1};
+    static const unsigned wide[] = {7, 12, 200, 0};
+
+    for (unsigned flags = 0; flags < 4; flags++) {
+        cm_table t = secret_table(p, SORT_ROWS, flags % 2 == 0 ? KEY_VALUE : wide);
+        const cm_runs runs = {3, rows, flags < 2, CM_ORDER_MERGE};
+        check(cm_table_sort_runs(p->mpc, &t, keys, 2, true, &runs, p->arena, p->scratch));
+        check_table(&t);
+    }
+}
+
 /* So many rows that the first are selected. */
 static void run_order(oblivious_party *p)
 {
@@ -212,6 +227,7 @@ static void run_percentiles(oblivious_party *p)
 
 const oblivious_case table_cases[] = {
     {"table: sort", run_sort},
+    {"table: merge of sorted runs", run_merge},
     {"table: first rows", run_order},
     {"table: partition", run_partition},
     {"table: filter, shuffle, head", run_rows},
