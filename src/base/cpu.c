@@ -35,7 +35,7 @@ cm_cpu cm_cpu_detect(void)
     cpu.avx2 = (xcr0 & XCR0_YMM) == XCR0_YMM && (ebx & bit_AVX2) != 0;
     cpu.avx512 = cpu.avx2 && (xcr0 & XCR0_ZMM) == XCR0_ZMM && (ebx & avx512) == avx512;
     cpu.vaes = cpu.avx512 && cpu.aes && (ecx & bit_VAES) != 0;
-    cpu.gfni = (ecx & bit_GFNI) != 0;
+    cpu.gfni = cpu.avx512 && (ecx & bit_GFNI) != 0 && (ecx & bit_AVX512VBMI) != 0;
     return cpu;
 }
 #elif defined(__aarch64__)

@@ -10,7 +10,7 @@ typedef struct cm_cpu {
     bool avx2;   /* and the YMM state is saved */
     bool avx512; /* F, BW, VL, DQ and the ZMM state is saved */
     bool vaes;   /* VAES on 512-bit registers */
-    bool gfni;
+    bool gfni;   /* GFNI and VBMI on 512-bit registers */
 } cm_cpu;
 
 cm_cpu cm_cpu_detect(void);

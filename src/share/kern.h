@@ -65,6 +65,7 @@ typedef struct cm_kernels {
 const cm_kernels *cm_kernels_portable(void);
 const cm_kernels *cm_kernels_avx2(const cm_cpu *cpu);   /* NULL: the CPU lacks it */
 const cm_kernels *cm_kernels_avx512(const cm_cpu *cpu); /* NULL: the CPU lacks it */
+const cm_kernels *cm_kernels_gfni(const cm_cpu *cpu);   /* NULL: the CPU lacks it */
 const cm_kernels *cm_kernels_neon(void);                /* NULL: not an arm64 */
 
 /* The fastest table of this machine: chosen on first use, the same ever after. */

@@ -37,7 +37,10 @@ static const cm_kernels *choose(void)
 {
     cm_cpu cpu = cm_cpu_detect();
 
-    const cm_kernels *found = cm_kernels_avx512(&cpu);
+    const cm_kernels *found = cm_kernels_gfni(&cpu);
+    if (!found) {
+        found = cm_kernels_avx512(&cpu);
+    }
     if (!found) {
         found = cm_kernels_avx2(&cpu);
     }

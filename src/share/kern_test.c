@@ -102,6 +102,13 @@ static void test_avx512(void **state)
     compare(cm_kernels_avx512(&cpu));
 }
 
+static void test_gfni(void **state)
+{
+    (void)state;
+    cm_cpu cpu = cm_cpu_detect();
+    compare(cm_kernels_gfni(&cpu));
+}
+
 static void test_neon(void **state)
 {
     (void)state;
@@ -162,21 +169,21 @@ static void test_best_is_one_of_them(void **state)
     const cm_kernels *best = cm_kernels_best();
 
     assert_true(best == cm_kernels_portable() || best == cm_kernels_avx2(&cpu) ||
-                best == cm_kernels_avx512(&cpu) || best == cm_kernels_neon());
+                best == cm_kernels_avx512(&cpu) || best == cm_kernels_gfni(&cpu) ||
+                best == cm_kernels_neon());
     assert_ptr_equal(best, cm_kernels_best());
     cpu = (cm_cpu){0};
     assert_null(cm_kernels_avx2(&cpu));
     assert_null(cm_kernels_avx512(&cpu));
+    assert_null(cm_kernels_gfni(&cpu));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_portable),
-        cmocka_unit_test(test_avx2),
-        cmocka_unit_test(test_avx512),
-        cmocka_unit_test(test_neon),
-        cmocka_unit_test(test_best_is_one_of_them),
+        cmocka_unit_test(test_portable), cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),   cmocka_unit_test(test_gfni),
+        cmocka_unit_test(test_neon),     cmocka_unit_test(test_best_is_one_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
