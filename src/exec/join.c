@@ -95,7 +95,8 @@ static cm_num round_up(cm_circuit *c, cm_num x)
 static cm_status open_size(cm_exec *x, const cm_plan_node *node, size_t *ret)
 {
     static const cm_ticket ticket = {CM_TICKET_RESULT, "join: its size, rounded up"};
-    enum { SIZE_PLANES = 40 };
+    /* All pairs of CM_PLAN_ROWS_MAX rows: a sum that did not fit would cut the join. */
+    enum { SIZE_PLANES = 61 };
     const cm_range_spec spec = cm_exec_range(node);
     const cm_table *intervals = &x->table[node->child[1]->number];
     cm_ranges ranges = {0};
@@ -140,7 +141,7 @@ cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         if (st != CM_OK) {
             return st;
         }
-        if (rows > (size_t)1 << 28) {
+        if (rows > CM_PLAN_DISCLOSED_MAX) {
             return cm_fail(x->diag, CM_ERANGE, CM_SQL_TOO_MANY_ROWS,
                            "a join has more rows than fit a table");
         }

@@ -250,7 +250,8 @@ static void put_bound(const cm_plan_node *node, const cm_plan_bound *bound, cons
                       cm_buf *out)
 {
     if (bound->given) {
-        cm_buf_printf(out, "%s%s %s%s %s", node->join.keys > 0 || op[0] == '<' ? ", " : "",
+        bool first = node->join.keys == 0 && (op[0] == '>' || !node->range.lower.given);
+        cm_buf_printf(out, "%s%s %s%s %s", first ? "" : ", ",
                       node->child[0]->col[node->range.order].name, op, bound->open ? "" : "=",
                       node->child[1]->col[bound->col].name);
     }

@@ -575,9 +575,26 @@ static void set_kept_keys(cm_planner *pl, const cm_query *query, const cm_planne
     plan->kept_key = keys;
 }
 
+/* Operators number rows with 32 bits, of two sides and both ends of intervals at a time. */
+static cm_status check_rows(cm_planner *pl, const cm_plan *plan)
+{
+    for (size_t i = 0; i < plan->nodes; i++) {
+        if (plan->node[i]->rows > CM_PLAN_ROWS_MAX) {
+            return cm_fail(pl->diag, CM_EUNSUPPORTED, CM_SQL_TOO_MANY_ROWS,
+                           "a step of the query would have %llu rows, more than %llu",
+                           (unsigned long long)plan->node[i]->rows,
+                           (unsigned long long)CM_PLAN_ROWS_MAX);
+        }
+    }
+    return CM_OK;
+}
+
 static cm_status finish_plan(cm_planner *pl, cm_plan *plan)
 {
-    cm_status st = check_programs(pl, plan);
+    cm_status st = check_rows(pl, plan);
+    if (st == CM_OK) {
+        st = check_programs(pl, plan);
+    }
     if (st == CM_OK) {
         st = set_participants(pl, plan);
     }

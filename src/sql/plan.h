@@ -185,6 +185,8 @@ typedef struct cm_plan_check {
     const char *sqlstate, *message, *hint;
 } cm_plan_check;
 enum { CM_PLAN_CHECKS_MAX = 32 };
+/* Most rows that a node under MPC may have, and a join whose size is disclosed; 54000 beyond. */
+enum { CM_PLAN_ROWS_MAX = 1 << 30, CM_PLAN_DISCLOSED_MAX = 1 << 28 };
 
 typedef enum cm_discloses_to { CM_TO_COORDINATOR, CM_TO_PARTIES, CM_TO_OWNERS } cm_discloses_to;
 typedef struct cm_disclosure {
@@ -225,6 +227,8 @@ typedef struct cm_plan {
 } cm_plan;
 
 /* Settings that change plans; part of what is proposed, so that everybody plans alike. */
+enum { CM_PLAN_DOMAIN_MAX = 1 << 20 }; /* domain_max at most */
+
 typedef struct cm_plan_settings {
     bool pushdown;           /* owners evaluate what they can: on */
     uint32_t domain_max;     /* most groups for a group-by on a public domain: 4096 */

@@ -11,7 +11,6 @@
 enum {
     CM_PLAN_PAIRS_MAX = 1 << 20,     /* most pairs that are all tried without being asked to */
     CM_PLAN_DISCLOSED_MIN = 1 << 14, /* fewer pairs are tried even where sizes may be disclosed */
-    CM_PLAN_DISCLOSED_MAX = 1 << 30,
 };
 
 /* The keys between two flows, seen from the unique one. */

@@ -6,11 +6,15 @@
 
 #include <string.h>
 
+/* What does not fit is as good as no bound. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    return a > 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+}
+
 uint64_t cm_flow_pairs_rows(const cm_flow *x, const cm_flow *y)
 {
-    uint64_t a = x->node->rows, b = y->node->rows;
-
-    return a > 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+    return times(x->node->rows, y->node->rows);
 }
 
 /* A pair is told apart by what tells its two rows apart. */
@@ -37,7 +41,7 @@ static void pair_uniques(cm_block *b, const cm_flow *x, const cm_flow *y, cm_flo
                 (cm_unique){.cols = cols,
                             .rel = rel,
                             .col = col,
-                            .more = (u->more + 1) * (v->more + 1) - 1,
+                            .more = times(u->more + 1, v->more + 1) - 1,
                             .presumed = u->presumed != NULL ? u->presumed : v->presumed};
         }
     }
@@ -155,11 +159,6 @@ static bool may_disclose(const cm_plan_node *node)
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
-}
-
-static uint64_t times(uint64_t a, uint64_t b)
-{
-    return a > 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
 }
 
 uint64_t cm_flow_least_pairs(cm_block *b, const cm_part *part, const cm_flow *x, const cm_flow *y)

@@ -334,6 +334,32 @@ static void test_wide_sum(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* What operators cannot number is refused here, and not by an assertion in a job. */
+static void test_rows_max(void **state)
+{
+    static const char pairs[] = "SELECT a.note FROM visits a JOIN visits b ON a.year = b.year";
+    cm_plan_fixture f;
+    const cm_query *query;
+    const cm_plan *plan;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    f.table[0].rows = 400000000;
+    cm_plan_fixture_build(&f);
+    assert_int_equal(plan_of(&f, "SELECT count(*) FROM visits")->root->rows, 1);
+    (void)plan_of(&f, "SELECT note FROM visits");
+    f.settings.join_rows = 1 << 20;
+    (void)plan_of(&f, pairs);
+    f.settings.join_rows = UINT64_MAX;
+    assert_int_not_equal(cm_plan_fixture_plan(&f, pairs, &query, &plan), CM_OK);
+    assert_string_equal(f.diag.sqlstate, "54000");
+    f.table[1].rows = 700000000;
+    cm_plan_fixture_build(&f);
+    assert_int_not_equal(cm_plan_fixture_plan(&f, "SELECT note FROM visits", &query, &plan), CM_OK);
+    assert_string_equal(f.diag.sqlstate, "54000");
+    cm_plan_fixture_fini(&f);
+}
+
 /* K holds for the groups that are shown, whatever block makes them, and for no others. */
 static void test_min_rows(void **state)
 {
@@ -962,6 +988,7 @@ int main(void)
         cmocka_unit_test(test_materialized_views),
         cmocka_unit_test(test_min_rows),
         cmocka_unit_test(test_wide_sum),
+        cmocka_unit_test(test_rows_max),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_window_sorts),
         cmocka_unit_test(test_participants),
