@@ -387,7 +387,8 @@ static cm_status check_bounds(const setting_def *def, const char *value, cm_diag
 {
     long number = strtol(value, NULL, 10);
     bool wrong =
-        (strcmp(def->name, "comity.domain_max") == 0 && (number < 0 || number > 1 << 20)) ||
+        (strcmp(def->name, "comity.domain_max") == 0 &&
+         (number < 0 || number > CM_PLAN_DOMAIN_MAX)) ||
         (strcmp(def->name, "comity.lanes") == 0 && (number < 1 || number > CM_LANES_MAX)) ||
         (strcmp(def->name, "comity.join_rows") == 0 && (number < 0 || number > 1 << 30));
     if (wrong) {

@@ -116,6 +116,8 @@ static void encode_settings(const cm_plan_settings *s, cm_buf *out)
     cm_put_double(out, s->bytes_per_second);
 }
 
+static const double RTT_MAX_SECONDS = 3600, RATE_MIN = 1, RATE_MAX = 1e15;
+
 static cm_plan_settings decode_settings(cm_reader *r)
 {
     cm_plan_settings s = cm_plan_settings_default();
@@ -128,8 +130,11 @@ static cm_plan_settings decode_settings(cm_reader *r)
     s.lanes = cm_reader_u32(r);
     s.rtt_seconds = cm_reader_double(r);
     s.bytes_per_second = cm_reader_double(r);
-    r->failed =
-        r->failed || pushdown > 1 || cross_owner_keys > 1 || s.lanes < 1 || s.lanes > CM_LANES_MAX;
+    /* NaN is neither; what comes of these figures are sizes of messages and of memory. */
+    bool link = s.rtt_seconds >= 0 && s.rtt_seconds <= RTT_MAX_SECONDS &&
+                s.bytes_per_second >= RATE_MIN && s.bytes_per_second <= RATE_MAX;
+    r->failed = r->failed || pushdown > 1 || cross_owner_keys > 1 || s.lanes < 1 ||
+                s.lanes > CM_LANES_MAX || s.domain_max > CM_PLAN_DOMAIN_MAX || !link;
     return s;
 }
 

@@ -77,6 +77,34 @@ static void preambles_have_one_form(void **state)
     }
 }
 
+/* A member's figures decide about sizes at everybody: what makes no sense is not taken. */
+static void settings_have_bounds(void **state)
+{
+    fixture *f = *state;
+    const cm_plan_settings usual = cm_plan_settings_default();
+    cm_plan_settings bad[8];
+    for (size_t i = 0; i < CM_COUNT(bad); i++) {
+        bad[i] = usual;
+    }
+    bad[0].lanes = 0;
+    bad[1].lanes = 17;
+    bad[2].domain_max = UINT32_MAX;
+    bad[3].rtt_seconds = -1;
+    bad[4].rtt_seconds = 1e300;
+    bad[5].rtt_seconds = 0.0 / (usual.rtt_seconds - usual.rtt_seconds);
+    bad[6].bytes_per_second = 0;
+    bad[7].bytes_per_second = 1e300;
+    for (size_t i = 0; i <= CM_COUNT(bad); i++) {
+        CM_CLEANUP(cm_buf_free) cm_buf out = {0};
+        cm_proposal got, p = example_proposal();
+        p.settings = i < CM_COUNT(bad) ? bad[i] : usual;
+        cm_proposal_encode(&p, f->identity, &out);
+        cm_status st = cm_proposal_decode(out.data, out.bytes, cm_identity_cert(f->identity),
+                                          &f->arena, &got, NULL);
+        assert_int_equal(st == CM_OK, i == CM_COUNT(bad));
+    }
+}
+
 static void proposals_travel(void **state)
 {
     fixture *f = *state;
@@ -289,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(preambles_have_one_form),
         cmocka_unit_test(frames_are_cut),
+        cmocka_unit_test_setup_teardown(settings_have_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(proposals_travel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(consents_travel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reports_travel, set_up, tear_down),
