@@ -1,4 +1,5 @@
 /* comityd: one organisation's node.  Logs to standard error. */
+#include "crypto/crypto.h"
 #include "node/node.h"
 #include "pgwire/server.h"
 
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
         return 2;
     }
     umask(077);
+    cm_process_protect(); /* the node's key, those of kept shares, passwords, answers */
     if (cm_loop_new(&loop, &diag) != CM_OK) {
         return failed(&diag);
     }

@@ -21,6 +21,9 @@ typedef struct cm_key {
 void cm_wipe(void *data, size_t bytes);
 /* 1 when equal; time depends on bytes alone. */
 int cm_ct_equal(const void *a, const void *b, size_t bytes);
+/* For a process that holds keys: no core dumps, and no other process of the same user may look at
+ * its memory.  Where the system refuses that it goes on all the same. */
+void cm_process_protect(void);
 /* From the kernel's generator; aborts when it fails, since nothing may go on without it. */
 void cm_random_bytes(void *data, size_t bytes);
 

@@ -3,6 +3,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,6 +56,23 @@ static void pbkdf2_vectors(void **state)
                 "c5e478d59288c841aa530db6845c4c8d962893a001ce4e11a4963873aa98134a");
     assert_hash(cm_pbkdf2_sha256("password", (const uint8_t *)"salt", 4, 1),
                 "120fb6cffcf8b32c43e7225256c4f837a86548c92ccc35480805987cb70be17b");
+}
+
+/* In a child: what is given up does not come back. */
+static void protected_processes_leave_no_dumps(void **state)
+{
+    (void)state;
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit core = {1, 1};
+        cm_process_protect();
+        bool safe = getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0 &&
+                    core.rlim_max == 0 && prctl(PR_GET_DUMPABLE) == 0;
+        _exit(safe ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 static void hex_round_trip_and_refusals(void **state)
@@ -107,6 +128,7 @@ int main(void)
         cmocka_unit_test(hmac_vectors),
         cmocka_unit_test(pbkdf2_vectors),
         cmocka_unit_test(hex_round_trip_and_refusals),
+        cmocka_unit_test(protected_processes_leave_no_dumps),
         cmocka_unit_test(comparison_sees_every_bit),
         cmocka_unit_test(random_and_wipe),
     };

@@ -1,6 +1,7 @@
 #include "node/job_run.h"
 
 #include "base/clock.h"
+#include "crypto/crypto.h"
 #include "exec/exec.h"
 #include "node/job_links.h"
 #include "node/wire.h"
@@ -65,11 +66,9 @@ typedef struct run {
 
 static void give_up_rights(void)
 {
-    struct rlimit none = {0, 0};
+    cm_process_protect();
     /* What fails here fails towards less protection of this process from its own user; the data is
      * protected from others all the same. */
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
