@@ -425,6 +425,7 @@ static void dispatch(cm_session *s, const cm_stmt *stmt, const char *const *para
     }
     switch ((int)stmt->kind) {
     case CM_STMT_SELECT:
+    case CM_STMT_PLAIN_SELECT:
     case CM_STMT_SYSTEM_SELECT:
         run_select(s, stmt, params);
         return;
@@ -448,8 +449,9 @@ static void dispatch(cm_session *s, const cm_stmt *stmt, const char *const *para
 
 static bool may_change_catalog(cm_stmt_kind kind)
 {
-    return kind != CM_STMT_SYSTEM_SELECT && kind != CM_STMT_SELECT && kind != CM_STMT_SHOW &&
-           kind != CM_STMT_BEGIN && kind != CM_STMT_COMMIT && kind != CM_STMT_ROLLBACK;
+    return kind != CM_STMT_SYSTEM_SELECT && kind != CM_STMT_PLAIN_SELECT &&
+           kind != CM_STMT_SELECT && kind != CM_STMT_SHOW && kind != CM_STMT_BEGIN &&
+           kind != CM_STMT_COMMIT && kind != CM_STMT_ROLLBACK;
 }
 
 void cm_session_execute(cm_session *s, const cm_stmt *stmt, const char *const *params,
@@ -520,6 +522,7 @@ static cm_status describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids, cm
 
     switch ((int)stmt->kind) {
     case CM_STMT_SELECT:
+    case CM_STMT_PLAIN_SELECT:
         return cm_session_describe_select(s, stmt, oids, arena, ret_col, ret_cols, diag);
     case CM_STMT_SYSTEM_SELECT:
         return cm_syscatalog_describe(s, stmt, oids, arena, ret_col, ret_cols, diag);

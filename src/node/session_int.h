@@ -8,6 +8,7 @@
 #ifndef CM_NODE_SESSION_INT_H
 #define CM_NODE_SESSION_INT_H
 
+#include "exec/exec.h"
 #include "node/jobs.h"
 #include "node/session.h"
 #include "node/state.h"
@@ -99,6 +100,19 @@ cm_result_col cm_result_col_of(const char *name, const cm_type *type);
 CM_MUST cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_t *oids,
                                              cm_arena *arena, const cm_result_col **ret_col,
                                              size_t *ret_cols, cm_diag *diag);
+
+/* Rows of a whole answer; then what ends it, EXPLAIN ANALYZE's text included: returns the tag. */
+void cm_session_answer(cm_session *s, const cm_plan *plan, const cm_exec_result *result);
+const char *cm_session_finish(cm_session *s, const cm_plan *plan, const cm_job_stats *stats);
+
+/* ---- session_plain.c ---------------------------------------------------------------------- */
+
+/* What a statement's names mean: the federation's tables, or nothing where it reads none. */
+CM_MUST cm_status cm_session_schema(cm_session *s, const cm_stmt *stmt, cm_arena *arena,
+                                    const cm_schema **ret, cm_diag *diag);
+/* One SELECT that reads no table; on failure the statement has not ended. */
+CM_MUST cm_status cm_session_plain(cm_session *s, const cm_stmt *stmt, const char *const *params,
+                                   cm_diag *diag);
 
 /* ---- ddl.c, ddl_table.c, ddl_import.c, ddl_grant.c, roles.c ------------------------------- */
 

@@ -30,9 +30,8 @@ static void shift_position(cm_diag *diag, int offset)
 
 /* ---- the answer --------------------------------------------------------------------------- */
 
-static void send_columns(cm_session *s)
+static void send_columns(cm_session *s, const cm_plan *plan)
 {
-    const cm_plan *plan = cm_job_plan(s->job);
     cm_result_col *col = CM_NEW_SMALL(&s->arena, cm_result_col, plan->outputs + 1);
     for (size_t i = 0; i < plan->outputs; i++) {
         col[i] = cm_result_col_of(plan->output_name[i], &plan->root->col[plan->output[i]].type);
@@ -45,7 +44,7 @@ static void on_row(void *arg, const char *const *text)
     cm_session *s = arg;
     if (!s->explaining) {
         if (s->rows == 0) {
-            send_columns(s);
+            send_columns(s, cm_job_plan(s->job));
         }
         s->sink.row(s->sink.arg, text);
     }
@@ -95,11 +94,10 @@ static void send_explain(cm_session *s, cm_buf *text)
     }
 }
 
-static void explain_measured(cm_session *s, const cm_job_stats *stats)
+static void explain_measured(cm_session *s, const cm_plan *plan, const cm_job_stats *stats)
 {
     CM_CLEANUP(cm_buf_free) cm_buf text = {0};
     char bytes[32];
-    const cm_plan *plan = cm_job_plan(s->job);
     const cm_measured *measured = stats->nodes == plan->nodes ? stats->measured : NULL;
     cm_explain_print(plan, &s->explain, measured, &text);
     if (!s->explain.json) {
@@ -112,19 +110,48 @@ static void explain_measured(cm_session *s, const cm_job_stats *stats)
     send_explain(s, &text);
 }
 
+const char *cm_session_finish(cm_session *s, const cm_plan *plan, const cm_job_stats *stats)
+{
+    if (s->explaining) {
+        explain_measured(s, plan, stats);
+        return "EXPLAIN";
+    }
+    if (s->rows == 0) {
+        send_columns(s, plan);
+    }
+    return cm_arena_printf(&s->arena, "SELECT %llu", (unsigned long long)s->rows);
+}
+
+void cm_session_answer(cm_session *s, const cm_plan *plan, const cm_exec_result *result)
+{
+    const char **row = CM_NEW_SMALL(&s->arena, const char *, result->cols + 1);
+
+    if (s->rows == 0 && result->rows > 0 && !s->explaining) {
+        send_columns(s, plan);
+    }
+    for (size_t r = 0; r < result->rows; r++) {
+        cm_arena scratch = s->arena;
+        cm_buf text = {0};
+        for (size_t c = 0; c < result->cols; c++) {
+            const cm_value *value = &result->value[r * result->cols + c];
+            cm_buf_clear(&text);
+            if (!value->null) {
+                cm_value_print(&plan->root->col[plan->output[c]].type, value, &text);
+            }
+            row[c] = value->null ? NULL : cm_arena_strdup(&scratch, cm_buf_text(&text));
+        }
+        cm_buf_free(&text);
+        if (!s->explaining) {
+            s->sink.row(s->sink.arg, row);
+        }
+        s->rows++;
+    }
+}
+
 static void on_done(void *arg, const cm_job_stats *stats)
 {
     cm_session *s = arg;
-    char tag[40];
-    if (s->explaining) {
-        explain_measured(s, stats);
-        (void)snprintf(tag, sizeof tag, "EXPLAIN");
-    } else {
-        if (s->rows == 0) {
-            send_columns(s);
-        }
-        (void)snprintf(tag, sizeof tag, "SELECT %llu", (unsigned long long)s->rows);
-    }
+    const char *tag = cm_session_finish(s, cm_job_plan(s->job), stats);
     tell_timing(s, stats);
     s->job = NULL;
     cm_session_done(s, tag);
@@ -154,10 +181,17 @@ static cm_status start(cm_session *s, const cm_stmt *stmt, const char *const *pa
     return st == CM_OK ? cm_job_start(s->node, &request, &events, &s->job, diag) : st;
 }
 
+static cm_status start_any(cm_session *s, const cm_stmt *stmt, const char *const *params,
+                           cm_diag *diag)
+{
+    return stmt->reads == CM_STMT_PLAIN_SELECT ? cm_session_plain(s, stmt, params, diag)
+                                               : start(s, stmt, params, diag);
+}
+
 void cm_session_select(cm_session *s, const cm_stmt *stmt, const char *const *params)
 {
     cm_diag diag = {0};
-    if (start(s, stmt, params, &diag) != CM_OK) {
+    if (start_any(s, stmt, params, &diag) != CM_OK) {
         s->job = NULL;
         shift_position(&diag, stmt->offset);
         cm_session_fail(s, &diag);
@@ -171,15 +205,21 @@ static cm_status explain_only(cm_session *s, const cm_stmt *stmt, const char *co
     const cm_query *query = NULL;
     const cm_plan *plan = NULL;
     cm_plan_settings settings = cm_session_plan_settings(s);
-    cm_status st = cm_session_require(s, CM_RIGHT_ANALYST, "query the federation", diag);
+    const cm_schema *schema = NULL;
     const char *sql = NULL;
+    cm_status st = stmt->reads == CM_STMT_PLAIN_SELECT
+                       ? CM_OK
+                       : cm_session_require(s, CM_RIGHT_ANALYST, "query the federation", diag);
     if (st == CM_OK) {
         st = cm_view_expand(s, stmt, stmt->query, &s->arena, &sql, diag);
     }
     if (st == CM_OK) {
+        st = cm_session_schema(s, stmt, &s->arena, &schema, diag);
+    }
+    if (st == CM_OK) {
         /* Nothing of the snapshot outlives this call. */
-        st = cm_sql_prepare(sql, cm_node_schema(s->node), cm_node_org(s->node), params,
-                            (size_t)stmt->params, &settings, &s->arena, &query, &plan, diag);
+        st = cm_sql_prepare(sql, schema, cm_node_org(s->node), params, (size_t)stmt->params,
+                            &settings, &s->arena, &query, &plan, diag);
     }
     if (st != CM_OK) {
         return st;
@@ -196,7 +236,7 @@ void cm_session_explain(cm_session *s, const cm_stmt *stmt, const char *const *p
     s->explain = stmt->explain;
     if (stmt->explain.analyze) {
         s->explaining = true;
-        st = start(s, stmt, params, &diag);
+        st = start_any(s, stmt, params, &diag);
         if (st == CM_OK) {
             return;
         }
@@ -216,19 +256,22 @@ cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_
 {
     const cm_query *query = NULL;
     cm_type *types = CM_NEW_SMALL(arena, cm_type, (size_t)stmt->params + 1);
-    cm_snapshot *snapshot = cm_node_snapshot(s->node);
+    const cm_schema *schema = NULL;
     const char *sql = NULL;
     const cm_stmt *whole = NULL;
     cm_status st = cm_view_expand(s, stmt, stmt->query, arena, &sql, diag);
     if (st == CM_OK) {
         st = cm_sql_parse_query(sql, arena, &whole, diag);
     }
+    if (st == CM_OK) {
+        st = cm_session_schema(s, stmt, arena, &schema, diag);
+    }
     if (st != CM_OK) {
         return st;
     }
     CM_ASSERT(whole != NULL);
-    st = cm_sql_bind(whole->select, cm_snapshot_schema(snapshot), cm_node_org(s->node), types, NULL,
-                     stmt->params, arena, &query, diag);
+    st = cm_sql_bind(whole->select, schema, cm_node_org(s->node), types, NULL, stmt->params, arena,
+                     &query, diag);
     if (st != CM_OK) {
         cm_sql_query_position(whole, diag);
         shift_position(diag, stmt->query_offset);

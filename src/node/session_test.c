@@ -121,6 +121,37 @@ static void queries_are_jobs(void **state)
                 "n:20\nSELECT 0\n");
 }
 
+/* What reads no table has the types, digits and errors of what does. */
+static void constants_are_computed(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    const char *const params[] = {"7", "2"};
+    expect_said(say(t, "SELECT div(7, 2), round(2.5), 7 / 2.0, 2.5::int"),
+                "div:1700|round:1700|?column?:1700|int4:23\n3|3|3.5000000000000000|3\nSELECT 1\n");
+    expect_said(say(t, "SELECT date '2024-02-29' + interval '1 year', 1 WHERE true"),
+                "?column?:1114|?column?:23\n2025-02-28 00:00:00|1\nSELECT 1\n");
+    expect_said(say(t, "VALUES (1) UNION VALUES (2) ORDER BY 1 DESC"),
+                "column1:23\n2\n1\nSELECT 2\n");
+    expect_said(say(t, "SELECT 1 WHERE false"), "?column?:23\nSELECT 0\n");
+    expect_said(say(t, "SELECT upper(x), sum(length(x)) OVER () FROM (VALUES ('a'), ('bc')) v (x) "
+                       "ORDER BY 1"),
+                "upper:25|sum:20\nA|3\nBC|3\nSELECT 2\n");
+    expect_said(
+        say(t, "SELECT (SELECT 5), EXISTS (SELECT 1), 3 IN (SELECT 3) WHERE 1 IN (SELECT 1)"),
+        "?column?:23|exists:16|?column?:16\n5|t|t\nSELECT 1\n");
+    expect_said(say(t, "SELECT (SELECT 1 UNION ALL SELECT 2)"), "ERROR 21000 ...\n");
+    expect_said(say(t, "SELECT 1 / 0"), "ERROR 22012 ...\n");
+    expect_said(say(t, "SELECT 2147483647 + 1"), "ERROR 22003 ...\n");
+    expect_said(say(t, "SELECT 'x'::int"), "ERROR 22P02 ...\n");
+    expect_said(say(t, "SELECT to_char(1, '9')"), "ERROR 0A000 ...\n");
+    expect_said(say(t, "SELECT 1 + nosuch(2)"), "ERROR 42883 ...\n");
+    expect_said(say_with(t, "SELECT $1::int / $2", params),
+                "(23,23) ?column?:23\n?column?:23\n3\nSELECT 1\n");
+    assert_non_null(strstr(say(t, "EXPLAIN ANALYZE SELECT 1"), "1 rows"));
+    expect_said(say(t, "PREPARE c AS SELECT $1 + 1; EXECUTE c(2); DEALLOCATE c"),
+                "PREPARE\n?column?:23\n3\nSELECT 1\nDEALLOCATE\n");
+}
+
 static void parameters_are_described(void **state)
 {
     talk *t = ((scene *)*state)->asks;
@@ -201,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_nodes_settings_are_durable),
         cmocka_unit_test(transactions_are_accepted),
         cmocka_unit_test(queries_are_jobs),
+        cmocka_unit_test(constants_are_computed),
         cmocka_unit_test(parameters_are_described),
         cmocka_unit_test(statements_are_prepared_by_name),
         cmocka_unit_test(plans_are_explained),

@@ -236,8 +236,8 @@ static void describe_columns(prepared *p, cm_arena *arena)
     }
 }
 
-static cm_status prepare(cm_session *s, const cm_stmt *stmt, cm_arena *arena, prepared *ret,
-                         cm_diag *diag)
+static cm_status prepare_here(cm_session *s, const cm_stmt *stmt, cm_arena *arena, prepared *ret,
+                              cm_diag *diag)
 {
     const char *tail = NULL;
     prepared p = {0};
@@ -261,6 +261,26 @@ static cm_status prepare(cm_session *s, const cm_stmt *stmt, cm_arena *arena, pr
     describe_columns(&p, arena);
     *ret = p;
     return CM_OK;
+}
+
+/* Of what reads no table and is unknown here too, the binder's complaint is the better one: it has
+ * PostgreSQL's words and a position. */
+static cm_status prepare(cm_session *s, const cm_stmt *stmt, cm_arena *arena, prepared *ret,
+                         cm_diag *diag)
+{
+    cm_diag better = {0};
+    const cm_result_col *col;
+    size_t cols;
+    cm_status st = prepare_here(s, stmt, arena, ret, diag);
+    if (st != CM_OK && stmt->relations == 0) {
+        cm_arena scratch = *arena;
+        uint32_t *oids = CM_NEW_SMALL(&scratch, uint32_t, (size_t)stmt->params + 1);
+        if (cm_session_describe_select(s, stmt, oids, &scratch, &col, &cols, &better) != CM_OK) {
+            *diag = better;
+            return better.status;
+        }
+    }
+    return st;
 }
 
 cm_status cm_syscatalog_describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids,

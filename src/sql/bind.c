@@ -8,81 +8,85 @@
 
 /* Output names -------------------------------------------------------------------------------- */
 
-static const char *name_of(const cm_ast *ast)
+/*
+ * As PostgreSQL finds a name for what has none: a name of its own is stronger than that of a type
+ * or CASE, through which casts and CASE look for one.
+ */
+typedef enum name_strength { NAME_NONE, NAME_WEAK, NAME_OWN } name_strength;
+
+static name_strength figure_name(const cm_ast *ast, const char **ret);
+
+static name_strength name_of_select(const cm_ast_select *s, const char **ret)
 {
-    switch (ast->kind) {
+    while (s->set != CM_AST_NO_SET) {
+        s = s->left;
+    }
+    if (s->rows > 0) {
+        *ret = "column1";
+        return NAME_OWN;
+    }
+    if (s->targets != 1) {
+        return NAME_NONE;
+    }
+    if (s->target[0].name != NULL) {
+        *ret = s->target[0].name;
+        return NAME_OWN;
+    }
+    return figure_name(s->target[0].expr, ret);
+}
+
+/* The inner one's where it is its own, else the weak one given. */
+static name_strength or_weak(const cm_ast *inner, const char *weak, const char **ret)
+{
+    if (inner != NULL && figure_name(inner, ret) == NAME_OWN) {
+        return NAME_OWN;
+    }
+    *ret = weak;
+    return NAME_WEAK;
+}
+
+static name_strength figure_name(const cm_ast *ast, const char **ret)
+{
+    switch ((int)ast->kind) {
     case CM_AST_COLUMN:
-        return ast->names > 0 ? ast->name[ast->names - 1] : NULL;
+        *ret = ast->names > 0 ? ast->name[ast->names - 1] : NULL;
+        return ast->names > 0 ? NAME_OWN : NAME_NONE;
     case CM_AST_FUNC: {
         const char *dot = strrchr(ast->text, '.');
-        return dot == NULL ? ast->text : dot + 1;
+        *ret = dot == NULL ? ast->text : dot + 1;
+        return NAME_OWN;
     }
-    case CM_AST_CAST: {
-        const char *inner = name_of(ast->arg[0]);
-        return inner != NULL ? inner : ast->type.name;
-    }
-    case CM_AST_CASE: {
-        const cm_ast *otherwise = ast->arg[ast->args - 1];
-        bool column = otherwise != NULL &&
-                      (otherwise->kind == CM_AST_COLUMN || otherwise->kind == CM_AST_FUNC);
-        return column ? name_of(otherwise) : "case";
-    }
+    case CM_AST_CAST:
+        return or_weak(ast->arg[0], ast->type.name, ret);
+    case CM_AST_CASE:
+        return or_weak(ast->arg[ast->args - 1], "case", ret);
     case CM_AST_COALESCE:
-        return "coalesce";
+        *ret = "coalesce";
+        return NAME_OWN;
     case CM_AST_GREATEST:
-        return "greatest";
+        *ret = "greatest";
+        return NAME_OWN;
     case CM_AST_LEAST:
-        return "least";
+        *ret = "least";
+        return NAME_OWN;
     case CM_AST_NULLIF:
-        return "nullif";
-    case CM_AST_NULL:
-    case CM_AST_BOOL:
-    case CM_AST_INTEGER:
-    case CM_AST_DECIMAL:
-    case CM_AST_STRING:
-    case CM_AST_PARAM:
-    case CM_AST_OP:
-    case CM_AST_AND:
-    case CM_AST_OR:
-    case CM_AST_NOT:
-    case CM_AST_IS_NULL:
-    case CM_AST_IS_NOT_NULL:
-    case CM_AST_IS_TRUE:
-    case CM_AST_IS_NOT_TRUE:
-    case CM_AST_IS_FALSE:
-    case CM_AST_IS_NOT_FALSE:
-    case CM_AST_IS_UNKNOWN:
-    case CM_AST_IS_NOT_UNKNOWN:
-    case CM_AST_DISTINCT:
-    case CM_AST_NOT_DISTINCT:
-    case CM_AST_IN:
-    case CM_AST_NOT_IN:
-    case CM_AST_LIKE:
-    case CM_AST_NOT_LIKE:
-    case CM_AST_ILIKE:
-    case CM_AST_NOT_ILIKE:
-    case CM_AST_BETWEEN:
-    case CM_AST_NOT_BETWEEN:
-    case CM_AST_BETWEEN_SYMMETRIC:
-    case CM_AST_NOT_BETWEEN_SYMMETRIC:
-    case CM_AST_IN_SELECT:
-    case CM_AST_ANY_SELECT:
-    case CM_AST_ALL_SELECT:
+        *ret = "nullif";
+        return NAME_OWN;
     case CM_AST_EXISTS:
-    case CM_AST_UNSUPPORTED:
-        return NULL;
-    case CM_AST_SCALAR: {
-        const cm_ast_select *s = ast->select;
-        while (s->set != CM_AST_NO_SET) {
-            s = s->left;
-        }
-        return s->rows > 0                 ? "column1"
-               : s->targets != 1           ? NULL
-               : s->target[0].name != NULL ? s->target[0].name
-                                           : name_of(s->target[0].expr);
+        *ret = "exists";
+        return NAME_OWN;
+    case CM_AST_SCALAR:
+        return name_of_select(ast->select, ret);
+    default:
+        return NAME_NONE;
     }
-    }
-    return NULL;
+}
+
+static const char *name_of(const cm_ast *ast)
+{
+    const char *name = NULL;
+
+    return figure_name(ast, &name) == NAME_NONE ? NULL : name;
 }
 
 /* The select list ------------------------------------------------------------------------------ */

@@ -90,16 +90,31 @@ static cm_status text_type(cm_binder *b, const cm_ast_type *to, cm_text_kind kin
     return CM_OK;
 }
 
+static const struct {
+    const char *name;
+    cm_type_kind kind;
+} plain[] = {
+    {"bool", CM_TYPE_BOOL},         {"int2", CM_TYPE_INT2}, {"int4", CM_TYPE_INT4},
+    {"int8", CM_TYPE_INT8},         {"date", CM_TYPE_DATE}, {"timestamp", CM_TYPE_TIMESTAMP},
+    {"interval", CM_TYPE_INTERVAL},
+};
+
+bool cm_sql_has_type(const char *name)
+{
+    static const char *const others[] = {"numeric", "text", "varchar", "bpchar"};
+    bool found = false;
+
+    for (size_t i = 0; i < CM_COUNT(plain); i++) {
+        found = found || strcmp(name, plain[i].name) == 0;
+    }
+    for (size_t i = 0; i < CM_COUNT(others); i++) {
+        found = found || strcmp(name, others[i]) == 0;
+    }
+    return found;
+}
+
 static cm_status resolve(cm_binder *b, const cm_ast_type *to, cm_type *ret)
 {
-    static const struct {
-        const char *name;
-        cm_type_kind kind;
-    } plain[] = {
-        {"bool", CM_TYPE_BOOL},         {"int2", CM_TYPE_INT2}, {"int4", CM_TYPE_INT4},
-        {"int8", CM_TYPE_INT8},         {"date", CM_TYPE_DATE}, {"timestamp", CM_TYPE_TIMESTAMP},
-        {"interval", CM_TYPE_INTERVAL},
-    };
     static const char *const elsewhere[] = {"float4", "float8",   "timestamptz", "time",  "timetz",
                                             "json",   "jsonb",    "uuid",        "bytea", "money",
                                             "oid",    "regclass", "bit",         "xml",   "inet"};
@@ -234,22 +249,52 @@ static cm_status print_constant(cm_binder *b, const cm_expr *expr, cm_type to, c
     return cut_text(b, cm_expr_const(b->arena, type, value, expr->position), to, ret);
 }
 
-/* How the values 0, 1, .. are written: an ENUM's labels, or false and true; NULL for other types,
- * and for those of so many values that a gate program should not choose among them. */
-static const char *const *names_of(const cm_type *type, size_t *ret_count)
+/* So many values that a gate program should not choose among them. */
+enum { NAMES_MAX = 256 };
+
+/* How the values of a number, date or timestamp of a small range are written, from the least. */
+static const char *const *print_all(cm_binder *b, const cm_expr *expr, size_t *ret_count)
+{
+    const cm_i128 values = expr->range.hi - expr->range.lo + 1;
+    cm_buf text = {0};
+
+    if (values < 1 || values > NAMES_MAX || expr->type.quotient) {
+        return NULL;
+    }
+    const char **name = CM_NEW_SMALL(b->arena, const char *, (size_t)values);
+    for (cm_i128 i = 0; i < values; i++) {
+        const cm_value value = {.number = expr->range.lo + i};
+        cm_buf_clear(&text);
+        cm_value_print(&expr->type, &value, &text);
+        name[i] = cm_arena_strdup(b->arena, cm_buf_text(&text));
+    }
+    cm_buf_free(&text);
+    *ret_count = (size_t)values;
+    return name;
+}
+
+/* How the values *ret_first, .. are written: an ENUM's labels, false and true, or what is printed
+ * of a small range; NULL for others. */
+static const char *const *names_of(cm_binder *b, const cm_expr *expr, cm_i128 *ret_first,
+                                   size_t *ret_count)
 {
     static const char *const truth[] = {"false", "true"};
-    enum { MOST = 256 };
+    const cm_type *type = &expr->type;
 
+    *ret_first = 0;
     if (type->kind == CM_TYPE_BOOL) {
         *ret_count = CM_COUNT(truth);
         return truth;
     }
-    if (type->kind != CM_TYPE_ENUM || type->labels->count == 0 || type->labels->count > MOST) {
+    if (type->kind == CM_TYPE_ENUM) {
+        *ret_count = type->labels->count;
+        return type->labels->count > NAMES_MAX ? NULL : type->labels->labels;
+    }
+    if (!cm_type_is_number(type) && type->kind != CM_TYPE_DATE && type->kind != CM_TYPE_TIMESTAMP) {
         return NULL;
     }
-    *ret_count = type->labels->count;
-    return type->labels->labels;
+    *ret_first = expr->range.lo;
+    return print_all(b, expr, ret_count);
 }
 
 static cm_type type_of_names(const char *const *name, size_t count, cm_text_kind kind)
@@ -264,6 +309,19 @@ static cm_type type_of_names(const char *const *name, size_t count, cm_text_kind
     return ret;
 }
 
+static cm_status no_cast(cm_binder *b, const cm_expr *expr, const cm_type *to, int position)
+{
+    bool texts = to->kind == CM_TYPE_TEXT || expr->type.kind == CM_TYPE_TEXT;
+
+    if (texts) { /* PostgreSQL can write and read anything */
+        return cm_bind_refuse(b, position, "a cast from %s to %s",
+                              cm_bind_type_name(b, &expr->type), cm_bind_type_name(b, to));
+    }
+    cm_bind_at(b, position);
+    return cm_fail(b->diag, CM_EINVAL, "42846", "cannot cast type %s to %s",
+                   cm_bind_type_name(b, &expr->type), cm_bind_type_name(b, to));
+}
+
 /* CASE WHEN x = 0 THEN the first name .. END; what may not be NULL and is none of them is the last.
  */
 static cm_status print_named(cm_binder *b, const cm_expr *expr, cm_type to, int position,
@@ -271,14 +329,17 @@ static cm_status print_named(cm_binder *b, const cm_expr *expr, cm_type to, int 
 {
     const cm_type boolean = cm_bind_plain(CM_TYPE_BOOL);
     size_t count = 0, args = 0;
-    const char *const *name = names_of(&expr->type, &count);
-    CM_ASSERT(name != NULL && count > 0);
+    cm_i128 first;
+    const char *const *name = names_of(b, expr, &first, &count);
+    if (name == NULL || count == 0) {
+        return no_cast(b, expr, &to, position);
+    }
     const cm_expr **arg = CM_NEW_SMALL(b->arena, const cm_expr *, 2 * count + 1);
     cm_type type = type_of_names(name, count, to.text);
 
     for (size_t i = 0; i < count; i++) {
         if (expr->nullable || i + 1 < count) {
-            const cm_expr *value = cm_bind_number(b, expr->type, (cm_i128)i, position);
+            const cm_expr *value = cm_bind_number(b, expr->type, first + (cm_i128)i, position);
             cm_status st = cm_bind_op2(b, CM_X_EQ, boolean, expr, value, position, &arg[args++]);
             if (st != CM_OK) {
                 return st;
@@ -295,17 +356,13 @@ static cm_status print_named(cm_binder *b, const cm_expr *expr, cm_type to, int 
     return st == CM_OK ? cut_text(b, text, to, ret) : st;
 }
 
-static cm_status no_cast(cm_binder *b, const cm_expr *expr, const cm_type *to, int position)
+cm_status cm_bind_name_as_text(cm_binder *b, const cm_expr *expr, const cm_expr **ret)
 {
-    bool texts = to->kind == CM_TYPE_TEXT || expr->type.kind == CM_TYPE_TEXT;
-
-    if (texts) { /* PostgreSQL can write and read anything */
-        return cm_bind_refuse(b, position, "a cast from %s to %s",
-                              cm_bind_type_name(b, &expr->type), cm_bind_type_name(b, to));
+    *ret = expr;
+    if (expr->type.kind != CM_TYPE_ENUM || expr->type.labels != b->schema->orgs) {
+        return CM_OK;
     }
-    cm_bind_at(b, position);
-    return cm_fail(b->diag, CM_EINVAL, "42846", "cannot cast type %s to %s",
-                   cm_bind_type_name(b, &expr->type), cm_bind_type_name(b, to));
+    return print_named(b, expr, cm_bind_text(CM_TEXT_MAX_BYTES), expr->position, ret);
 }
 
 cm_status cm_bind_cast(cm_binder *b, const cm_expr *expr, const cm_ast_type *name, int position,
@@ -345,8 +402,7 @@ cm_status cm_bind_cast(cm_binder *b, const cm_expr *expr, const cm_ast_type *nam
         cm_bind_is_const(expr)) {
         return print_constant(b, expr, to, ret);
     }
-    size_t names = 0;
-    if (to.kind == CM_TYPE_TEXT && names_of(&expr->type, &names) != NULL) {
+    if (to.kind == CM_TYPE_TEXT && from != CM_TYPE_TEXT) {
         return print_named(b, expr, to, position, ret);
     }
     if (to.kind != from || (to.kind == CM_TYPE_ENUM && !cm_type_equal(&to, &expr->type))) {

@@ -158,6 +158,9 @@ cm_status cm_bind_like(const cm_place *at, const cm_ast *ast, const cm_expr **re
     for (size_t i = 0; i < 2 && st == CM_OK; i++) {
         st = cm_bind_coerce_unknown(b, args[i], cm_bind_text(0), &args[i]);
     }
+    if (st == CM_OK) {
+        st = cm_bind_name_as_text(b, args[0], &args[0]);
+    }
     if (st != CM_OK) {
         return st;
     }

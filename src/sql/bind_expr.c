@@ -76,8 +76,11 @@ static cm_status bind_concat(cm_binder *b, const cm_expr *left, const cm_expr *r
         return cm_bind_no_operator(b, "||", left, right, position);
     }
     if (!l || !r) {
-        return cm_bind_refuse(b, position, "|| of text and %s",
-                              cm_bind_type_name(b, l ? &right->type : &left->type));
+        const cm_ast_type text = {.name = "text"};
+        st = cm_bind_cast(b, l ? right : left, &text, position, l ? &right : &left);
+        if (st != CM_OK) {
+            return st;
+        }
     }
     cm_type type = cm_bind_text((size_t)left->type.max_bytes + right->type.max_bytes);
     return cm_bind_op2(b, CM_X_CONCAT, type, left, right, position, ret);

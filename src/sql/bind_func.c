@@ -51,6 +51,24 @@ static cm_status bind_abs(const call *c, const cm_expr **ret)
     return st == CM_OK ? cm_bind_checked(c->b, *ret, ret) : st;
 }
 
+/* To multiples of 10^-digits: the number is looked at with its point moved. */
+static cm_status bind_powers(const call *c, cm_expr_op op, int digits, const cm_expr **ret)
+{
+    const cm_expr *x = c->args[0];
+    const int scale = x->type.kind == CM_TYPE_NUMERIC ? x->type.scale : 0;
+    const cm_type whole = cm_bind_numeric(0, false, 0);
+
+    cm_status st =
+        cm_bind_op1(c->b, CM_X_CAST, cm_bind_numeric(scale - digits, false, 0), x, c->position, &x);
+    if (st == CM_OK) {
+        st = cm_bind_op1(c->b, op, whole, x, c->position, &x);
+    }
+    return st != CM_OK ? st
+                       : cm_bind_op2(c->b, CM_X_MUL, whole, x,
+                                     cm_bind_number(c->b, whole, cm_pow10(-digits), c->position),
+                                     c->position, ret);
+}
+
 /* round and trunc to a constant number of digits. */
 static cm_status bind_digits(const call *c, cm_expr_op op, const cm_expr **ret)
 {
@@ -64,12 +82,15 @@ static cm_status bind_digits(const call *c, cm_expr_op op, const cm_expr **ret)
         if (!cm_bind_is_int(&arg->type)) {
             return no_such(c);
         }
-        if (!cm_bind_is_const(arg) || arg->value.null || arg->value.number < 0 ||
+        if (!cm_bind_is_const(arg) || arg->value.null || arg->value.number < -30 ||
             arg->value.number > 30) {
             return cm_bind_refuse(c->b, arg->position,
-                                  "rounding to anything but a constant from 0 to 30 digits");
+                                  "rounding to anything but a constant from -30 to 30 digits");
         }
         digits = (int)arg->value.number;
+    }
+    if (digits < 0) {
+        return bind_powers(c, op, digits, ret);
     }
     return cm_bind_rescale(c->b, op, c->args[0], digits, c->position, ret);
 }
@@ -192,6 +213,14 @@ static cm_status bind_concat(const call *c, const cm_expr **ret)
     }
     for (size_t i = 0; i < c->count && st == CM_OK; i++) {
         const cm_expr *parts[2] = {c->args[i], empty};
+        if (!is_text(c->args[i]) && c->args[i]->type.kind != CM_TYPE_BOOL) {
+            const cm_ast_type text = {.name = "text"};
+            st = cm_bind_cast(c->b, c->args[i], &text, c->args[i]->position, &c->args[i]);
+            parts[0] = c->args[i];
+        }
+        if (st != CM_OK) {
+            return st;
+        }
         if (!is_text(c->args[i])) {
             return cm_bind_refuse(c->b, c->args[i]->position, "concat of type %s",
                                   cm_bind_type_name(c->b, &c->args[i]->type));
@@ -464,6 +493,16 @@ static const char *const elsewhere[] = {
     "similar_to_escape",
 };
 
+bool cm_sql_has_function(const char *name)
+{
+    for (size_t i = 0; i < CM_COUNT(functions); i++) {
+        if (strcmp(name, functions[i].name) == 0) {
+            return true;
+        }
+    }
+    return cm_bind_is_aggregate(name) || cm_bind_is_window(name);
+}
+
 cm_status cm_bind_func(const cm_place *at, const cm_ast *ast, const cm_expr **ret)
 {
     cm_binder *b = at->s->b;
@@ -480,6 +519,9 @@ cm_status cm_bind_func(const cm_place *at, const cm_ast *ast, const cm_expr **re
               ast->position};
     for (size_t i = 0; i < ast->args; i++) {
         st = cm_bind_expr(at, ast->arg[i], &c.args[i]);
+        if (st == CM_OK) {
+            st = cm_bind_name_as_text(b, c.args[i], &c.args[i]);
+        }
         if (st != CM_OK) {
             return st;
         }

@@ -191,6 +191,8 @@ CM_MUST cm_status cm_bind_rescale(cm_binder *b, cm_expr_op op, const cm_expr *ex
 CM_MUST cm_status cm_bind_checked(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
 CM_MUST cm_status cm_bind_cast(cm_binder *b, const cm_expr *expr, const cm_ast_type *to,
                                int position, const cm_expr **ret);
+/* PostgreSQL's type name is a text to functions: org becomes one, others stay as they are. */
+CM_MUST cm_status cm_bind_name_as_text(cm_binder *b, const cm_expr *expr, const cm_expr **ret);
 /* CM_OK when the expression is boolean: 42804 otherwise. */
 CM_MUST cm_status cm_bind_boolean(cm_binder *b, const char *what, const cm_expr *expr,
                                   const cm_expr **ret);
@@ -201,6 +203,11 @@ CM_MUST cm_status cm_bind_condition(const cm_place *at, const char *what, const 
                                     const cm_expr **ret);
 /* Binds all arguments. */
 CM_MUST cm_status cm_bind_args(const cm_place *at, const cm_ast *ast, const cm_expr ***ret);
+
+/* bind_spread.c: whether an operation is one of constants that are chosen from, and the choice of
+ * its results. */
+bool cm_bind_can_spread(cm_expr_op op, const cm_expr *const *args, size_t count);
+CM_MUST cm_status cm_bind_spread(cm_binder *b, const cm_expr *op, const cm_expr **ret);
 
 /* bind_compare.c */
 CM_MUST cm_status cm_bind_not(cm_binder *b, const cm_expr *expr, int position, const cm_expr **ret);
@@ -237,6 +244,7 @@ CM_MUST cm_status cm_bind_no_function(cm_binder *b, const cm_ast *ast, const cm_
 
 /* bind_window.c */
 CM_MUST cm_status cm_bind_window(const cm_place *at, const cm_ast *ast, const cm_expr **ret);
+bool cm_bind_is_window(const char *name);
 bool cm_bind_has_window(const cm_expr *expr);
 
 /* bind_names.c */
@@ -261,6 +269,8 @@ cm_relation cm_bind_derive(cm_binder *b, const cm_query *query);
 /* Adds a relation that no name reaches. */
 CM_MUST cm_status cm_bind_add_hidden(cm_scope *s, cm_relation relation, uint64_t rows, int position,
                                      const cm_from **ret, cm_names *names);
+/* FROM of a query without one, where something has to be joined to its row. */
+CM_MUST cm_status cm_bind_one_row(cm_scope *s, const cm_from **ret);
 CM_MUST cm_status cm_bind_with(cm_binder *b, const cm_ast_select *select);
 /* Bound of the rows that FROM can give, for the range of sums. */
 uint64_t cm_bind_rows(const cm_scope *s);

@@ -312,6 +312,18 @@ cm_status cm_bind_add_hidden(cm_scope *s, cm_relation relation, uint64_t rows, i
     return add_relation(s, &nameless, relation, rows, ret, names);
 }
 
+cm_status cm_bind_one_row(cm_scope *s, const cm_from **ret)
+{
+    cm_binder *b = s->b;
+    cm_query *one = CM_NEW_SMALL(b->arena, cm_query, 1);
+    cm_target *target = CM_NEW_SMALL(b->arena, cm_target, 1);
+    cm_names names;
+
+    target[0] = (cm_target){"one", cm_bind_number(b, cm_bind_plain(CM_TYPE_BOOL), 1, 0), false};
+    *one = (cm_query){.targets = 1, .target = target};
+    return cm_bind_add_hidden(s, cm_bind_derive(b, one), 1, 0, ret, &names);
+}
+
 cm_status cm_bind_derived(cm_scope *s, const cm_ast_from *from, const cm_from **ret,
                           cm_names *names)
 {

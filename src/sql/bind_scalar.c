@@ -453,10 +453,10 @@ cm_status cm_bind_join_late(cm_select_state *q)
         query->from = q->s->late[0].right; /* SELECT (SELECT count(*) FROM t) */
         first = 1;
     }
-    if (query->from == NULL) {
-        return cm_bind_refuse(q->s->b, q->s->late[0].position, "a subquery without FROM around it");
+    if (query->from == NULL && !query->grouped) {
+        st = cm_bind_one_row(q->s, &query->from);
     }
-    if (query->grouped) {
+    if (st == CM_OK && query->grouped) {
         st = wrap_groups(q);
     }
     for (size_t i = first; i < q->s->lates && st == CM_OK; i++) {

@@ -107,6 +107,9 @@ cm_status cm_bind_op(cm_binder *b, cm_expr_op op, cm_type type, const cm_expr *c
         st =
             cm_expr_op_new(b->arena, op, type, args, count, index, shift, position, &expr, b->diag);
     }
+    if (st == CM_OK && cm_bind_can_spread(op, args, count)) {
+        return cm_bind_spread(b, expr, ret);
+    }
     if (st == CM_OK) {
         *ret = fold(b, expr);
     }

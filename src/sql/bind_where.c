@@ -70,8 +70,9 @@ static cm_status join_subquery(cm_scope *s, const cm_names *names, const cm_name
         return cm_bind_refuse(s->b, r.outside->position,
                               "a subquery that refers to a table two levels out");
     }
-    if (*from == NULL) {
-        return cm_bind_refuse(s->b, position, "a subquery in WHERE without FROM");
+    cm_status st = *from == NULL ? cm_bind_one_row(s, from) : CM_OK;
+    if (st != CM_OK) {
+        return st;
     }
     *from = cm_bind_join(s->b, negated ? CM_FROM_ANTI : CM_FROM_SEMI, *from, right, on, position);
     return CM_OK;

@@ -39,6 +39,16 @@ static const struct {
     {"nth_value", WIN_NTH_VALUE, 2, 2},
 };
 
+bool cm_bind_is_window(const char *name)
+{
+    for (size_t i = 0; i < CM_COUNT(names); i++) {
+        if (strcmp(name, names[i].text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum {
     TILES_COMPARED = 32, /* more tiles are divided for */
     RATIO_SCALE = 17,    /* digits of percent_rank and cume_dist */

@@ -198,12 +198,14 @@ cm_status cm_bind_split_windows(cm_select_state *q)
     if (q->windows.count == 0) {
         return CM_OK;
     }
-    if (q->query->from == NULL) {
-        return cm_bind_refuse(b, q->windows.at[0].column->position,
-                              "a window function without FROM");
+    cm_status st = q->query->from == NULL && !q->query->grouped
+                       ? cm_bind_one_row(q->s, &q->query->from)
+                       : CM_OK;
+    if (st != CM_OK) {
+        return st;
     }
     s.below = query_below(b, q->query);
-    cm_status st = collect_targets(&s, &windows);
+    st = collect_targets(&s, &windows);
     if (st != CM_OK) {
         return st;
     }

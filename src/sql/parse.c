@@ -414,10 +414,18 @@ static cm_status parse_select_stmt(cm_parser *p, const PgQuery__Node *node, cm_s
 {
     cm_status st = cm_parse_select(p, node->select_stmt, &stmt->select);
 
-    stmt->kind =
-        p->system_tables > 0 || p->user_tables == 0 ? CM_STMT_SYSTEM_SELECT : CM_STMT_SELECT;
+    stmt->kind = CM_STMT_SELECT;
     stmt->tag = "SELECT";
     return st;
+}
+
+static cm_stmt_kind kind_of_select(const cm_parser *p)
+{
+    if (p->system_tables == 0 && p->user_tables > 0) {
+        return CM_STMT_SELECT;
+    }
+    return p->system_tables > 0 || p->node_values > 0 ? CM_STMT_SYSTEM_SELECT
+                                                      : CM_STMT_PLAIN_SELECT;
 }
 
 static void list_relations(cm_parser *p, cm_stmt *stmt)
@@ -444,6 +452,7 @@ static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *
     p->param_types = 0;
     p->user_tables = 0;
     p->system_tables = 0;
+    p->node_values = 0;
     p->with_names = NULL;
     p->named = NULL;
     p->depth = 0;
@@ -466,6 +475,10 @@ static cm_status parse_stmt(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *
     }
     if (!known) {
         return refuse_statement(p, raw);
+    }
+    stmt->reads = kind_of_select(p);
+    if (stmt->kind == CM_STMT_SELECT) {
+        stmt->kind = stmt->reads;
     }
     stmt->params = p->params;
     list_relations(p, stmt);

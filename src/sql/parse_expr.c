@@ -103,28 +103,130 @@ static cm_status parse_param(cm_parser *p, const PgQuery__ParamRef *ref, const c
     return CM_OK;
 }
 
+static bool is_row(const PgQuery__Node *node)
+{
+    return node != NULL && node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR &&
+           node->row_expr->n_args > 0;
+}
+
+/* (a, b) = (c, d) is a = c AND b = d, and <> its opposite. */
+static cm_status parse_row_op(cm_parser *p, const char *op, const PgQuery__Node *left,
+                              const PgQuery__Node *right, int32_t location, cm_ast *ret)
+{
+    const PgQuery__RowExpr *l = left->row_expr, *r = right->row_expr;
+    const cm_ast **parts = CM_NEW_SMALL(p->arena, const cm_ast *, l->n_args);
+
+    if (l->n_args != r->n_args) {
+        cm_parser_at(p, location);
+        return cm_fail(p->diag, CM_EINVAL, CM_SQL_SYNTAX,
+                       "unequal number of entries in row expressions");
+    }
+    for (size_t i = 0; i < l->n_args; i++) {
+        cm_ast *part = new_node(p, CM_AST_OP, location);
+        part->text = op;
+        parts[i] = part;
+        cm_status st = new_args2(p, part, l->args[i], r->args[i]);
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    if (l->n_args == 1) {
+        *ret = *parts[0];
+        return CM_OK;
+    }
+    ret->kind = op[0] == '=' ? CM_AST_AND : CM_AST_OR;
+    ret->args = l->n_args;
+    ret->arg = parts;
+    return CM_OK;
+}
+
+/* (a, b) IN ((c, d), ...): equal to one of them. */
+static cm_status parse_row_in(cm_parser *p, const PgQuery__Node *left, PgQuery__Node *const *list,
+                              size_t count, int32_t location, cm_ast *ast)
+{
+    const bool negated = ast->kind == CM_AST_NOT_IN;
+    const cm_ast **any = CM_NEW_SMALL(p->arena, const cm_ast *, count);
+    cm_ast *in = negated ? new_node(p, CM_AST_OR, location) : ast;
+
+    for (size_t i = 0; i < count; i++) {
+        cm_ast *one = new_node(p, CM_AST_OP, location);
+        any[i] = one;
+        cm_status st = is_row(list[i]) ? parse_row_op(p, "=", left, list[i], location, one)
+                                       : cm_parser_refuse(p, location, "a row beside a value");
+        if (st != CM_OK) {
+            return st;
+        }
+    }
+    if (count == 1) {
+        *in = *any[0];
+    } else {
+        in->kind = CM_AST_OR;
+        in->args = count;
+        in->arg = any;
+    }
+    if (negated) {
+        const cm_ast **arg = CM_NEW_SMALL(p->arena, const cm_ast *, 1);
+        arg[0] = in;
+        ast->kind = CM_AST_NOT;
+        ast->args = 1;
+        ast->arg = arg;
+    }
+    return CM_OK;
+}
+
+static cm_status parse_in(cm_parser *p, const PgQuery__Node *left, PgQuery__Node *const *list,
+                          size_t count, cm_ast *ast)
+{
+    const cm_ast *const *items;
+    if (is_row(left)) {
+        return parse_row_in(p, left, list, count, left->row_expr->location, ast);
+    }
+    cm_status st = cm_parse_exprs(p, list, count, &items);
+    const cm_ast **args = CM_NEW_SMALL(p->arena, const cm_ast *, count + 1);
+
+    if (st == CM_OK) {
+        st = cm_parse_expr(p, left, &args[0]);
+    }
+    if (st != CM_OK) {
+        return st;
+    }
+    for (size_t i = 0; i < count; i++) {
+        args[i + 1] = items[i];
+    }
+    ast->args = count + 1;
+    ast->arg = args;
+    return CM_OK;
+}
+
 static cm_status parse_list_op(cm_parser *p, const PgQuery__AExpr *e, cm_ast *ast)
 {
     if (e->rexpr == NULL || e->rexpr->node_case != PG_QUERY__NODE__NODE_LIST) {
         return new_args2(p, ast, e->lexpr, e->rexpr);
     }
-    const PgQuery__List *list = e->rexpr->list;
-    const cm_ast *const *items;
-    cm_status st = cm_parse_exprs(p, list->items, list->n_items, &items);
-    const cm_ast **args = CM_NEW_SMALL(p->arena, const cm_ast *, list->n_items + 1);
+    return parse_in(p, e->lexpr, e->rexpr->list->items, e->rexpr->list->n_items, ast);
+}
 
-    if (st == CM_OK) {
-        st = cm_parse_expr(p, e->lexpr, &args[0]);
+/* Others may be ones of the node's catalog. */
+static bool is_known_operator(const char *op)
+{
+    static const char *const known[] = {"+", "-",  "*",  "/", "%",  "^", "=",
+                                        "<", "<=", "<>", ">", ">=", "||"};
+    for (size_t i = 0; i < CM_COUNT(known); i++) {
+        if (strcmp(op, known[i]) == 0) {
+            return true;
+        }
     }
-    if (st != CM_OK) {
-        return st;
-    }
-    for (size_t i = 0; i < list->n_items; i++) {
-        args[i + 1] = items[i];
-    }
-    ast->args = list->n_items + 1;
-    ast->arg = args;
-    return CM_OK;
+    return false;
+}
+
+/* x = ANY (ARRAY[...]) is x IN (...), and x <> ALL (ARRAY[...]) its opposite. */
+static bool is_in_array(const PgQuery__AExpr *e, const char *op)
+{
+    const char *want = e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY ? "=" : "<>";
+
+    return op != NULL && strcmp(op, want) == 0 && e->rexpr != NULL &&
+           e->rexpr->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR &&
+           e->rexpr->a_array_expr->n_elements > 0;
 }
 
 static cm_status parse_a_expr(cm_parser *p, const PgQuery__AExpr *e, const cm_ast **ret)
@@ -138,6 +240,11 @@ static cm_status parse_a_expr(cm_parser *p, const PgQuery__AExpr *e, const cm_as
     ast->text = cm_arena_strdup(p->arena, op == NULL ? "?" : op);
     switch ((int)e->kind) {
     case PG_QUERY__A__EXPR__KIND__AEXPR_OP:
+        p->node_values += !is_known_operator(ast->text);
+        if (is_row(e->lexpr) && is_row(e->rexpr) &&
+            (strcmp(ast->text, "=") == 0 || strcmp(ast->text, "<>") == 0)) {
+            return parse_row_op(p, ast->text, e->lexpr, e->rexpr, e->location, ast);
+        }
         return e->lexpr == NULL ? new_args(p, ast, &e->rexpr, 1)
                                 : new_args2(p, ast, e->lexpr, e->rexpr);
     case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
@@ -173,6 +280,12 @@ static cm_status parse_a_expr(cm_parser *p, const PgQuery__AExpr *e, const cm_as
     case PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR:
         return unsupported(p, e->location, "SIMILAR TO", both, 2, ret);
     default:
+        if (is_in_array(e, op)) {
+            ast->kind = negated ? CM_AST_NOT_IN : CM_AST_IN;
+            return parse_in(p, e->lexpr, e->rexpr->a_array_expr->elements,
+                            e->rexpr->a_array_expr->n_elements, ast);
+        }
+        p->node_values++;
         return unsupported(p, e->location, "a comparison with ANY or ALL", both, 2, ret);
     }
 }
@@ -260,6 +373,7 @@ static cm_status parse_cast(cm_parser *p, const PgQuery__TypeCast *cast, const c
     cm_ast *ast = new_node(p, CM_AST_CAST, location);
 
     cm_status st = cm_parse_type(p, cast->type_name, &ast->type);
+    p->node_values += st == CM_OK && !cm_sql_has_type(ast->type.name);
     *ret = ast;
     return st != CM_OK ? st : new_args(p, ast, &cast->arg, 1);
 }
@@ -372,6 +486,7 @@ static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_a
     }
     ast->text = schema == NULL ? cm_arena_strdup(p->arena, name)
                                : cm_arena_printf(p->arena, "%s.%s", schema, name);
+    p->node_values += !cm_sql_has_function(ast->text);
     ast->star = f->agg_star;
     ast->distinct = f->agg_distinct;
     *ret = ast;
@@ -422,6 +537,7 @@ static cm_status parse_sublink(cm_parser *p, const PgQuery__SubLink *link, const
         ast->text = operator_name(p, link);
         break;
     case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK:
+        p->node_values++;
         ast->text = "ARRAY (SELECT ...)";
         break;
     default:
@@ -509,12 +625,14 @@ static cm_status dispatch(cm_parser *p, const PgQuery__Node *node, const cm_ast 
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
         return parse_collate(p, node->collate_clause, ret);
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
+        p->node_values++;
         return unsupported(p, node->sqlvalue_function->location,
                            "a value of the session, such as CURRENT_DATE,", NULL, 0, ret);
     case PG_QUERY__NODE__NODE_ROW_EXPR:
         return unsupported(p, node->row_expr->location, "a row", node->row_expr->args,
                            node->row_expr->n_args, ret);
     case PG_QUERY__NODE__NODE_A_ARRAY_EXPR:
+        p->node_values++;
         return unsupported(p, node->a_array_expr->location, "an array",
                            node->a_array_expr->elements, node->a_array_expr->n_elements, ret);
     case PG_QUERY__NODE__NODE_A_INDIRECTION:

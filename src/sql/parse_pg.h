@@ -27,6 +27,8 @@ typedef struct cm_parser {
     int params;
     size_t param_types; /* PREPARE name (type, ...) */
     unsigned user_tables, system_tables;
+    unsigned node_values; /* functions and types that the binder does not know, arrays, ...: what a
+                             node may say of itself */
     const struct cm_with_name *with_names;
     struct cm_named_relation *named;   /* all tables that are named, the last one first */
     const PgQuery__SelectStmt *select; /* whose clauses are translated: it names windows */

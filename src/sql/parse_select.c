@@ -134,10 +134,12 @@ static cm_status dispatch_from(cm_parser *p, const PgQuery__Node *node, cm_ast_f
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
         parse_alias(p, node->range_function->alias, from);
         from->name = "a function in FROM";
+        p->node_values++;
         return CM_OK;
     case PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE: {
         const cm_ast_from *sampled;
         cm_status st = parse_from(p, node->range_table_sample->relation, &sampled);
+        from->position = cm_parser_position(p, node->range_table_sample->location);
         from->name = "TABLESAMPLE";
         return st;
     }

@@ -291,16 +291,23 @@ static void test_whose_tables(void **state)
         const char *sql;
         cm_stmt_kind kind;
     } cases[] = {
-        {"SELECT 1", CM_STMT_SYSTEM_SELECT},
+        {"SELECT 1", CM_STMT_PLAIN_SELECT},
+        {"SELECT upper('a') || 'b', sum(x) OVER () FROM (SELECT 1::numeric) s (x)",
+         CM_STMT_PLAIN_SELECT},
+        {"SELECT 2 IN (SELECT 2), 1 = ANY (ARRAY[1, 2]), (1, 2) = (3, 4)", CM_STMT_PLAIN_SELECT},
+        {"SELECT 'a' ~ 'b'", CM_STMT_SYSTEM_SELECT},
+        {"SELECT '1'::oid", CM_STMT_SYSTEM_SELECT},
+        {"SELECT 1 = ANY ('{1}')", CM_STMT_SYSTEM_SELECT},
+        {"SELECT current_user", CM_STMT_SYSTEM_SELECT},
         {"SELECT version(), current_schema()", CM_STMT_SYSTEM_SELECT},
-        {"VALUES (1)", CM_STMT_SYSTEM_SELECT},
+        {"VALUES (1)", CM_STMT_PLAIN_SELECT},
         {"SELECT * FROM pg_class c, pg_catalog.pg_namespace n WHERE c.relnamespace = n.oid AND "
          "c.relname OPERATOR(pg_catalog.~) '^(x)$' COLLATE pg_catalog.default",
          CM_STMT_SYSTEM_SELECT},
         {"SELECT table_name FROM information_schema.tables", CM_STMT_SYSTEM_SELECT},
         {"SELECT a FROM generate_series(1, 3) a", CM_STMT_SYSTEM_SELECT},
         {"SELECT ARRAY(SELECT 1)", CM_STMT_SYSTEM_SELECT},
-        {"WITH x AS (SELECT 1) SELECT * FROM x", CM_STMT_SYSTEM_SELECT},
+        {"WITH x AS (SELECT 1) SELECT * FROM x", CM_STMT_PLAIN_SELECT},
         {"SELECT a FROM t", CM_STMT_SELECT},
         {"SELECT (SELECT count(*) FROM t)", CM_STMT_SELECT},
         {"SELECT ARRAY[(SELECT 1 FROM t)]", CM_STMT_SELECT},

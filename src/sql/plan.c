@@ -447,6 +447,17 @@ static void disclose(cm_planner *pl, cm_plan *plan)
 
 /* ---- the whole ---- */
 
+/* Constants alone are shown in the order in which they were written. */
+static bool has_secrets(const cm_plan *plan)
+{
+    for (size_t i = 0; i < plan->nodes; i++) {
+        if (plan->node[i]->op == CM_PLAN_INPUT || plan->node[i]->op == CM_PLAN_STORED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void set_outputs(cm_planner *pl, const cm_query *query, const cm_planned *planned,
                         const cm_need *need, size_t needs, cm_plan *plan)
 {
@@ -464,7 +475,8 @@ static void set_outputs(cm_planner *pl, const cm_query *query, const cm_planned 
     plan->output = output;
     plan->output_name = name;
     /* Sorted by what is not shown, positions are part of the answer. */
-    plan->shuffle_output = !hidden && !planned->positions_public && plan->root->rows > 1;
+    plan->shuffle_output =
+        !hidden && !planned->positions_public && plan->root->rows > 1 && has_secrets(plan);
     for (size_t i = 0; !hidden && i < query->orders; i++) {
         order[i] = query->order[i];
         order[i].target = (unsigned)need_index(need, needs, query->order[i].target);

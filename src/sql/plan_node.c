@@ -139,6 +139,39 @@ static const cm_expr *below(const cm_expr *expr, void *arg)
     return expr->op == CM_X_COLUMN ? selection->expr[expr->index] : NULL;
 }
 
+/*
+ * A projection of public rows is public: computed here, whatever functions it has.  False where
+ * that would raise an error, which belongs to running.
+ */
+static bool compute_values(cm_planner *pl, const cm_plan_node *child, const cm_expr *const *exprs,
+                           const cm_plan_col *cols, size_t count, cm_plan_node *node)
+{
+    cm_value *value = CM_NEW_SMALL(pl->arena, cm_value, child->rows * count + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        cm_node_cols(node)[i] = cols[i];
+    }
+    for (size_t r = 0; r < child->rows; r++) {
+        for (size_t i = 0; i < count; i++) {
+            cm_value *to = &value[r * count + i];
+            cm_encoding *enc = &cm_node_cols(node)[i].enc;
+            if (cm_expr_eval(exprs[i], child->value + r * child->cols, pl->arena, to, NULL) !=
+                CM_OK) {
+                return false;
+            }
+            CM_ASSERT(to->null ? enc->nullable
+                               : enc->kind != CM_ENC_NUMBER || (to->number >= cols[i].range.lo &&
+                                                                to->number <= cols[i].range.hi));
+            if (enc->kind == CM_ENC_TEXT && !to->null && 8 * strlen(to->text) > enc->planes) {
+                enc->planes = 8 * (unsigned)strlen(to->text);
+            }
+        }
+    }
+    node->op = CM_PLAN_VALUES;
+    node->value = value;
+    return true;
+}
+
 cm_plan_node *cm_node_project(cm_planner *pl, cm_plan_node *child, const cm_expr *const *exprs,
                               const cm_plan_col *cols, size_t count)
 {
@@ -151,6 +184,9 @@ cm_plan_node *cm_node_project(cm_planner *pl, cm_plan_node *child, const cm_expr
     }
     cm_plan_node *node = cm_node_new(pl, CM_PLAN_PROJECT, over->rows, count);
     const cm_expr **copy = CM_NEW_SMALL(pl->arena, const cm_expr *, count + 1);
+    if (over->op == CM_PLAN_VALUES && compute_values(pl, over, exprs, cols, count, node)) {
+        return node;
+    }
     for (size_t i = 0; i < count; i++) {
         copy[i] = exprs[i];
         if (over != child) {

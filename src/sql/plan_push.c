@@ -203,11 +203,8 @@ cm_status cm_block_use(cm_block *b, const cm_expr *expr, int uses)
         (void)cm_block_use_item(b, expr, is_text(expr) ? CM_ENC_TEXT : CM_ENC_NUMBER, uses);
         return CM_OK;
     }
-    if (cm_expr_is_owners_alone(expr)) {
-        return cm_plan_unsupported(b->pl, expr->position,
-                                   "this function of text or dates over a computed value",
-                                   "Its owner evaluates it in the clear, on one row of one table.");
-    }
+    /* What only an owner can evaluate may still turn out to be over public rows: see
+     * check_programs. */
     CM_ASSERT(expr->op != CM_X_AGG && expr->op != CM_X_PARAM);
     for (size_t i = 0; i < expr->args; i++) {
         cm_status st = cm_block_use(b, expr->arg[i], uses);

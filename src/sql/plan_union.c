@@ -239,7 +239,9 @@ static void widen(cm_plan_col *col, const cm_plan_col *other)
         *col = cm_col_number(col->name, col->type, hull, nullable);
     } else {
         unsigned planes = other->enc.planes;
+        unsigned bytes = other->type.max_bytes;
         col->enc.planes = planes > col->enc.planes ? planes : col->enc.planes;
+        col->type.max_bytes = bytes > col->type.max_bytes ? bytes : col->type.max_bytes;
         col->enc.nullable = nullable;
     }
 }

@@ -20,6 +20,10 @@
 #define CM_NUMBER_LIMIT ((cm_i128)1 << 126)
 #define CM_MICROS_PER_DAY ((cm_i128)86400 * 1000000)
 
+/* Whether the binder knows a function or type of the name: bind_func.c, bind_cast.c. */
+bool cm_sql_has_function(const char *name);
+bool cm_sql_has_type(const char *name);
+
 /* 10^exponent, exponent 0..38. */
 cm_i128 cm_pow10(int exponent);
 

@@ -15,8 +15,10 @@ typedef struct cm_ast_select cm_ast_select; /* sql/ast.h */
 
 typedef enum cm_stmt_kind {
     CM_STMT_SELECT,
-    CM_STMT_SYSTEM_SELECT, /* reads pg_catalog, information_schema, or has no FROM at all, like
-                              SELECT version(): answered by the node about itself, never by MPC */
+    CM_STMT_PLAIN_SELECT,  /* reads no table, like SELECT 7 / 2 or VALUES (1): computed by the node
+                              alone, in the clear */
+    CM_STMT_SYSTEM_SELECT, /* reads pg_catalog or information_schema, or asks what only the node
+                              knows, like SELECT version(): answered by the node about itself */
     CM_STMT_EXPLAIN,
     CM_STMT_CREATE_SERVER,
     CM_STMT_DROP_SERVER,
@@ -101,7 +103,8 @@ typedef struct cm_stmt {
     int query_offset;  /* of query in the whole text */
     const char *tag;   /* command tag without counts: "SELECT", "CREATE SERVER", ... */
     bool if_not_exists, if_exists;
-    const cm_ast_select *select; /* SELECT, SYSTEM_SELECT, EXPLAIN, PREPARE, CREATE VIEW */
+    const cm_ast_select *select; /* the SELECTs, EXPLAIN, PREPARE, CREATE VIEW */
+    cm_stmt_kind reads;          /* where there is one: what kind of SELECT it is */
     size_t relations;            /* names that select reads, some of them WITH queries' */
     const cm_relation_name *relation;
     int params; /* highest $n */
