@@ -145,17 +145,38 @@ static void *prepare_group(cm_bench_party *p, size_t rows, unsigned bits)
     return in;
 }
 
-static cm_status sum_by_sort(cm_bench_party *p, const cm_table *table, unsigned key)
+static cm_status sum_by_sort(cm_bench_party *p, const cm_table *table, unsigned key,
+                             const cm_runs *runs)
 {
     const cm_agg sum = {.kind = CM_AGG_SUM, .col = 1, .planes = SUM_PLANES};
     cm_table ret;
-    return cm_table_group_sort(p->mpc, table, &key, 1, 0, &sum, 1, p->arena, &ret, p->scratch);
+    return cm_table_group_sort(p->mpc, table, &key, 1, 0, &sum, 1, runs, p->arena, &ret,
+                               p->scratch);
 }
 
 static cm_status run_group_sum(cm_bench_party *p, void *input)
 {
     inputs *in = input;
-    return sum_by_sort(p, &in->table, 0);
+    return sum_by_sort(p, &in->table, 0, NULL);
+}
+
+static void *prepare_group_runs(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = prepare_runs(p, rows, bits, 2);
+    cm_runs runs = in->runs;
+    cm_bcol key = in->table.col[0].data;
+    in->table = key_table(p, rows, bits, VALUE_PLANES);
+    in->table.col[0].data = key;
+    in->runs = runs;
+    in->runs.valid_first = true;
+    in->runs.way = CM_ORDER_BEST;
+    return in;
+}
+
+static cm_status run_group_runs(cm_bench_party *p, void *input)
+{
+    inputs *in = input;
+    return sum_by_sort(p, &in->table, 0, &in->runs);
 }
 
 static void *prepare_group_domain(cm_bench_party *p, size_t rows, unsigned bits)
@@ -199,7 +220,9 @@ static cm_status join(cm_bench_party *p, inputs *in, cm_table *ret)
                                .unique_key = &key,
                                .other_key = &key,
                                .payload_cols = 1,
-                               .payload = &payload};
+                               .payload = &payload,
+                               .unique_runs = {.count = in->runs.count, .rows = &in->table.rows},
+                               .other_runs = {.count = in->runs.count, .rows = &in->other.rows}};
     return cm_table_join_unique(p->mpc, &in->table, &in->other, &spec, p->arena, ret, p->scratch);
 }
 
@@ -209,11 +232,20 @@ static cm_status run_join(cm_bench_party *p, void *input)
     return join(p, input, &ret);
 }
 
+/* Each side is one run. */
+static void *prepare_join_runs(cm_bench_party *p, size_t rows, unsigned bits)
+{
+    inputs *in = prepare_join(p, rows, bits);
+    set_keys(p, &in->other, bits, 1);
+    in->runs.count = 1;
+    return in;
+}
+
 static cm_status run_join_group(cm_bench_party *p, void *input)
 {
     cm_table joined;
     cm_status st = join(p, input, &joined);
-    return st == CM_OK ? sum_by_sort(p, &joined, 2) : st; /* by the column that was copied */
+    return st == CM_OK ? sum_by_sort(p, &joined, 2, NULL) : st; /* by the column that was copied */
 }
 
 /* ---- many to many -------------------------------------------------------------------------- */
@@ -288,8 +320,8 @@ static cm_status run_median(cm_bench_party *p, void *input)
         {CM_AGG_PERCENTILE_CEIL, 1, VALUE_PLANES, 1, 2, false},
     };
     cm_table ret;
-    return cm_table_group_sort(p->mpc, &in->table, &key, 1, 0, median, CM_COUNT(median), p->arena,
-                               &ret, p->scratch);
+    return cm_table_group_sort(p->mpc, &in->table, &key, 1, 0, median, CM_COUNT(median), NULL,
+                               p->arena, &ret, p->scratch);
 }
 
 /* ---- the list ----------------------------------------------------------------------------- */
@@ -305,9 +337,13 @@ static const cm_bench_op OPS[] = {
     {"partition", "stable partition by one bit", 1 << 18, 64, 1, 64, prepare_partition,
      run_partition},
     {"group_sum", "GROUP BY with sum, by sort", 1 << 16, 64, 1, 64, prepare_group, run_group_sum},
+    {"group_runs", "the same of two sorted runs", 1 << 16, 64, 1, 64, prepare_group_runs,
+     run_group_runs},
     {"group_domain", "GROUP BY with sum, over all values of the key", 1 << 18, DOMAIN_PLANES, 1,
      DOMAIN_PLANES, prepare_group_domain, run_group_domain},
     {"join", "join with one unique side, half of the rows each", 1 << 17, 64, 32, 64, prepare_join,
+     run_join},
+    {"join_runs", "the same where both sides are sorted", 1 << 17, 64, 32, 64, prepare_join_runs,
      run_join},
     {"join_group", "that join, and a GROUP BY over it", 1 << 17, 64, 32, 64, prepare_join,
      run_join_group},

@@ -297,8 +297,10 @@ static void add_join(sizes *s, const cm_plan_node *node)
         add(s, (double)node->rows, 1);
         return;
     }
-    const cm_join_size size = {(size_t)unique->rows, (size_t)node->child[1]->rows,
-                               (unsigned)keys - 1, (unsigned)payload - 1}; /* without valid */
+    const cm_join_size size = {.unique_rows = (size_t)unique->rows, /* planes without valid */
+                               .other_rows = (size_t)node->child[1]->rows,
+                               .key_planes = (unsigned)keys - 1,
+                               .payload_planes = (unsigned)payload - 1};
     add_cost(s, cm_table_join_unique_cost(&size));
 }
 

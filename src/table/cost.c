@@ -71,22 +71,51 @@ cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned 
     return ret;
 }
 
-cm_sort_cost cm_join_sort_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
-                               unsigned payload_planes)
+/* Marks, and a scan of about two selects a row. */
+static void add_join_scan(cm_sort_cost *cost, const cm_join_size *size, unsigned key_planes)
 {
-    double rows = (double)(unique_rows + other_rows), carried = 1 + key_planes + payload_planes;
-    cm_sort_cost ret =
-        cm_table_sort_rows_cost(unique_rows + other_rows, 1 + key_planes, payload_planes + 1);
+    double rows = (double)(size->unique_rows + size->other_rows);
 
-    add_gates(&ret, rows, key_planes + 4, cm_bits_for(1 + key_planes) + 1);
+    add_gates(cost, rows, key_planes + 3, cm_bits_for(1 + key_planes) + 1);
+    add_gates(cost, rows, 2 * (2 + size->payload_planes), 2 * cm_bits_for((size_t)rows));
+}
+
+cm_sort_cost cm_join_sort_cost(const cm_join_size *size, size_t round_bytes, cm_arena scratch)
+{
+    size_t count = size->unique_rows + size->other_rows;
+    unsigned keys = size->key_planes, payload = size->payload_planes;
+    double rows = (double)count, carried = 1 + keys + payload;
+    const cm_order order = {
+        .rows = count, .tag = cm_bits_for(count), .key = 1 + keys, .payload = payload + 1};
+    cm_sort_cost ret = cm_order_cost(&order, round_bytes, scratch);
+
     cm_sort_cost scan = {0}, partition = {0};
-    add_gates(&scan, rows, 2 * (2 + payload_planes), 2 * cm_bits_for((size_t)rows));
-    add_partition(&partition, rows, carried + cm_bits_for((size_t)rows));
+    add_join_scan(&scan, size, keys);
+    add_partition(&partition, rows, carried + cm_bits_for(count));
     add_place(&partition, rows, carried);
-    bool scans = partition.bytes + partition.rounds * CM_ROUND_BYTES_USUAL >
-                 scan.bytes + scan.rounds * CM_ROUND_BYTES_USUAL;
+    add_gates(&partition, rows, keys + 1, cm_bits_for(1 + keys));
+    bool scans = partition.bytes + partition.rounds * (double)round_bytes >
+                 scan.bytes + scan.rounds * (double)round_bytes;
     add_cost(&ret, scans ? scan : partition);
-    add_place(&ret, rows, 1 + payload_planes);
+    add_place(&ret, rows, 1 + payload);
+    return ret;
+}
+
+cm_sort_cost cm_join_merge_cost(const cm_join_size *size, size_t round_bytes, cm_arena scratch)
+{
+    size_t count = size->unique_rows + size->other_rows;
+    unsigned key = size->key_planes + size->null_planes + size->runs.valid_first;
+    cm_order order = {.rows = count,
+                      .tag = cm_bits_for(count),
+                      .key = 1 + key,
+                      .payload = 1 + size->payload_planes,
+                      .keep_tag = true,
+                      .runs = size->runs};
+
+    order.runs.way = CM_ORDER_MERGE;
+    cm_sort_cost ret = cm_order_cost(&order, round_bytes, scratch);
+    add_join_scan(&ret, size, key);
+    add_place(&ret, (double)count, 1 + size->payload_planes);
     return ret;
 }
 
@@ -95,16 +124,26 @@ static double price_of(cm_sort_cost cost)
     return cost.bytes + cost.work + cost.rounds * CM_ROUND_BYTES_USUAL;
 }
 
+static cm_sort_cost cheaper(cm_sort_cost a, cm_sort_cost b)
+{
+    return price_of(b) < price_of(a) ? b : a;
+}
+
 cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size)
 {
     unsigned keys = size->key_planes, payload = size->payload_planes;
-    cm_sort_cost ret = cm_join_sort_cost(size->unique_rows, size->other_rows, keys, payload);
+    cm_arena scratch;
+    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
 
-    if (keys <= CM_LOOKUP_KEY_MAX) {
-        cm_sort_cost lookup =
-            cm_lookup_cost(size->unique_rows, size->other_rows, keys, 1 + payload);
-        ret = price_of(lookup) < price_of(ret) ? lookup : ret;
+    CM_ASSERT(st == CM_OK); /* address space alone */
+    cm_sort_cost ret = cm_join_sort_cost(size, CM_ROUND_BYTES_USUAL, scratch);
+    if (size->runs.count > 0) {
+        ret = cheaper(ret, cm_join_merge_cost(size, CM_ROUND_BYTES_USUAL, scratch));
     }
+    if (keys <= CM_LOOKUP_KEY_MAX) {
+        ret = cheaper(ret, cm_lookup_cost(size->unique_rows, size->other_rows, keys, 1 + payload));
+    }
+    cm_arena_fini(&scratch);
     add_gates(&ret, (double)size->other_rows, 1, 1);
     return ret;
 }
@@ -178,7 +217,10 @@ cm_sort_cost cm_table_join_many_cost(const cm_ranges_size *size, size_t rows,
 
     add_cost(&ret, cm_table_expand_cost(size->intervals, rows, interval_planes + rank + 1, rank));
     add_gates(&ret, (double)rows, 2 * rank, cm_bits_for(rank) + 1);
-    const cm_join_size join = {size->points, rows, rank, payload_planes};
+    const cm_join_size join = {.unique_rows = size->points,
+                               .other_rows = rows,
+                               .key_planes = rank,
+                               .payload_planes = payload_planes};
     add_cost(&ret, cm_table_join_unique_cost(&join));
     return ret;
 }

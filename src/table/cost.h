@@ -13,6 +13,8 @@ cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned 
 typedef struct cm_join_size {
     size_t unique_rows, other_rows;
     unsigned key_planes, payload_planes;
+    unsigned null_planes; /* of the keys, where one or both sides have them */
+    cm_runs runs;         /* of both sides, the unique one's first; or none */
 } cm_join_size;
 cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size);
 

@@ -17,6 +17,7 @@ typedef struct grouping {
     size_t key_count;
     const cm_agg *aggs; /* as the caller gave them */
     size_t count;
+    const cm_runs *runs; /* or NULL */
     size_t out_rows;
 
     bool has_distinct;
@@ -130,7 +131,12 @@ static cm_status sort_inner(grouping *g, cm_arena *keep)
                                      cm_bcol_planes(wide, tag, key), scratch);
     if (st == CM_OK) {
         cm_table_pack(&g->inner, cm_bcol_planes(wide, tag + key, payload));
-        st = cm_sort_rows(g->mpc, wide, tag + key, scratch);
+        cm_order order = {
+            .rows = wide.rows, .tag = tag, .key = key, .payload = payload, .invalid_flag = true};
+        if (g->runs) {
+            order.runs = *g->runs;
+        }
+        st = cm_order_rows(g->mpc, wide, &order, scratch);
     }
     if (st == CM_OK) {
         g->sort_key = cm_bcol_planes(sorted, 0, key);
@@ -451,7 +457,7 @@ static cm_table no_groups(const grouping *g, cm_arena *arena)
 
 cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
                               size_t key_count, size_t max_groups, const cm_agg *aggs, size_t count,
-                              cm_arena *arena, cm_table *ret, cm_arena scratch)
+                              const cm_runs *runs, cm_arena *arena, cm_table *ret, cm_arena scratch)
 {
     bool bounded = max_groups > 0 && max_groups < table->rows;
     grouping g = {
@@ -461,6 +467,7 @@ cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const unsigned
         .key_count = key_count,
         .aggs = aggs,
         .count = count,
+        .runs = runs,
         .out_rows = bounded ? max_groups : table->rows,
     };
 

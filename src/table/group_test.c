@@ -57,6 +57,7 @@ typedef struct group_arg {
     size_t key_count, max_groups;
     const cm_agg *aggs;
     size_t count;
+    cm_runs runs;
 } group_arg;
 
 static cm_status op_group(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
@@ -65,7 +66,7 @@ static cm_status op_group(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *
     const group_arg *a = arg;
 
     return cm_table_group_sort(mpc, &in[0], keys, a->key_count, a->max_groups, a->aggs, a->count,
-                               arena, ret, scratch);
+                               &a->runs, arena, ret, scratch);
 }
 
 /* ---- the reference ------------------------------------------------------------------------- */
@@ -135,7 +136,7 @@ static plain reference(cm_arena *arena, const plain *p, const group_arg *a)
     return z;
 }
 
-static void check_group(const plain *p, const group_arg *a, cm_protocol protocol, cm_arena *arena)
+static void check_rows(const plain *p, const group_arg *a, cm_protocol protocol, cm_arena *arena)
 {
     plain expected = reference(arena, p, a);
     plain got = fixture_run(protocol, 5, NULL, p, 1, op_group, a, arena);
@@ -146,6 +147,40 @@ static void check_group(const plain *p, const group_arg *a, cm_protocol protocol
         plain_print("got", &got);
     }
     assert_true(plain_equal(&expected, &got));
+}
+
+/* In three runs by the keys, and by the column whose values are wanted in order. */
+static cm_runs make_runs(plain *p, const group_arg *a, bool valid_first, cm_arena *arena)
+{
+    size_t *rows = CM_NEW(arena, size_t, 3);
+    cm_sort_key order[KEYS + 1] = {{0}};
+    size_t count = 0;
+    cm_runs ret = {3, rows, valid_first, CM_ORDER_MERGE};
+
+    for (size_t i = 0; i < a->key_count; i++) {
+        order[count++].col = keys[i];
+    }
+    for (size_t i = 0; i < a->count && count == a->key_count; i++) {
+        if (a->aggs[i].kind == CM_AGG_COUNT_DISTINCT || cm_agg_is_ordered(a->aggs[i].kind)) {
+            order[count++].col = a->aggs[i].col;
+        }
+    }
+    rows[0] = p->rows / 2;
+    rows[1] = p->rows / 3;
+    rows[2] = p->rows - rows[0] - rows[1];
+    plain_sort_runs(p, order, count, true, &ret);
+    return ret;
+}
+
+static void check_group(const plain *p, const group_arg *a, cm_protocol protocol, cm_arena *arena)
+{
+    check_rows(p, a, protocol, arena);
+    for (unsigned valid_first = 0; valid_first < 2; valid_first++) {
+        plain q = plain_copy(arena, p);
+        group_arg merge = *a;
+        merge.runs = make_runs(&q, a, valid_first != 0, arena);
+        check_rows(&q, &merge, protocol, arena);
+    }
 }
 
 /* Random, with keys from so small a space that groups have several rows. */
@@ -169,10 +204,13 @@ static void test_random(void **state)
     for (size_t i = 0; i < fixture_rows_count; i++) {
         plain p = random_table(*state, &rng, fixture_rows[i]);
         for (size_t k = 0; k < CM_COUNT(protocols); k++) {
-            check_group(&p, &(group_arg){2, 0, all_aggs, CM_COUNT(all_aggs)}, protocols[k], *state);
-            check_group(&p, &(group_arg){1, 7, few_aggs, CM_COUNT(few_aggs)}, protocols[k], *state);
-            check_group(&p, &(group_arg){2, 0, key_aggs, CM_COUNT(key_aggs)}, protocols[k], *state);
-            check_group(&p, &(group_arg){2, 100, NULL, 0}, protocols[k], *state);
+            check_group(&p, &(group_arg){2, 0, all_aggs, CM_COUNT(all_aggs), {0}}, protocols[k],
+                        *state);
+            check_group(&p, &(group_arg){1, 7, few_aggs, CM_COUNT(few_aggs), {0}}, protocols[k],
+                        *state);
+            check_group(&p, &(group_arg){2, 0, key_aggs, CM_COUNT(key_aggs), {0}}, protocols[k],
+                        *state);
+            check_group(&p, &(group_arg){2, 100, NULL, 0, {0}}, protocols[k], *state);
         }
     }
 }
@@ -190,8 +228,8 @@ static void test_patterns(void **state)
             p.col[SECOND].value[r] = pattern == 0 ? p.rows - r : 0;
         }
         for (size_t k = 0; k < CM_COUNT(protocols); k++) {
-            check_group(&p, &(group_arg){key_count, 0, all_aggs, CM_COUNT(all_aggs)}, protocols[k],
-                        *state);
+            check_group(&p, &(group_arg){key_count, 0, all_aggs, CM_COUNT(all_aggs), {0}},
+                        protocols[k], *state);
         }
     }
 }
@@ -207,10 +245,10 @@ static void test_ordered(void **state)
             p.col[NARROW].value[r] %= i % 3 == 0 ? 3 : i % 3 == 1 ? p.rows / 4 + 1 : 1 << 17;
         }
         for (size_t k = 0; k < CM_COUNT(protocols); k++) {
-            check_group(&p, &(group_arg){1 + i % 2, 0, order_aggs, CM_COUNT(order_aggs)},
+            check_group(&p, &(group_arg){1 + i % 2, 0, order_aggs, CM_COUNT(order_aggs), {0}},
                         protocols[k], *state);
-            check_group(&p, &(group_arg){0, 1, median_aggs, CM_COUNT(median_aggs)}, protocols[k],
-                        *state);
+            check_group(&p, &(group_arg){0, 1, median_aggs, CM_COUNT(median_aggs), {0}},
+                        protocols[k], *state);
         }
     }
 }
@@ -219,12 +257,12 @@ static void test_ordered(void **state)
 static void test_trace(void **state)
 {
     static const size_t rows[] = {200, 1000};
-    group_arg arg = {2, 0, all_aggs, CM_COUNT(all_aggs)};
+    group_arg arg = {2, 0, all_aggs, CM_COUNT(all_aggs), {0}};
 
     for (size_t i = 0; i < CM_COUNT(rows); i++) {
         plain like = plain_new(*state, rows[i], CM_COUNT(specs), specs);
         assert_true(fixture_same_traces(&like, 1, op_group, &arg, *state));
-        group_arg ordered = {1, 0, order_aggs, CM_COUNT(order_aggs)};
+        group_arg ordered = {1, 0, order_aggs, CM_COUNT(order_aggs), {0}};
         assert_true(fixture_same_traces(&like, 1, op_group, &ordered, *state));
     }
 }
@@ -245,7 +283,7 @@ static void ask_two_distinct(cm_mpc *mpc, cm_arena *arena, void *arg)
 
     cm_status st = cm_arena_init_secret(&scratch, 1 << 24);
     CM_ASSERT(st == CM_OK);
-    r->got = cm_table_group_sort(mpc, &table, key, 1, 0, two, 2, arena, &out, scratch);
+    r->got = cm_table_group_sort(mpc, &table, key, 1, 0, two, 2, NULL, arena, &out, scratch);
     cm_arena_fini(&scratch);
 }
 

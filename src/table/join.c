@@ -7,10 +7,12 @@
  *      differences back to the sorted positions.
  *   3. The prefix XOR puts at every row the last unique row above it, whose key then either equals
  * the row's own, or no unique row matches.
- *      Or, with fewer bytes and more rounds, 2. and 3. by a segmented scan (scan_down).
+ *      Or, with fewer bytes and more rounds, 2. and 3. by a segmented scan (scan_down).  Where both
+ *      sides lie in sorted runs and a merge costs less than the sort, it is the scan.
  *   4. Bring payload and match back to the original positions, next to the other side's columns,
  *      which never moved.
  */
+#include "table/cost.h"
 #include "table/table_int.h"
 
 typedef struct join {
@@ -20,11 +22,13 @@ typedef struct join {
     cm_join_way way;
     size_t rows; /* of both sides */
     unsigned tag_planes, key_planes, payload_planes;
+    cm_runs runs;         /* of both sides, or none */
+    unsigned null_planes; /* runs: of the keys, on either side; and whether rows count */
 
     /* Over both sides, sorted: */
-    cm_bcol tag;     /* original position */
-    cm_bcol carried; /* live flag, key, payload; one below the other in this order */
-    cm_bcol is_unique;
+    cm_bcol tag; /* original position */
+    cm_bcol live, key, payload, is_unique;
+    cm_bcol carried;   /* the first three, one below the other in this order; not of runs */
     cm_bcol duplicate; /* planes 0: not asked for */
 } join;
 
@@ -39,6 +43,13 @@ static bool carries_payload(const cm_join_spec *spec)
     return spec->kind == CM_JOIN_INNER || spec->kind == CM_JOIN_LEFT;
 }
 
+/* Whether a key has NULLs on some side. */
+static bool is_nullable(const join *j, size_t i)
+{
+    return j->unique->col[j->spec->unique_key[i]].null.planes > 0 ||
+           j->other->col[j->spec->other_key[i]].null.planes > 0;
+}
+
 static void measure(join *j)
 {
     j->rows = j->unique->rows + j->other->rows;
@@ -50,6 +61,7 @@ static void measure(join *j)
         cm_bcol b = j->other->col[j->spec->other_key[i]].data;
         CM_ASSERT(a.planes == b.planes);
         j->key_planes += a.planes;
+        j->null_planes += is_nullable(j, i) ? 1 : 0;
     }
     for (size_t i = 0; carries_payload(j->spec) && i < j->spec->payload_cols; i++) {
         CM_ASSERT(j->spec->payload[i] < j->unique->cols);
@@ -97,14 +109,55 @@ static void put_payload(const join *j, cm_bcol wide, unsigned *at)
 
 /* ---- 1. sort ------------------------------------------------------------------------------- */
 
+/* Where rows have what before the sort or the merge; planes from the lowest. */
+typedef struct layout {
+    unsigned live, key, invalid, payload, side, planes;
+} layout;
+
 /*
- * Rows before the sort, planes from the lowest: tag, live, key | payload, is_unique.  The first
- * three are what is sorted by.  `live` is 1 for other rows and for unique rows that count; the tag
- * tells unique rows (the first positions) from other rows of the same key, after live.
+ * Sorted by the first three of tag, live, key | payload, is_unique.  `live` is 1 for other rows and
+ * for unique rows that count; the tag tells unique rows (the first positions) from other rows of
+ * the same key, after live.
+ *
+ * Runs know nothing of live.  Merged by the second and the third, and the invalid flag where rows
+ * that do not count come last, of tag, is_other, key, invalid | live, payload.  NULLs are part of
+ * the key: they come last in it, in any order among themselves, and match nothing.
  */
-static cm_status lay_out(join *j, cm_bcol wide, cm_arena scratch)
+static layout lay_out_planes(const join *j, bool merges)
 {
-    unsigned legs = cm_mpc_legs(j->mpc), at = j->tag_planes;
+    unsigned tag = j->tag_planes, keys = j->key_planes, payload = j->payload_planes;
+    unsigned invalid = tag + 1 + keys + j->null_planes, live = invalid + j->runs.valid_first;
+
+    if (merges) {
+        return (layout){live, tag + 1, invalid, live + 1, tag, live + 1 + payload};
+    }
+    return (layout){
+        tag, tag + 1, 0, tag + 1 + keys, tag + 1 + keys + payload, tag + 1 + keys + payload + 1};
+}
+
+/* The first key most significant, as runs are sorted. */
+static void put_keys(join *j, cm_bcol wide, unsigned at, bool merges)
+{
+    size_t first_other = j->unique->rows;
+
+    for (size_t i = j->spec->keys; i-- > 0;) {
+        cm_scol unique = j->unique->col[j->spec->unique_key[i]];
+        cm_scol other = j->other->col[j->spec->other_key[i]];
+        unsigned here = at, null;
+        put(wide, &here, first_other, other.data);
+        put(wide, &at, 0, unique.data);
+        if (merges && is_nullable(j, i)) {
+            null = at;
+            put(wide, &null, first_other, other.null);
+            null = at++;
+            put(wide, &null, 0, unique.null);
+        }
+    }
+}
+
+static cm_status lay_out(join *j, const layout *l, bool merges, cm_bcol wide, cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(j->mpc), at = l->live, side = l->side, payload = l->payload;
     size_t first_other = j->unique->rows;
     cm_bcol live = cm_bcol_new(&scratch, legs, 1, j->unique->rows);
 
@@ -115,34 +168,56 @@ static cm_status lay_out(join *j, cm_bcol wide, cm_arena scratch)
     if (st != CM_OK) {
         return st;
     }
-    cm_mpc_set_public(j->mpc, wide, at, true);
+    cm_mpc_set_public(j->mpc, wide, l->live, true);
     put(wide, &at, 0, live);
-    for (size_t i = 0; i < j->spec->keys; i++) {
-        unsigned here = at;
-        put(wide, &here, first_other, j->other->col[j->spec->other_key[i]].data);
-        put(wide, &at, 0, j->unique->col[j->spec->unique_key[i]].data);
+    put_keys(j, wide, l->key, merges);
+    put_payload(j, wide, &payload);
+    cm_bcol zero = cm_bcol_new(&scratch, legs, 1, merges ? first_other : j->other->rows);
+    cm_mpc_set_public(j->mpc, wide, l->side, true);
+    put(wide, &side, merges ? 0 : first_other, zero);
+    if (merges && j->runs.valid_first) {
+        unsigned invalid = l->invalid;
+        put(wide, &invalid, 0, j->unique->valid);
+        invalid = l->invalid;
+        put(wide, &invalid, first_other, j->other->valid);
+        cm_mpc_not(j->mpc, wide, l->invalid);
     }
-    put_payload(j, wide, &at);
-    cm_bcol side = cm_bcol_new(&scratch, legs, 1, j->other->rows); /* 0 */
-    cm_mpc_set_public(j->mpc, wide, at, true);
-    put(wide, &at, first_other, side);
-    CM_ASSERT(at == wide.planes);
     return CM_OK;
 }
 
-static cm_status sort_both(join *j, cm_arena *keep)
+static cm_order merge_order(const join *j)
 {
-    unsigned legs = cm_mpc_legs(j->mpc), carried = carried_planes(j);
-    unsigned planes = j->tag_planes + carried + 1;
-    cm_bcol sorted = cm_bcol_new(keep, legs, planes, j->rows);
+    return (cm_order){.rows = j->rows,
+                      .tag = j->tag_planes,
+                      .key = 1 + j->key_planes + j->null_planes + j->runs.valid_first,
+                      .payload = 1 + j->payload_planes,
+                      .keep_tag = true,
+                      .runs = j->runs};
+}
 
-    cm_status st = lay_out(j, sorted, *keep);
+static cm_status order_both(join *j, bool merges, cm_arena *keep)
+{
+    layout l = lay_out_planes(j, merges);
+    cm_bcol sorted = cm_bcol_new(keep, cm_mpc_legs(j->mpc), l.planes, j->rows);
+    cm_order order = merge_order(j);
+
+    order.runs.way = CM_ORDER_MERGE; /* decided */
+    cm_status st = lay_out(j, &l, merges, sorted, *keep);
     if (st == CM_OK) {
-        st = cm_sort_rows(j->mpc, sorted, j->tag_planes + 1 + j->key_planes, *keep);
+        st = merges ? cm_order_rows(j->mpc, sorted, &order, *keep)
+                    : cm_sort_rows(j->mpc, sorted, l.key + j->key_planes, *keep);
+    }
+    if (merges) {
+        cm_mpc_not(j->mpc, sorted, l.side);
     }
     j->tag = cm_bcol_planes(sorted, 0, j->tag_planes);
-    j->carried = cm_bcol_planes(sorted, j->tag_planes, carried);
-    j->is_unique = cm_bcol_planes(sorted, j->tag_planes + carried, 1);
+    j->live = cm_bcol_planes(sorted, l.live, 1);
+    j->key = cm_bcol_planes(sorted, l.key, merges ? l.live - l.key : j->key_planes);
+    j->payload = cm_bcol_planes(sorted, l.payload, j->payload_planes);
+    j->is_unique = cm_bcol_planes(sorted, l.side, 1);
+    if (!merges) {
+        j->carried = cm_bcol_planes(sorted, l.live, carried_planes(j));
+    }
     return st;
 }
 
@@ -234,56 +309,54 @@ static cm_status compare_keys(join *j, cm_bcol above, cm_bcol match, cm_arena sc
 /* ---- 2. and 3. as a scan ------------------------------------------------------------------- */
 
 /*
- * Inputs: difference of the key to the row above; live, is unique; the same of the row above.
- * Outputs: mark, whether the row is a partner, and whether it repeats the one above.  Marks are
- * partners and the first rows of keys: what is copied down never comes from another key.
+ * Inputs: difference of the key to the row above; live, is unique.  Outputs: mark, whether the row
+ * is a partner, and whether it is a partner whose key the row above has, too.  Marks are partners
+ * and the first rows of keys: what is copied down never comes from another key.
  */
 static cm_program *build_marks(const join *j, cm_arena scratch)
 {
-    size_t chunks = cm_wide_chunks(j->key_planes);
+    size_t chunks = cm_wide_chunks(j->key.planes);
     cm_num *d = CM_NEW(&scratch, cm_num, chunks + 1);
     cm_circuit *c = cm_circuit_new_for(j->mpc, j->rows);
 
-    cm_wide_input(c, j->key_planes, d);
+    cm_wide_input(c, j->key.planes, d);
     cm_wire live = cm_circuit_input(c, 1).wire[0];
     cm_wire partner = cm_gate_and(c, live, cm_circuit_input(c, 1).wire[0]);
-    cm_wire live_above = cm_circuit_input(c, 1).wire[0];
-    cm_wire partner_above = cm_gate_and(c, live_above, cm_circuit_input(c, 1).wire[0]);
     cm_wire same = cm_wide_is_zero(c, d, chunks);
     cm_circuit_output_wire(c, cm_gate_or(c, partner, cm_gate_not(c, same)));
     cm_circuit_output_wire(c, partner);
-    cm_circuit_output_wire(c, cm_gate_and(c, same, cm_gate_and(c, partner, partner_above)));
+    cm_circuit_output_wire(c, cm_gate_and(c, same, partner));
     cm_program *program = cm_circuit_finish(c);
     cm_circuit_free(c);
     return program;
 }
 
-static cm_status find_marks(join *j, cm_bcol mark, cm_bcol partner, cm_arena scratch)
+static cm_status find_marks(join *j, cm_bcol mark, cm_bcol partner, cm_bcol another,
+                            cm_arena scratch)
 {
-    unsigned legs = cm_mpc_legs(j->mpc);
-    size_t chunks = cm_wide_chunks(j->key_planes);
-    cm_bcol d = cm_bcol_new_raw(&scratch, legs, j->key_planes, j->rows);
-    cm_bcol live = cm_bcol_planes(j->carried, 0, 1);
-    cm_bcol above[] = {cm_bcol_new(&scratch, legs, 1, j->rows),
-                       cm_bcol_new(&scratch, legs, 1, j->rows)};
-    cm_bcol repeats = cm_bcol_new(&scratch, legs, 1, j->rows);
-    cm_bcol *in = CM_NEW(&scratch, cm_bcol, chunks + 4), out[] = {mark, partner, repeats};
+    size_t chunks = cm_wide_chunks(j->key.planes);
+    cm_bcol d = cm_bcol_new_raw(&scratch, cm_mpc_legs(j->mpc), j->key.planes, j->rows);
+    cm_bcol *in = CM_NEW(&scratch, cm_bcol, chunks + 2), out[] = {mark, partner, another};
 
-    cm_bcol_difference(cm_bcol_planes(j->carried, 1, j->key_planes), d);
-    cm_bcol_shift_down(live, above[0]);
-    cm_bcol_shift_down(j->is_unique, above[1]);
+    cm_bcol_difference(j->key, d);
     cm_wide_split(d, in);
-    in[chunks] = live;
+    in[chunks] = j->live;
     in[chunks + 1] = j->is_unique;
-    in[chunks + 2] = above[0];
-    in[chunks + 3] = above[1];
     cm_program *program = build_marks(j, scratch);
     cm_status st = cm_program_run(program, j->mpc, in, out, scratch);
     cm_program_free(program);
-    if (st == CM_OK && j->duplicate.planes > 0) {
-        st = cm_rows_any(j->mpc, repeats, j->duplicate, scratch);
-    }
     return st;
+}
+
+/* A partner repeats one if the row above, of its key, found one. */
+static cm_status find_repeats(join *j, cm_bcol another, cm_bcol match, cm_arena scratch)
+{
+    cm_bcol above = cm_bcol_new(&scratch, cm_mpc_legs(j->mpc), 1, j->rows);
+    cm_bcol repeats = cm_bcol_new(&scratch, cm_mpc_legs(j->mpc), 1, j->rows);
+
+    cm_bcol_shift_down(match, above);
+    cm_status st = cm_mpc_and_col(j->mpc, another, above, repeats, scratch);
+    return st == CM_OK ? cm_rows_any(j->mpc, repeats, j->duplicate, scratch) : st;
 }
 
 /* ret: match and payload, of the last mark at or above each row. */
@@ -291,14 +364,19 @@ static cm_status scan_down(join *j, cm_bcol ret, cm_arena scratch)
 {
     unsigned legs = cm_mpc_legs(j->mpc);
     cm_bcol mark = cm_bcol_new_raw(&scratch, legs, 1, j->rows);
+    cm_bcol another = cm_bcol_new_raw(&scratch, legs, 1, j->rows);
     cm_bcol x = cm_bcol_new_raw(&scratch, legs, ret.planes, j->rows);
 
-    cm_status st = find_marks(j, mark, cm_bcol_planes(x, 0, 1), scratch);
+    cm_status st = find_marks(j, mark, cm_bcol_planes(x, 0, 1), another, scratch);
     if (j->payload_planes > 0) {
-        cm_bcol_copy(cm_bcol_planes(x, 1, j->payload_planes),
-                     cm_bcol_planes(j->carried, 1 + j->key_planes, j->payload_planes));
+        cm_bcol_copy(cm_bcol_planes(x, 1, j->payload_planes), j->payload);
     }
-    return st == CM_OK ? cm_scan_copy(j->mpc, mark, false, x, ret, scratch) : st;
+    if (st == CM_OK) {
+        st = cm_scan_copy(j->mpc, mark, false, x, ret, scratch);
+    }
+    return st == CM_OK && j->duplicate.planes > 0
+               ? find_repeats(j, another, cm_bcol_planes(ret, 0, 1), scratch)
+               : st;
 }
 
 /* The same by partition and prefix XOR. */
@@ -334,7 +412,7 @@ static bool scan_pays(const join *j)
 
 static bool takes_scan(const join *j)
 {
-    return j->way == CM_JOIN_WAY_BEST ? scan_pays(j) : j->way == CM_JOIN_WAY_SCAN;
+    return j->way == CM_JOIN_WAY_PARTITION ? false : j->way == CM_JOIN_WAY_SCAN || scan_pays(j);
 }
 
 /* Without keys the unique side is one row, which goes to every row: locally, by prefix XOR over
@@ -383,20 +461,60 @@ static cm_status look_up(join *j, cm_bcol ret, cm_arena scratch)
     return st == CM_OK ? cm_lookup(j->mpc, unique_key, value, key, ret, j->duplicate, scratch) : st;
 }
 
+/* ---- the way ------------------------------------------------------------------------------- */
+
 static double price_of(const join *j, cm_sort_cost cost)
 {
     return cost.bytes + cost.work + cost.rounds * (double)cm_mpc_round_bytes(j->mpc);
 }
 
-static bool takes_lookup(const join *j)
+/* By sort, by merge, or by lookup. */
+static cm_join_way choose_way(const join *j, cm_arena scratch)
 {
-    size_t unique = j->unique->rows, other = j->other->rows;
+    const cm_join_size size = {j->unique->rows,   j->other->rows, j->key_planes,
+                               j->payload_planes, j->null_planes, j->runs};
+    size_t round_bytes = cm_mpc_round_bytes(j->mpc);
+    cm_join_way best = CM_JOIN_WAY_SORT;
 
-    if (j->way != CM_JOIN_WAY_BEST || j->key_planes > CM_LOOKUP_KEY_MAX) {
-        return j->way == CM_JOIN_WAY_LOOKUP;
+    if (j->way != CM_JOIN_WAY_BEST) {
+        return j->way;
     }
-    return price_of(j, cm_lookup_cost(unique, other, j->key_planes, 1 + j->payload_planes)) <
-           price_of(j, cm_join_sort_cost(unique, other, j->key_planes, j->payload_planes));
+    if (j->runs.count > 0 && j->runs.way == CM_ORDER_MERGE) {
+        return CM_JOIN_WAY_MERGE;
+    }
+    double least = price_of(j, cm_join_sort_cost(&size, round_bytes, scratch));
+    if (j->runs.count > 0 && j->runs.way == CM_ORDER_BEST) {
+        double merge = price_of(j, cm_join_merge_cost(&size, round_bytes, scratch));
+        best = merge < least ? CM_JOIN_WAY_MERGE : best;
+        least = merge < least ? merge : least;
+    }
+    if (j->key_planes <= CM_LOOKUP_KEY_MAX) {
+        double lookup = price_of(j, cm_lookup_cost(size.unique_rows, size.other_rows, j->key_planes,
+                                                   1 + j->payload_planes));
+        best = lookup < least ? CM_JOIN_WAY_LOOKUP : best;
+    }
+    return best;
+}
+
+/* The runs of the unique side, then the other's. */
+static cm_runs runs_of(const cm_join_spec *spec, cm_arena *arena)
+{
+    const cm_runs *unique = &spec->unique_runs, *other = &spec->other_runs;
+    cm_runs ret = {.valid_first = unique->valid_first, .way = unique->way};
+
+    if (unique->count == 0 || other->count == 0) {
+        return ret;
+    }
+    CM_ASSERT(unique->valid_first == other->valid_first);
+    size_t *rows = CM_NEW(arena, size_t, unique->count + other->count);
+    for (size_t i = 0; i < unique->count; i++) {
+        rows[ret.count++] = unique->rows[i];
+    }
+    for (size_t i = 0; i < other->count; i++) {
+        rows[ret.count++] = other->rows[i];
+    }
+    ret.rows = rows;
+    return ret;
 }
 
 /* ret: match and payload, in the order of `other`. */
@@ -412,17 +530,20 @@ static cm_status find_partners(join *j, cm_bcol ret, cm_arena scratch)
         spread_row(j, ret);
         return CM_OK;
     }
-    if (takes_lookup(j)) {
+    j->runs = runs_of(j->spec, &scratch);
+    cm_join_way way = choose_way(j, scratch);
+    if (way == CM_JOIN_WAY_LOOKUP) {
         return look_up(j, ret, scratch);
     }
-    cm_status st = sort_both(j, &scratch);
+    bool merges = way == CM_JOIN_WAY_MERGE;
+    cm_status st = order_both(j, merges, &scratch);
     if (st != CM_OK) {
         return st;
     }
     cm_bcol found = cm_bcol_new_raw(&scratch, legs, tag + ret.planes, j->rows);
     cm_bcol placed = cm_bcol_new_raw(&scratch, legs, ret.planes, j->rows);
     cm_bcol down = cm_bcol_planes(found, tag, ret.planes);
-    st = takes_scan(j) ? scan_down(j, down, scratch) : partition_down(j, down, scratch);
+    st = merges || takes_scan(j) ? scan_down(j, down, scratch) : partition_down(j, down, scratch);
     if (st != CM_OK) {
         return st;
     }

@@ -20,7 +20,8 @@ static const unsigned payload[] = {3, 1};
 
 static cm_join_spec join_of(cm_join_kind kind, size_t keys)
 {
-    return (cm_join_spec){kind, keys, unique_keys, other_keys, CM_COUNT(payload), payload, NULL};
+    return (cm_join_spec){kind,    keys, unique_keys, other_keys, CM_COUNT(payload),
+                          payload, NULL, {0},         {0}};
 }
 
 static cm_status op_join(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
@@ -39,6 +40,12 @@ static cm_status op_lookup(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena 
                            cm_arena scratch, cm_table *ret)
 {
     return cm_join_unique_by(mpc, &in[0], &in[1], arg, CM_JOIN_WAY_LOOKUP, arena, ret, scratch);
+}
+
+static cm_status op_merge(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                          cm_arena scratch, cm_table *ret)
+{
+    return cm_join_unique_by(mpc, &in[0], &in[1], arg, CM_JOIN_WAY_MERGE, arena, ret, scratch);
 }
 
 /* The join, and as the only row and column of the result whether the unique side is not. */
@@ -76,6 +83,12 @@ static cm_status op_duplicate_lookup(cm_mpc *mpc, cm_table *in, const void *arg,
                                      cm_arena scratch, cm_table *ret)
 {
     return find_duplicate(mpc, in, arg, CM_JOIN_WAY_LOOKUP, arena, scratch, ret);
+}
+
+static cm_status op_duplicate_merge(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                                    cm_arena scratch, cm_table *ret)
+{
+    return find_duplicate(mpc, in, arg, CM_JOIN_WAY_MERGE, arena, scratch, ret);
 }
 
 /* ---- the reference ------------------------------------------------------------------------- */
@@ -161,12 +174,49 @@ static void check_join_by(const plain *tables, const cm_join_spec *spec, fixture
     assert_true(plain_equal(&expected, &got));
 }
 
+/* A side in two or three runs by the keys. */
+static cm_runs make_runs(plain *p, const unsigned *key, size_t keys, bool valid_first,
+                         cm_arena *arena)
+{
+    size_t *rows = CM_NEW(arena, size_t, 3);
+    cm_sort_key order[2] = {{0}};
+    cm_runs ret = {.count = 2 + keys % 2, .rows = rows, .valid_first = valid_first};
+
+    CM_ASSERT(keys <= CM_COUNT(order));
+    for (size_t i = 0; i < keys; i++) {
+        order[i].col = key[i];
+    }
+    rows[0] = p->rows / 3;
+    rows[1] = ret.count == 2 ? p->rows - rows[0] : p->rows / 2;
+    rows[2] = p->rows - rows[0] - rows[1];
+    plain_sort_runs(p, order, keys, valid_first, &ret);
+    return ret;
+}
+
+/* The same tables with both sides in runs, and the join of them. */
+static cm_join_spec run_tables(const plain *tables, const cm_join_spec *spec, bool valid_first,
+                               plain *ret, cm_arena *arena)
+{
+    cm_join_spec merge = *spec;
+
+    ret[0] = plain_copy(arena, &tables[0]);
+    ret[1] = plain_copy(arena, &tables[1]);
+    merge.unique_runs = make_runs(&ret[0], spec->unique_key, spec->keys, valid_first, arena);
+    merge.other_runs = make_runs(&ret[1], spec->other_key, spec->keys, valid_first, arena);
+    return merge;
+}
+
 static void check_join(const plain *tables, const cm_join_spec *spec, cm_protocol protocol,
                        cm_arena *arena)
 {
     check_join_by(tables, spec, op_join, protocol, arena);
     check_join_by(tables, spec, op_scan, protocol, arena);
     check_join_by(tables, spec, op_lookup, protocol, arena);
+    for (unsigned valid_first = 0; valid_first < 2; valid_first++) {
+        plain runs[2];
+        cm_join_spec merge = run_tables(tables, spec, valid_first != 0, runs, arena);
+        check_join_by(runs, &merge, op_merge, protocol, arena);
+    }
 }
 
 /* ---- tests --------------------------------------------------------------------------------- */
@@ -287,6 +337,10 @@ static void check_duplicate(const plain *tables, const cm_join_spec *spec, bool 
         assert_int_equal(got.col[0].value[0], expected);
         got = fixture_run(protocols[p], 5, NULL, tables, 2, op_duplicate_lookup, spec, arena);
         assert_int_equal(got.col[0].value[0], expected);
+        plain runs[2];
+        cm_join_spec merge = run_tables(tables, spec, p == 0, runs, arena);
+        got = fixture_run(protocols[p], 5, NULL, runs, 2, op_duplicate_merge, &merge, arena);
+        assert_int_equal(got.col[0].value[0], expected);
     }
 }
 
@@ -354,6 +408,10 @@ static void test_trace(void **state)
             assert_true(fixture_same_traces(like, 2, op_duplicate, &spec, *state));
             assert_true(fixture_same_traces(like, 2, op_duplicate_scan, &spec, *state));
             assert_true(fixture_same_traces(like, 2, op_duplicate_lookup, &spec, *state));
+            plain runs[2];
+            cm_join_spec merge = run_tables(like, &spec, k % 2 == 0, runs, *state);
+            assert_true(fixture_same_traces(like, 2, op_merge, &merge, *state));
+            assert_true(fixture_same_traces(like, 2, op_duplicate_merge, &merge, *state));
         }
     }
 }

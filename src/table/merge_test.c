@@ -81,44 +81,10 @@ static cm_status op_merge(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *
 enum { ID = 3 };
 static const plain_spec specs[] = {{3, true, 0}, {9, false, 0}, {100, true, 0}, {12, false, 0}};
 
-static void swap_rows(plain *p, size_t a, size_t b)
-{
-    for (unsigned i = 0; i < p->cols; i++) {
-        plain_col *c = &p->col[i];
-        cm_u128 value = c->value[a];
-        bool null = c->null[a];
-        c->value[a] = c->value[b];
-        c->null[a] = c->null[b];
-        c->value[b] = value;
-        c->null[b] = null;
-    }
-    bool valid = p->valid[a];
-    p->valid[a] = p->valid[b];
-    p->valid[b] = valid;
-}
-
-/* Puts each run in order, and numbers the rows. */
-static void sort_runs(plain *p, const merge_arg *a)
-{
-    size_t first = 0;
-
-    for (size_t i = 0; i < a->runs.count; first += a->runs.rows[i++]) {
-        for (size_t r = first; r < first + a->runs.rows[i]; r++) {
-            bool by_valid = a->valid_first && a->runs.valid_first;
-            for (size_t at = r;
-                 at > first && plain_compare(p, a->keys, a->count, by_valid, at - 1, at) > 0;
-                 at--) {
-                swap_rows(p, at - 1, at);
-            }
-        }
-    }
-    assert_int_equal(first, p->rows);
-    plain_number(p, ID);
-}
-
 static void check_merge(plain *p, const merge_arg *a, cm_protocol protocol, cm_arena *arena)
 {
-    sort_runs(p, a);
+    plain_sort_runs(p, a->keys, a->count, a->valid_first, &a->runs);
+    plain_number(p, ID);
     plain out = fixture_run(protocol, p->rows, NULL, p, 1, op_merge, a, arena);
     assert_true(plain_sorted(p, &out, a->keys, a->count, a->valid_first, ID));
 }

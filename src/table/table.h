@@ -124,6 +124,8 @@ typedef struct cm_join_spec {
      * Without keys, or rows of `other`, it is 0.
      */
     cm_bcol *ret_duplicate;
+    /* Runs by the keys, NULLs last; both or none, and alike in valid_first. */
+    cm_runs unique_runs, other_runs;
 } cm_join_spec;
 CM_MUST cm_status cm_table_join_unique(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
                                        const cm_join_spec *spec, cm_arena *arena, cm_table *ret,
@@ -176,12 +178,12 @@ CM_MUST cm_status cm_table_group_domain(cm_mpc *mpc, const cm_table *table, cons
  * Groups by sort: result has table->rows rows (or max_groups when smaller and not 0: the caller
  * knows a public bound), valid ones first, in key order with NULLs last.  Columns: the keys, then
  * one per agg.  NULL keys form one group.  All COUNT_DISTINCT, PERCENTILE and MODE read one column,
- * else CM_EUNSUPPORTED.
+ * else CM_EUNSUPPORTED.  runs, or NULL: by the keys and then that column, NULLs last.
  */
 CM_MUST cm_status cm_table_group_sort(cm_mpc *mpc, const cm_table *table, const unsigned *keys,
                                       size_t key_count, size_t max_groups, const cm_agg *aggs,
-                                      size_t count, cm_arena *arena, cm_table *ret,
-                                      cm_arena scratch);
+                                      size_t count, const cm_runs *runs, cm_arena *arena,
+                                      cm_table *ret, cm_arena scratch);
 
 /*
  * Which points lie in each interval.  A row of `points` has keys and, where a bound is given, a
@@ -298,6 +300,7 @@ typedef struct cm_window_spec {
     const cm_sort_key *order;
     const cm_window_func *func;
     bool random_ties; /* rows that tie come in a secret random order, not in the child's */
+    cm_runs runs;     /* by part, NULLs last, then order; of use where ties are not random */
 } cm_window_spec;
 CM_MUST cm_status cm_table_window(cm_mpc *mpc, const cm_table *table, const cm_window_spec *spec,
                                   cm_arena *arena, cm_table *ret, cm_arena scratch);

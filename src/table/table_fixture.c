@@ -222,6 +222,57 @@ void plain_number(plain *p, unsigned id)
     }
 }
 
+plain plain_copy(cm_arena *arena, const plain *p)
+{
+    plain_spec spec[PLAIN_COLS_MAX];
+
+    for (unsigned i = 0; i < p->cols; i++) {
+        spec[i] = (plain_spec){p->col[i].planes, p->col[i].nullable, 0};
+    }
+    plain ret = plain_new(arena, p->rows, p->cols, spec);
+    for (size_t r = 0; r < p->rows; r++) {
+        ret.valid[r] = p->valid[r];
+        for (unsigned i = 0; i < p->cols; i++) {
+            ret.col[i].value[r] = p->col[i].value[r];
+            ret.col[i].null[r] = p->col[i].null[r];
+        }
+    }
+    return ret;
+}
+
+static void swap_rows(plain *p, size_t a, size_t b)
+{
+    for (unsigned i = 0; i < p->cols; i++) {
+        plain_col *c = &p->col[i];
+        cm_u128 value = c->value[a];
+        bool null = c->null[a];
+        c->value[a] = c->value[b];
+        c->null[a] = c->null[b];
+        c->value[b] = value;
+        c->null[b] = null;
+    }
+    bool valid = p->valid[a];
+    p->valid[a] = p->valid[b];
+    p->valid[b] = valid;
+}
+
+void plain_sort_runs(plain *p, const cm_sort_key *keys, size_t count, bool valid_first,
+                     const cm_runs *runs)
+{
+    bool by_valid = valid_first && runs->valid_first;
+    size_t first = 0;
+
+    for (size_t i = 0; i < runs->count; first += runs->rows[i++]) {
+        for (size_t r = first; r < first + runs->rows[i]; r++) {
+            for (size_t at = r;
+                 at > first && plain_compare(p, keys, count, by_valid, at - 1, at) > 0; at--) {
+                swap_rows(p, at - 1, at);
+            }
+        }
+    }
+    CM_ASSERT(first == p->rows);
+}
+
 static bool same_row(const plain *before, size_t b, const plain *after, size_t a)
 {
     bool same = before->valid[b] == after->valid[a];

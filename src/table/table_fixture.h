@@ -43,9 +43,13 @@ cm_u128 plain_aggregate(const plain *p, const bool *member, const cm_agg *agg, b
 /* How row a lies to row b by sort keys: negative when before, 0 when they tie. */
 int plain_compare(const plain *p, const cm_sort_key *keys, size_t count, bool valid_first, size_t a,
                   size_t b);
-/* Numbers the rows in a column, by which plain_sorted tells them: whether after is before, stably
- * sorted. */
+/* Numbers the rows in a column. */
 void plain_number(plain *p, unsigned id);
+plain plain_copy(cm_arena *arena, const plain *p);
+/* Puts each run in order; rows that count first in it if runs and valid_first say so. */
+void plain_sort_runs(plain *p, const cm_sort_key *keys, size_t count, bool valid_first,
+                     const cm_runs *runs);
+/* Whether after is before, stably sorted, told by a column of such numbers. */
 bool plain_sorted(const plain *before, const plain *after, const cm_sort_key *keys, size_t count,
                   bool valid_first, unsigned id);
 void plain_print(const char *title, const plain *p);

@@ -233,13 +233,18 @@ cm_sort_cost cm_lookup_cost(size_t unique_rows, size_t other_rows, unsigned key_
 /* How rows find what the unique rows carry: by cost, or as told. */
 typedef enum cm_join_way {
     CM_JOIN_WAY_BEST,
+    CM_JOIN_WAY_SORT, /* PARTITION or SCAN */
     CM_JOIN_WAY_PARTITION,
     CM_JOIN_WAY_SCAN,
+    CM_JOIN_WAY_MERGE,  /* of runs, then a scan */
     CM_JOIN_WAY_LOOKUP, /* no sort: for keys of at most CM_LOOKUP_KEY_MAX planes */
 } cm_join_way;
-/* cost.c: PARTITION or SCAN, whichever is cheaper on a fast link. */
-cm_sort_cost cm_join_sort_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
-                               unsigned payload_planes);
+/* cost.c: SORT and MERGE, on a link where a round costs so many bytes. */
+struct cm_join_size;
+cm_sort_cost cm_join_sort_cost(const struct cm_join_size *size, size_t round_bytes,
+                               cm_arena scratch);
+cm_sort_cost cm_join_merge_cost(const struct cm_join_size *size, size_t round_bytes,
+                                cm_arena scratch);
 CM_MUST cm_status cm_join_unique_by(cm_mpc *mpc, const cm_table *unique, const cm_table *other,
                                     const cm_join_spec *spec, cm_join_way way, cm_arena *arena,
                                     cm_table *ret, cm_arena scratch);

@@ -63,14 +63,14 @@ static const cm_window_func sliding[] = {
 };
 
 static const cm_window_spec cases[] = {
-    {1, 1, CM_COUNT(sliding), parts, orders, sliding, false},
-    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding, false},
-    {2, 1, CM_COUNT(ranks), parts, orders, ranks, false},
-    {1, 2, CM_COUNT(sums), parts, orders, sums, false},
-    {2, 1, CM_COUNT(values), parts, orders, values, false},
-    {0, 1, CM_COUNT(sums), NULL, orders, sums, false},
-    {1, 0, CM_COUNT(values), parts, NULL, values, false},
-    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks, false},
+    {1, 1, CM_COUNT(sliding), parts, orders, sliding, false, {0}},
+    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding, false, {0}},
+    {2, 1, CM_COUNT(ranks), parts, orders, ranks, false, {0}},
+    {1, 2, CM_COUNT(sums), parts, orders, sums, false, {0}},
+    {2, 1, CM_COUNT(values), parts, orders, values, false, {0}},
+    {0, 1, CM_COUNT(sums), NULL, orders, sums, false, {0}},
+    {1, 0, CM_COUNT(values), parts, NULL, values, false, {0}},
+    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks, false, {0}},
 };
 
 static cm_status op_window(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
@@ -259,6 +259,27 @@ static void check(const plain *p, const cm_window_spec *s, cm_protocol protocol,
     assert_true(plain_equal(&expected, &got));
 }
 
+/* In two runs by partition and order. */
+static void check_runs(const plain *p, const cm_window_spec *s, bool valid_first,
+                       cm_protocol protocol, cm_arena *arena)
+{
+    const size_t rows[] = {p->rows / 3, p->rows - p->rows / 3};
+    cm_window_spec merge = *s;
+    cm_sort_key by[8] = {{0}};
+    size_t count = 0;
+    plain q = plain_copy(arena, p);
+
+    for (size_t i = 0; i < s->parts; i++) {
+        by[count++].col = s->part[i];
+    }
+    for (size_t i = 0; i < s->orders; i++) {
+        by[count++] = s->order[i];
+    }
+    merge.runs = (cm_runs){2, rows, valid_first, CM_ORDER_MERGE};
+    plain_sort_runs(&q, by, count, true, &merge.runs);
+    check(&q, &merge, protocol, arena);
+}
+
 static void test_reference(void **state)
 {
     cm_rng rng = {71};
@@ -271,6 +292,7 @@ static void test_reference(void **state)
             plain p = plain_random(&arena, &rng, fixture_rows[i], COLS, specs);
             for (size_t k = 0; k < CM_COUNT(protocols); k++) {
                 check(&p, &cases[c], protocols[k], &arena);
+                check_runs(&p, &cases[c], i % 2 == 0, protocols[k], &arena);
             }
             cm_arena_fini(&arena);
         }
@@ -304,7 +326,7 @@ static void test_extremes(void **state)
 static void test_random_ties(void **state)
 {
     static const cm_sort_key total[] = {{ORDER, true, false}, {WIDE, false, false}};
-    static const cm_window_spec spec = {1, 2, CM_COUNT(ranks), parts, total, ranks, true};
+    static const cm_window_spec spec = {1, 2, CM_COUNT(ranks), parts, total, ranks, true, {0}};
     cm_rng rng = {74};
     cm_arena arena;
     (void)state;

@@ -68,6 +68,7 @@ static void run_rows(oblivious_party *p)
 static void run_join(oblivious_party *p)
 {
     static const unsigned key[] = {0}, payload[] = {1};
+    static const size_t unique_rows[] = {5, 15}, other_rows[] = {ROWS};
     cm_table unique = secret_table(p, 20, KEY_VALUE), other = secret_table(p, ROWS, KEY_VALUE);
 
     for (cm_join_kind kind = CM_JOIN_INNER; kind <= CM_JOIN_ANTI; kind++) {
@@ -79,7 +80,9 @@ static void run_join(oblivious_party *p)
                              .other_key = key,
                              .payload_cols = carries ? 1 : 0,
                              .payload = payload,
-                             .ret_duplicate = carries ? &duplicate : NULL};
+                             .ret_duplicate = carries ? &duplicate : NULL,
+                             .unique_runs = {.count = 2, .rows = unique_rows},
+                             .other_runs = {.count = 1, .rows = other_rows}};
         cm_table joined;
         for (cm_join_way way = CM_JOIN_WAY_BEST; way <= CM_JOIN_WAY_LOOKUP; way++) {
             check(cm_join_unique_by(p->mpc, &unique, &other, &spec, way, p->arena, &joined,
@@ -193,6 +196,8 @@ static void run_group_domain(oblivious_party *p)
 static void run_group_sort(oblivious_party *p)
 {
     static const unsigned key[] = {1}, both[] = {1, 0};
+    static const size_t rows[] = {ROWS / 3, ROWS - ROWS / 3};
+    const cm_runs runs = {2, rows, false, CM_ORDER_MERGE};
     cm_agg aggs[CM_COUNT(AGGREGATES) + 1];
     cm_table t = secret_table(p, ROWS, KEY_VALUE), groups;
 
@@ -200,10 +205,11 @@ static void run_group_sort(oblivious_party *p)
         aggs[i] = AGGREGATES[i];
     }
     aggs[CM_COUNT(AGGREGATES)] = (cm_agg){.kind = CM_AGG_COUNT_DISTINCT, .col = 0, .planes = 8};
-    check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), p->arena, &groups,
+    check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), NULL, p->arena, &groups,
                               p->scratch));
     check_table(&groups);
-    check(cm_table_group_sort(p->mpc, &t, both, 2, 10, aggs, 3, p->arena, &groups, p->scratch));
+    check(cm_table_group_sort(p->mpc, &t, both, 2, 10, aggs, 3, &runs, p->arena, &groups,
+                              p->scratch));
     check_table(&groups);
 }
 
@@ -219,7 +225,7 @@ static void run_percentiles(oblivious_party *p)
     };
     cm_table t = secret_table(p, ROWS, KEY_VALUE), groups;
 
-    check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), p->arena, &groups,
+    check(cm_table_group_sort(p->mpc, &t, key, 1, 0, aggs, CM_COUNT(aggs), NULL, p->arena, &groups,
                               p->scratch));
     check_table(&groups);
     check_bits(groups.valid);
