@@ -8,15 +8,11 @@
 #include <string.h>
 
 static const struct option OPTIONS[] = {
-    {"data", required_argument, NULL, 'd'},
-    {"scale", required_argument, NULL, 's'},
-    {"split", required_argument, NULL, 'S'},
-    {"queries", required_argument, NULL, 'q'},
-    {"pushdown", required_argument, NULL, 'p'},
-    {"explain", no_argument, NULL, 'e'},
-    {"list", no_argument, NULL, 'l'},
-    {"json", no_argument, NULL, 'j'},
-    {NULL, 0, NULL, 0},
+    {"data", required_argument, NULL, 'd'},     {"scale", required_argument, NULL, 's'},
+    {"split", required_argument, NULL, 'S'},    {"queries", required_argument, NULL, 'q'},
+    {"pushdown", required_argument, NULL, 'p'}, {"cross-owner-keys", required_argument, NULL, 'k'},
+    {"explain", no_argument, NULL, 'e'},        {"list", no_argument, NULL, 'l'},
+    {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0},
 };
 
 /* 1,6,14 or q01,q06 */
@@ -66,6 +62,9 @@ static bool take(cm_tpch_options *o, int option, const char *text)
         return take_queries(o, text);
     case 'p':
         return take_pushdown(o, text);
+    case 'k':
+        o->no_cross_owner_keys = strcmp(text, "off") == 0;
+        return o->no_cross_owner_keys || strcmp(text, "on") == 0;
     case 'e':
         o->explain = true;
         return true;
@@ -149,6 +148,7 @@ static int measure(const cm_tpch_options *options)
         st = cm_tpch_run_init(&data, &schema, &run, &diag);
     }
     if (st == CM_OK) {
+        run.settings.cross_owner_keys = !options->no_cross_owner_keys;
         good = run_queries(options, &run, &arena);
         cm_tpch_run_fini(&run);
     }

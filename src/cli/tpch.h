@@ -43,9 +43,10 @@ typedef struct cm_tpch_options {
     bool json, explain, list;
     bool query[CM_TPCH_QUERIES];
     bool with_pushdown, without_pushdown;
-    bool whole_tables; /* each at one owner, but lineitem; else all are split by rows */
-    const char *data;  /* folder with name.csv or name.csv.gz; NULL: made */
-    double scale;      /* of made data */
+    bool no_cross_owner_keys; /* keys hold for each owner's rows alone */
+    bool whole_tables;        /* each at one owner, but lineitem; else all are split by rows */
+    const char *data;         /* folder with name.csv or name.csv.gz; NULL: made */
+    double scale;             /* of made data */
 } cm_tpch_options;
 
 /*
@@ -136,6 +137,7 @@ int cm_tpch(int argc, char **argv);
     "  --split rows|tables      every table is dealt out row by row to the three owners, or "      \
     "only\n"                                                                                       \
     "                           lineitem is and each other table is at one owner (rows)\n"         \
+    "  --cross-owner-keys on|off   whether keys hold across owners, which is checked then (on)\n"  \
     "  --explain          prints each plan, predicted and measured by node\n"                      \
     "  --list             prints the queries' texts\n"                                             \
     "  --json             one JSON array\n"

@@ -512,6 +512,40 @@ static void test_presumed_keys(void **state)
     world_fini(&w);
 }
 
+/* Groups before a join with a key that repeats across owners: each of its rows adds what they have.
+ */
+static void test_repeated_keys_after_grouping(void **state)
+{
+    static const char *const SQL =
+        "SELECT c.zone, count(*), sum(v.cost), min(v.cost) FROM visits v "
+        "JOIN clients c ON c.client = v.region + 14 GROUP BY c.zone ORDER BY 1";
+    world w;
+    run_state s;
+    cm_plan_settings settings = cm_plan_settings_default();
+    unsigned groupings = 0;
+    (void)state;
+    settings.cross_owner_keys = false;
+    world_init_as(&w, 6, BOUND, WORLD_REPEATED);
+    run_query_as(&w, SQL, settings, &s, NULL);
+    for (size_t i = 0; i < s.plan->nodes; i++) {
+        cm_plan_op op = s.plan->node[i]->op;
+        groupings +=
+            op == CM_PLAN_GROUP_SORT || op == CM_PLAN_GROUP_DOMAIN || op == CM_PLAN_COMBINE;
+    }
+    assert_int_equal(groupings, 2);
+    size_t rows = 0;
+    size_t expected = 0;
+    const char **got = own_rows(&w, &s, &rows);
+    const char **want = pooled_rows(&w, SQL, &expected);
+    assert_int_equal(rows, expected);
+    assert_true(rows > 1);
+    for (size_t i = 0; i < rows; i++) {
+        assert_string_equal(got[i], want[i]);
+    }
+    cm_arena_fini(&s.result_arena);
+    world_fini(&w);
+}
+
 /* Where the owners allow it, the size of a join is opened instead of bounded. */
 static void test_disclosed_sizes(void **state)
 {
@@ -603,10 +637,15 @@ static void test_bad_row(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),    cmocka_unit_test(test_few_answers),
-        cmocka_unit_test(test_few_covers), cmocka_unit_test(test_traces),
-        cmocka_unit_test(test_errors),     cmocka_unit_test(test_presumed_keys),
-        cmocka_unit_test(test_join_bound), cmocka_unit_test(test_disclosed_sizes),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_few_answers),
+        cmocka_unit_test(test_few_covers),
+        cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_presumed_keys),
+        cmocka_unit_test(test_join_bound),
+        cmocka_unit_test(test_disclosed_sizes),
+        cmocka_unit_test(test_repeated_keys_after_grouping),
         cmocka_unit_test(test_bad_row),
     };
     const struct CMUnitTest few[] = {

@@ -41,6 +41,28 @@ CM_MUST static cm_status fail_memory(cm_link *link)
                         link->mesh->names[link->peer]);
 }
 
+/*
+ * A peer that computes sends nothing for a long time and is not gone; its kernel answers probes
+ * meanwhile.  So a machine or a line that vanished breaks the link long before the wait's own
+ * deadline, which is for a peer that hangs.
+ */
+static void probe_silent_peer(int fd)
+{
+    enum { IDLE_S = 5, INTERVAL_S = 5, PROBES = 3, UNACKNOWLEDGED_MS = 20000 };
+    static const struct {
+        int level, name, value;
+    } options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, INTERVAL_S},
+                   {IPPROTO_TCP, TCP_KEEPCNT, PROBES},
+                   {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS}};
+
+    for (size_t i = 0; i < CM_COUNT(options); i++) {
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                         sizeof options[i].value);
+    }
+}
+
 cm_status cm_link_open(cm_link *link, cm_mesh *mesh, unsigned peer, int fd,
                        const cm_tls_options *tls_options, bool client)
 {
@@ -56,6 +78,7 @@ cm_status cm_link_open(cm_link *link, cm_mesh *mesh, unsigned peer, int fd,
     /* Messages wait for each other: none may wait for a timer.  Not TCP: no such option, no harm.
      * Buffer sizes are left to the kernel, whose tuning a fixed size would turn off. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    probe_silent_peer(fd);
     if (tls_options == NULL) {
         return CM_OK;
     }

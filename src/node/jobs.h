@@ -65,7 +65,7 @@ void cm_job_abandon(cm_job *job);
  * Settings of a node (cm_state_setting_*), whole numbers:
  *   job_limit         jobs that this node takes part in at once (8)
  *   job_deadline      seconds until a job is ended (600)
- *   job_idle_timeout  seconds that one participant may be silent (30)
+ *   job_idle_timeout  seconds that one participant may be silent (300)
  *   job_memory        megabytes of one job process (0: half of the machine)
  *   job_result        megabytes of one answer (256)
  *   session_limit     SQL sessions (200)

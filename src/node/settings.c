@@ -8,7 +8,7 @@
 
 static const cm_setting settings[] = {
     {"job_deadline", 600, 1, 86400, "seconds until a job is ended"},
-    {"job_idle_timeout", 30, 1, 3600, "seconds that a participant of a job may be silent"},
+    {"job_idle_timeout", 300, 1, 3600, "seconds that a participant of a job may be silent"},
     {"job_limit", 8, 1, 1000, "jobs that this node takes part in at once"},
     {"job_memory", 0, 0, 1 << 20, "megabytes of one job; 0: half of the machine's memory"},
     {"job_result", 256, 1, 1 << 16, "megabytes of one answer"},

@@ -12,7 +12,8 @@
 enum {
     MESSAGE_WORDS = 1 << 14, /* of a block, all planes together */
     BLOCK_WORDS_MAX = 128,   /* so that a block of all of y stays in the cache */
-    BLOCK_WORDS_MIN = 8,
+    BLOCK_WORDS_MIN = 32,    /* so that what is done once for a block does not count */
+    BLOCK_GRAIN = 8,         /* a register's */
     BLOCKS_AHEAD = 8,
 };
 
@@ -103,7 +104,8 @@ static size_t block_words(const cm_bit_sums *s)
 {
     size_t words = smaller(MESSAGE_WORDS / s->planes, BLOCK_WORDS_MAX);
 
-    return smaller(words < BLOCK_WORDS_MIN ? BLOCK_WORDS_MIN : words, s->words);
+    words = words < BLOCK_WORDS_MIN ? BLOCK_WORDS_MIN : words / BLOCK_GRAIN * BLOCK_GRAIN;
+    return smaller(words, s->words);
 }
 
 cm_status cm_rep3_bit_sums(cm_mpc *mpc, const cm_bit_sums *sums, cm_arena scratch)

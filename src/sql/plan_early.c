@@ -150,11 +150,8 @@ static void start_below(cm_early *e)
 
 /* ---- who can come later ---- */
 
-/*
- * The column, alone, has no value twice in all of the relation.  Over several owners that is
- * presumed, and checked by the join that relies on it: so it is used of relations joined later.
- */
-static bool is_unique_column(const cm_early *e, const cm_expr *expr)
+/* The column, alone, has no value twice in the rows of any one owner. */
+static bool is_owners_key(const cm_early *e, const cm_expr *expr)
 {
     if (expr->op != CM_X_COLUMN) {
         return false;
@@ -165,11 +162,35 @@ static bool is_unique_column(const cm_early *e, const cm_expr *expr)
         const cm_column *col = &relation->table[t]->col[expr->index];
         unique = col->unique && col->not_null;
     }
-    return unique && (relation->tables == 1 ||
-                      (e->pl->settings.cross_owner_keys && (e->above >> expr->rel & 1) != 0));
+    return unique;
 }
 
-/* An equality of a unique column of the relation and something of the others' rows. */
+/* Relations of which several rows may hang from one below, one of each owner: each adds what a
+ * group has, so that groups are grouped again. */
+static uint64_t loose_rels(const cm_early *e)
+{
+    uint64_t ret = 0;
+
+    for (unsigned rel = 0; !e->pl->settings.cross_owner_keys && rel < e->query->relations; rel++) {
+        if (e->query->relation[rel].tables > 1) {
+            ret |= (uint64_t)1 << rel;
+        }
+    }
+    return ret & e->all;
+}
+
+/*
+ * The column, alone, has no value twice in all of the relation.  Over several owners that is
+ * presumed, and checked by the join that relies on it: so it is used of relations joined later.
+ */
+static bool is_unique_column(const cm_early *e, const cm_expr *expr)
+{
+    return is_owners_key(e, expr) &&
+           (e->query->relation[expr->rel].tables == 1 ||
+            (e->pl->settings.cross_owner_keys && (e->above >> expr->rel & 1) != 0));
+}
+
+/* An equality of an owner's key of the relation and something of the others' rows. */
 static bool is_link(const cm_early *e, const cm_expr *expr, unsigned rel, const cm_expr **ret_other)
 {
     if (expr->op != CM_X_EQ) {
@@ -184,7 +205,7 @@ static bool is_link(const cm_early *e, const cm_expr *expr, unsigned rel, const 
     }
     uint64_t others = cm_expr_rels(right);
     *ret_other = right;
-    return cm_expr_rels(left) == own && is_unique_column(e, left) && others != 0 &&
+    return cm_expr_rels(left) == own && is_owners_key(e, left) && others != 0 &&
            (others & own) == 0 && (others & (others - 1)) == 0;
 }
 
@@ -332,16 +353,36 @@ static uint64_t values_of(const cm_expr *expr)
     return cm_expr_is_text(expr) ? UINT64_MAX : cm_range_values(expr->range, expr->nullable);
 }
 
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    return b > 0 && a > UINT32_MAX / b ? UINT32_MAX : a * b;
+}
+
+/* How many rows of the loose relations of a set can hang from one row. */
+static uint64_t repeats_of(const cm_early *e, uint64_t rels)
+{
+    uint64_t ret = 1;
+
+    for (unsigned rel = 0; rel < e->query->relations; rel++) {
+        if ((rels & loose_rels(e)) >> rel & 1) {
+            ret = times(ret, e->query->relation[rel].tables);
+        }
+    }
+    return ret;
+}
+
 /* So many groups before the joins that grouping again costs little: far fewer than rows. */
 static bool has_few_groups(cm_early *e)
 {
     enum { ROWS_A_GROUP = 8 };
-    uint64_t most = 0, groups = 1;
+    uint64_t most = 0, groups = 1, largest = 0;
 
     for (unsigned rel = 0; rel < e->query->relations; rel++) {
         uint64_t rows = (e->below >> rel & 1) != 0 ? rows_of(&e->query->relation[rel]) : 0;
+        largest = rows > most ? (uint64_t)1 << rel : largest;
         most = rows > most ? rows : most;
     }
+    most = times(most, repeats_of(e, e->below & ~largest));
     for (size_t i = 0; i < e->keys.count; i++) {
         uint64_t values = values_of(e->keys.at[i]);
         bool again = false;
@@ -353,7 +394,7 @@ static bool has_few_groups(cm_early *e)
         }
         groups *= again ? 1 : values;
     }
-    e->most_groups = groups;
+    e->most_groups = times(groups, repeats_of(e, e->above));
     return groups * ROWS_A_GROUP <= most;
 }
 
@@ -366,6 +407,9 @@ static bool spares_a_join(const cm_early *e)
     unsigned largest = 0;
     uint64_t most = 0;
 
+    if ((loose_rels(e) & e->above) != 0) {
+        return true; /* each join makes more rows */
+    }
     for (unsigned rel = 0; rel < e->query->relations; rel++) {
         uint64_t rows = (e->below >> rel & 1) != 0 ? rows_of(&e->query->relation[rel]) : 0;
         largest = rows > most ? rel : largest;
@@ -423,9 +467,14 @@ static bool settle_groups(cm_early *e)
             finest = key;
         }
     }
-    e->regroup = finest != NULL;
+    e->regroup = finest != NULL || (loose_rels(e) & e->above) != 0;
     if (e->regroup && (!e->may_regroup || !has_few_groups(e) || !spares_a_join(e))) {
-        join_below(e, finest);
+        if (finest != NULL) {
+            join_below(e, finest);
+        } else {
+            e->above &= ~loose_rels(e);
+            e->below = e->all & ~e->above;
+        }
         return false;
     }
     return true;

@@ -210,7 +210,8 @@ static cm_status make_outer(cm_early *e, const cm_relation *groups, cm_query *ou
     memcpy(relation, query->relation, query->relations * sizeof *relation);
     relation[query->relations] = *groups;
     for (unsigned rel = 0; rel < query->relations; rel++) {
-        relation[rel].once = relation[rel].once || (e->above >> rel & 1) != 0;
+        bool checked = (e->above >> rel & 1) != 0 && e->pl->settings.cross_owner_keys;
+        relation[rel].once = relation[rel].once || checked;
     }
     *outer = *query;
     outer->relations = query->relations + 1;
