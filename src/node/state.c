@@ -163,7 +163,9 @@ cm_status cm_state_exists(cm_state *state, const char *sql, const char *name, bo
     return st;
 }
 
-void *cm_list_more(cm_arena *arena, void **list, size_t count, size_t item_bytes)
+/* Grows a list in an arena: room for one more of item_bytes at *list.  Doubles, so that n items
+ * cost O(n). */
+static void *list_more(cm_arena *arena, void **list, size_t count, size_t item_bytes)
 {
     /* Full at every power of two, and at nothing. */
     if (count == 0 || (count >= 8 && (count & (count - 1)) == 0)) {
@@ -174,6 +176,52 @@ void *cm_list_more(cm_arena *arena, void **list, size_t count, size_t item_bytes
         *list = grown;
     }
     return (uint8_t *)*list + count * item_bytes;
+}
+
+cm_status cm_sq_list(cm_sq *q, cm_arena *arena, cm_sq_read_fn *read, size_t item_bytes,
+                     const void **ret, size_t *ret_count)
+{
+    void *list = NULL;
+    size_t count = 0;
+    while (cm_sq_row(q)) {
+        read(q, arena, list_more(arena, &list, count, item_bytes));
+        count++;
+    }
+    cm_status st = cm_sq_close(q, NULL);
+    if (st == CM_OK) {
+        *ret = list;
+        *ret_count = count;
+    }
+    return st;
+}
+
+void cm_sq_names(cm_sq *q, int index, const char *const *name, size_t count)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf all = {0};
+    for (size_t i = 0; i < count; i++) {
+        cm_buf_put_text(&all, name[i]);
+    }
+    if (all.failed && q->status == CM_OK) {
+        q->status = cm_fail(q->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+        return;
+    }
+    cm_sq_blob(q, index, all.data, all.bytes);
+}
+
+const char *const *cm_sq_get_names(cm_sq *q, int column, cm_arena *arena, size_t *ret_count)
+{
+    size_t bytes, count = 0;
+    const uint8_t *data = cm_sq_get_blob(q, column, &bytes);
+    cm_reader r = cm_reader_of(data, bytes);
+    const char **name = CM_NEW_SMALL(arena, const char *, CM_TABLE_MAX_COLS);
+    while (cm_reader_left(&r) > 0 && !r.failed && count < CM_TABLE_MAX_COLS) {
+        name[count++] = cm_reader_text(&r, arena, CM_NAME_MAX_BYTES);
+    }
+    if (!cm_reader_done(&r) && q->status == CM_OK) {
+        q->status = cm_fail(q->diag, CM_EIO, "XX001", "this node's state is damaged: names");
+    }
+    *ret_count = count;
+    return name;
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */

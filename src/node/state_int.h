@@ -39,8 +39,18 @@ CM_MUST cm_status cm_state_failed(cm_state *state, cm_diag *diag);
 /* Whether a statement with one text parameter gives a row. */
 CM_MUST cm_status cm_state_exists(cm_state *state, const char *sql, const char *name, bool *ret,
                                   cm_diag *diag);
-/* Grows a list in an arena: room for one more of item_bytes at *list.  Doubles, so that n items
- * cost O(n). */
-void *cm_list_more(cm_arena *arena, void **list, size_t count, size_t item_bytes);
+/*
+ * Reads all rows that are left, each into an item of its own (zeroed), and closes.  On success
+ * *ret is an array in the arena.
+ */
+typedef void cm_sq_read_fn(cm_sq *q, cm_arena *arena, void *item);
+CM_MUST cm_status cm_sq_list(cm_sq *q, cm_arena *arena, cm_sq_read_fn *read, size_t item_bytes,
+                             const void **ret, size_t *ret_count);
+
+/* Names as one blob. */
+void cm_sq_names(cm_sq *q, int index, const char *const *name, size_t count);
+/* The same of a column.  More than CM_TABLE_MAX_COLS, or bytes that are none, fail the statement.
+ */
+const char *const *cm_sq_get_names(cm_sq *q, int column, cm_arena *arena, size_t *ret_count);
 
 #endif

@@ -16,27 +16,26 @@ cm_status cm_state_catalog_put(cm_state *state, const cm_state_catalog *catalog,
     return cm_sq_close(&q, NULL);
 }
 
+static void read_catalog(cm_sq *q, cm_arena *arena, void *item)
+{
+    cm_state_catalog *ret = item;
+    size_t bytes;
+    const uint8_t *data = cm_sq_get_blob(q, 1, &bytes);
+    uint8_t *copy = CM_NEW_SMALL(arena, uint8_t, bytes + 1);
+    if (bytes > 0) {
+        memcpy(copy, data, bytes);
+    }
+    *ret = (cm_state_catalog){.org = cm_sq_get_text(q, 0, arena), .bytes = bytes, .data = copy};
+}
+
 cm_status cm_state_catalog_list(cm_state *state, cm_arena *arena, const cm_state_catalog **ret,
                                 size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(state, "SELECT org, signed FROM peer_catalog ORDER BY org", diag);
-    while (cm_sq_row(&q)) {
-        cm_state_catalog *c = cm_list_more(arena, &list, count, sizeof *c);
-        size_t bytes;
-        const uint8_t *data = cm_sq_get_blob(&q, 1, &bytes);
-        uint8_t *copy = CM_NEW_SMALL(arena, uint8_t, bytes + 1);
-        if (bytes > 0) {
-            memcpy(copy, data, bytes);
-        }
-        *c = (cm_state_catalog){.org = cm_sq_get_text(&q, 0, arena), .bytes = bytes, .data = copy};
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_catalog, sizeof(cm_state_catalog), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }
@@ -71,8 +70,9 @@ cm_status cm_state_invite_put(cm_state *state, const cm_state_invite *invite, cm
     return cm_sq_close(&q, NULL);
 }
 
-static void read_invite(cm_sq *q, cm_arena *arena, cm_state_invite *ret)
+static void read_invite(cm_sq *q, cm_arena *arena, void *item)
 {
+    cm_state_invite *ret = item;
     size_t bytes;
     memset(ret, 0, sizeof *ret);
     ret->org = cm_sq_get_text(q, 0, arena);
@@ -95,20 +95,14 @@ static void read_invite(cm_sq *q, cm_arena *arena, cm_state_invite *ret)
 cm_status cm_state_invite_list(cm_state *state, cm_arena *arena, const cm_state_invite **ret,
                                size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(state,
                          "SELECT org, secret, expires, endpoint, cert, signature"
                          " FROM invite ORDER BY ordinal",
                          diag);
-    while (cm_sq_row(&q)) {
-        read_invite(&q, arena, cm_list_more(arena, &list, count, sizeof(cm_state_invite)));
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_invite, sizeof(cm_state_invite), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }

@@ -86,8 +86,9 @@ cm_status cm_state_server_drop(cm_state *state, const char *name, cm_diag *diag)
 
 static const char select_server[] = "SELECT name, wrapper, options FROM server";
 
-static void read_server(cm_sq *q, cm_arena *arena, cm_state_server *ret)
+static void read_server(cm_sq *q, cm_arena *arena, void *item)
 {
+    cm_state_server *ret = item;
     size_t bytes;
     ret->name = cm_sq_get_text(q, 0, arena);
     ret->wrapper = cm_sq_get_text(q, 1, arena);
@@ -121,17 +122,11 @@ cm_status cm_state_server_get(cm_state *state, const char *name, cm_arena *arena
 cm_status cm_state_server_list(cm_state *state, cm_arena *arena, const cm_state_server **ret,
                                size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(state, select_server, diag);
-    while (cm_sq_row(&q)) {
-        read_server(&q, arena, cm_list_more(arena, &list, count, sizeof(cm_state_server)));
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_server, sizeof(cm_state_server), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }
@@ -205,21 +200,20 @@ cm_status cm_state_enum_get(cm_state *state, const char *name, cm_arena *arena, 
     return st;
 }
 
+static void read_enum_slot(cm_sq *q, cm_arena *arena, void *item)
+{
+    const cm_enum **slot = item;
+    *slot = read_enum(q, arena);
+}
+
 cm_status cm_state_enum_list(cm_state *state, cm_arena *arena, const cm_enum *const **ret,
                              size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(state, "SELECT name, labels FROM enum_type ORDER BY name", diag);
-    while (cm_sq_row(&q)) {
-        const cm_enum **slot = cm_list_more(arena, &list, count, sizeof *slot);
-        *slot = read_enum(&q, arena);
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_enum_slot, sizeof(cm_enum *), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }
@@ -286,8 +280,9 @@ cm_status cm_state_table_drop(cm_state *state, const char *name, cm_diag *diag)
     return close_changing(&q, CM_SQL_UNDEFINED_TABLE, "foreign table", name, diag);
 }
 
-static void read_table(cm_sq *q, cm_arena *arena, cm_state_table *ret)
+static void read_table(cm_sq *q, cm_arena *arena, void *item)
 {
+    cm_state_table *ret = item;
     size_t bytes;
     const char *name = cm_sq_get_text(q, 0, arena);
     ret->server = cm_sq_get_text(q, 1, arena);
@@ -338,20 +333,14 @@ cm_status cm_state_table_get(cm_state *state, const char *name, cm_arena *arena,
 cm_status cm_state_table_list(cm_state *state, cm_arena *arena, const cm_state_table **ret,
                               size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(state,
                          "SELECT name, server, remote, definition, remote_columns"
                          " FROM foreign_table ORDER BY name",
                          diag);
-    while (cm_sq_row(&q)) {
-        read_table(&q, arena, cm_list_more(arena, &list, count, sizeof(cm_state_table)));
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_table, sizeof(cm_state_table), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }
@@ -379,8 +368,9 @@ static void bind_role(cm_sq *q, const cm_state_role *role)
     cm_sq_int(q, 5, role->analyst);
 }
 
-static void read_role(cm_sq *q, cm_arena *arena, cm_state_role *ret)
+static void read_role(cm_sq *q, cm_arena *arena, void *item)
 {
+    cm_state_role *ret = item;
     size_t bytes;
     memset(ret, 0, sizeof *ret);
     ret->name = cm_sq_get_text(q, 0, arena);
@@ -462,20 +452,14 @@ cm_status cm_state_role_get(cm_state *state, const char *name, cm_arena *arena, 
 cm_status cm_state_role_list(cm_state *state, cm_arena *arena, const cm_state_role **ret,
                              size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(state,
                          "SELECT name, verifier, administrator, publisher, analyst"
                          " FROM role ORDER BY name",
                          diag);
-    while (cm_sq_row(&q)) {
-        read_role(&q, arena, cm_list_more(arena, &list, count, sizeof(cm_state_role)));
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_role, sizeof(cm_state_role), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }

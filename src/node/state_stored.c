@@ -16,13 +16,9 @@ static cm_status damaged(const char *what, cm_diag *diag)
 
 cm_status cm_state_matview_put(cm_state *state, const cm_state_matview *view, cm_diag *diag)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf cols = {0};
     CM_CLEANUP(cm_buf_free) cm_buf table = {0};
-    for (size_t i = 0; i < view->view.cols; i++) {
-        cm_buf_put_text(&cols, view->view.col[i]);
-    }
     cm_org_table_encode(&view->table, &table);
-    if (cols.failed || table.failed) {
+    if (table.failed) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     cm_sq q = cm_sq_open(state,
@@ -30,7 +26,7 @@ cm_status cm_state_matview_put(cm_state *state, const cm_state_matview *view, cm
                          " VALUES (?1, ?2, ?3, ?4)",
                          diag);
     cm_sq_text(&q, 1, view->view.name);
-    cm_sq_blob(&q, 2, cols.data, cols.bytes);
+    cm_sq_names(&q, 2, view->view.col, view->view.cols);
     cm_sq_text(&q, 3, view->view.definition);
     cm_sq_blob(&q, 4, table.data, table.bytes);
     return cm_sq_close(&q, NULL);
@@ -49,24 +45,18 @@ cm_status cm_state_matview_drop(cm_state *state, const char *name, cm_diag *diag
     return st;
 }
 
-static void read_matview(cm_sq *q, cm_arena *arena, cm_state_matview *ret)
+static void read_matview(cm_sq *q, cm_arena *arena, void *item)
 {
+    cm_state_matview *ret = item;
     size_t bytes;
     *ret = (cm_state_matview){.view = {.name = cm_sq_get_text(q, 0, arena)}};
-    const uint8_t *data = cm_sq_get_blob(q, 1, &bytes);
-    cm_reader r = cm_reader_of(data, bytes);
-    const char **col = CM_NEW_SMALL(arena, const char *, CM_TABLE_MAX_COLS);
-    while (cm_reader_left(&r) > 0 && !r.failed && ret->view.cols < CM_TABLE_MAX_COLS) {
-        col[ret->view.cols++] = cm_reader_text(&r, arena, CM_NAME_MAX_BYTES);
-    }
-    bool good = cm_reader_done(&r);
-    ret->view.col = col;
+    ret->view.col = cm_sq_get_names(q, 1, arena, &ret->view.cols);
     ret->view.definition = cm_sq_get_text(q, 2, arena);
-    data = cm_sq_get_blob(q, 3, &bytes);
-    r = cm_reader_of(data, bytes);
-    if (!good || ret->view.definition == NULL ||
-        cm_org_table_decode(&r, arena, &ret->table, NULL) != CM_OK || !cm_reader_done(&r) ||
-        ret->table.stored == NULL) {
+    const uint8_t *data = cm_sq_get_blob(q, 3, &bytes);
+    cm_reader r = cm_reader_of(data, bytes);
+    bool good = cm_org_table_decode(&r, arena, &ret->table, NULL) == CM_OK && cm_reader_done(&r);
+    if (q->status == CM_OK &&
+        (!good || ret->view.definition == NULL || ret->table.stored == NULL)) {
         q->status = damaged(ret->view.name, q->diag);
     }
 }
@@ -87,18 +77,12 @@ cm_status cm_state_matview_find(cm_state *state, const char *name, cm_arena *are
 cm_status cm_state_matview_list(cm_state *state, cm_arena *arena, const cm_state_matview **ret,
                                 size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(
         state, "SELECT name, columns, definition, published FROM matview ORDER BY name", diag);
-    while (cm_sq_row(&q)) {
-        read_matview(&q, arena, cm_list_more(arena, &list, count, sizeof(cm_state_matview)));
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_matview, sizeof(cm_state_matview), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }
@@ -139,8 +123,9 @@ cm_status cm_state_stored_drop(cm_state *state, const uint8_t id[static CM_JOB_I
     return change_stored(state, "DELETE FROM stored WHERE id = ?1", id, diag);
 }
 
-static void read_stored(cm_sq *q, cm_arena *arena, cm_state_stored *ret)
+static void read_stored(cm_sq *q, cm_arena *arena, void *item)
 {
+    cm_state_stored *ret = item;
     *ret = (cm_state_stored){.owner = cm_sq_get_text(q, 1, arena),
                              .name = cm_sq_get_text(q, 2, arena),
                              .published = cm_sq_get_int(q, 5) != 0,
@@ -169,19 +154,13 @@ cm_status cm_state_stored_find(cm_state *state, const uint8_t id[static CM_JOB_I
 cm_status cm_state_stored_list(cm_state *state, cm_arena *arena, const cm_state_stored **ret,
                                size_t *ret_count, cm_diag *diag)
 {
-    void *list = NULL;
-    size_t count = 0;
+    const void *list = NULL;
     cm_sq q = cm_sq_open(
         state, "SELECT id, owner, name, key, facts, published, created FROM stored ORDER BY id",
         diag);
-    while (cm_sq_row(&q)) {
-        read_stored(&q, arena, cm_list_more(arena, &list, count, sizeof(cm_state_stored)));
-        count++;
-    }
-    cm_status st = cm_sq_close(&q, NULL);
+    cm_status st = cm_sq_list(&q, arena, read_stored, sizeof(cm_state_stored), &list, ret_count);
     if (st == CM_OK) {
         *ret = list;
-        *ret_count = count;
     }
     return st;
 }
