@@ -1,6 +1,7 @@
 #include "crypto/identity.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -245,20 +246,6 @@ cm_status cm_identity_load(const char *path, cm_identity **ret, cm_diag *diag)
     return st;
 }
 
-static bool write_all(int fd, const char *text, size_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t put = write(fd, text, bytes);
-        if (put > 0) {
-            text += put;
-            bytes -= (size_t)put;
-        } else if (put == 0 || errno != EINTR) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The name is on disk only when its folder is. */
 static bool sync_folder_of(const char *path)
 {
@@ -267,13 +254,7 @@ static bool sync_folder_of(const char *path)
     int bytes = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
 
     snprintf(folder, sizeof folder, "%.*s", bytes, slash == NULL ? "." : path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    bool done = fsync(fd) == 0;
-    close(fd);
-    return done;
+    return cm_folder_sync(folder);
 }
 
 cm_status cm_identity_save(const cm_identity *id, const char *path, cm_diag *diag)
@@ -290,7 +271,7 @@ cm_status cm_identity_save(const cm_identity *id, const char *path, cm_diag *dia
     }
     CM_ASSERT(pem != NULL);
     int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-    bool written = fd >= 0 && write_all(fd, pem, strlen(pem)) && fsync(fd) == 0;
+    bool written = fd >= 0 && cm_file_write(fd, pem, strlen(pem)) && fsync(fd) == 0;
     if (!written || rename(temporary, path) != 0 || !sync_folder_of(path)) {
         st = fail_file(diag, "write", path);
         if (fd >= 0) {

@@ -1,6 +1,7 @@
 #include "node/stored.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "crypto/crypto.h"
 #include "node/catalog.h"
 #include "node/federation.h"
@@ -8,7 +9,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,18 +97,6 @@ cm_status cm_stored_keys(cm_node *node, const cm_plan *plan, cm_arena *arena,
 
 /* ---- keeping and forgetting --------------------------------------------------------------- */
 
-static bool sync_dir(const char *dir)
-{
-    CM_ASSERT(dir != NULL);
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    return synced;
-}
-
 cm_status cm_stored_keep(cm_node *node, const cm_plan *plan, const cm_stored_key *key,
                          cm_diag *diag)
 {
@@ -138,7 +126,7 @@ cm_status cm_stored_keep(cm_node *node, const cm_plan *plan, const cm_stored_key
     }
     if (rename(cm_stored_path(dir, key->id, true, &arena),
                cm_stored_path(dir, key->id, false, &arena)) != 0 ||
-        !sync_dir(dir)) {
+        !cm_folder_sync(dir)) {
         return cm_fail(diag, CM_EIO, CM_SQL_IO, "could not keep a materialized view: %s",
                        strerror(errno));
     }

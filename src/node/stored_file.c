@@ -1,6 +1,7 @@
 #include "node/stored_file.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "crypto/crypto.h"
 
 #include <errno.h>
@@ -35,42 +36,6 @@ static cm_status fail_io(const char *what, cm_diag *diag)
     }
     return cm_fail(diag, CM_EIO, CM_SQL_IO, "could not %s a materialized view: %s", what,
                    strerror(error));
-}
-
-static bool write_all(int fd, const void *data, size_t bytes)
-{
-    const uint8_t *at = data;
-
-    while (bytes > 0) {
-        ssize_t done = write(fd, at, bytes);
-        if (done < 0 && errno == EINTR) {
-            continue;
-        }
-        if (done <= 0) {
-            return false;
-        }
-        at += done;
-        bytes -= (size_t)done;
-    }
-    return true;
-}
-
-static bool read_all(int fd, void *data, size_t bytes)
-{
-    uint8_t *at = data;
-
-    while (bytes > 0) {
-        ssize_t done = read(fd, at, bytes);
-        if (done < 0 && errno == EINTR) {
-            continue;
-        }
-        if (done <= 0) {
-            return false;
-        }
-        at += done;
-        bytes -= (size_t)done;
-    }
-    return true;
 }
 
 static size_t leg_bytes(cm_bcol rows)
@@ -120,7 +85,7 @@ static cm_status write_blocks(int fd, const cm_stored_key *key, const uint8_t *h
             if (cm_seal(key->key, number++, head, HEAD_BYTES, from + at, bytes, sealed) != CM_OK) {
                 return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
             }
-            if (!write_all(fd, sealed, bytes + CM_SEAL_TAG_BYTES)) {
+            if (!cm_file_write(fd, sealed, bytes + CM_SEAL_TAG_BYTES)) {
                 return fail_io("write", diag);
             }
         }
@@ -142,7 +107,7 @@ cm_status cm_stored_write(const char *dir, const cm_stored_key *key, cm_bcol row
     if (fd < 0) {
         return fail_io("write", diag);
     }
-    st = write_all(fd, head, sizeof head) ? CM_OK : fail_io("write", diag);
+    st = cm_file_write(fd, head, sizeof head) ? CM_OK : fail_io("write", diag);
     if (st == CM_OK) {
         st = write_blocks(fd, key, head, rows, scratch, diag);
     }
@@ -172,13 +137,13 @@ static cm_status read_blocks(int fd, const cm_stored_key *key, const uint8_t *he
         for (size_t at = 0, bytes; at < leg_bytes(rows); at += bytes) {
             size_t left = leg_bytes(rows) - at;
             bytes = left < BLOCK_BYTES ? left : BLOCK_BYTES;
-            if (!read_all(fd, sealed, bytes + CM_SEAL_TAG_BYTES) ||
+            if (!cm_file_read(fd, sealed, bytes + CM_SEAL_TAG_BYTES) ||
                 cm_unseal(key->key, number++, head, HEAD_BYTES, sealed, bytes, to + at) != CM_OK) {
                 return damaged(diag);
             }
         }
     }
-    return read_all(fd, sealed, 1) ? damaged(diag) : CM_OK;
+    return cm_file_read(fd, sealed, 1) ? damaged(diag) : CM_OK;
 }
 
 cm_status cm_stored_read(const char *dir, const cm_stored_key *key, cm_bcol rows, cm_arena scratch,
@@ -199,7 +164,7 @@ cm_status cm_stored_read(const char *dir, const cm_stored_key *key, cm_bcol rows
     if (fd < 0) {
         return fail_io("read", diag);
     }
-    bool same = read_all(fd, head, sizeof head) && memcmp(head, want, sizeof head) == 0;
+    bool same = cm_file_read(fd, head, sizeof head) && memcmp(head, want, sizeof head) == 0;
     st = same ? read_blocks(fd, key, want, rows, scratch, diag) : damaged(diag);
     close(fd);
     return st;
@@ -216,7 +181,7 @@ void cm_stored_wipe(const char *path)
         for (off_t at = 0; more && at < info.st_size; at += (off_t)sizeof zeros) {
             off_t left = info.st_size - at;
             size_t bytes = left < (off_t)sizeof zeros ? (size_t)left : sizeof zeros;
-            more = write_all(fd, zeros, bytes); /* without the key it is noise already */
+            more = cm_file_write(fd, zeros, bytes); /* without the key it is noise already */
         }
         (void)fsync(fd);
     }
