@@ -255,17 +255,23 @@ typedef struct conversion {
     const cm_acol *rings; /* one per plane */
 } conversion;
 
-/* Rows of words first .. end - 1 of x: a column of a lane's own, empty. */
+/* Rows of words first .. end - 1 of x: a column of a lane's own, empty; x itself if that is all. */
 static cm_bcol part_of(const cm_mpc *mpc, cm_bcol x, size_t first, size_t end, cm_arena *scratch)
 {
     size_t rows = x.rows < 64 * end ? x.rows - 64 * first : 64 * (end - first);
 
+    if (rows == x.rows) {
+        return x;
+    }
     return cm_bcol_new_raw(scratch, mpc->ops->info.legs, x.planes, rows);
 }
 
 /* Planes of a part out of the whole, or back into it. */
 static void copy_part(cm_bcol whole, size_t first, cm_bcol part, bool back)
 {
+    if (part.rows == whole.rows) {
+        return;
+    }
     for (unsigned k = 0; k < CM_LEGS_MAX && whole.leg[k]; k++) {
         for (unsigned p = 0; p < part.planes; p++) {
             cm_b64 *of_whole = whole.leg[k] + p * whole.words + first;
@@ -290,9 +296,6 @@ cm_status cm_lanes_bits_to_ring(cm_mpc *mpc, cm_bcol x, cm_acol z, cm_arena scra
 {
     conversion all = {.bits = x, .ring = z};
 
-    if (!cm_lanes_split(mpc, x.rows)) {
-        return mpc->ops->bits_to_ring(mpc, x, z, scratch);
-    }
     return cm_lanes_run(mpc, x.words, CM_LANE_GRAIN, x.rows, bits_to_ring_rows, &all, scratch);
 }
 
@@ -314,9 +317,6 @@ cm_status cm_lanes_bit_to_ring(cm_mpc *mpc, cm_bcol x, const cm_acol *z, cm_aren
 {
     conversion all = {.bits = x, .rings = z};
 
-    if (!cm_lanes_split(mpc, x.rows)) {
-        return mpc->ops->bit_to_ring(mpc, x, z, scratch);
-    }
     return cm_lanes_run(mpc, x.words, CM_LANE_GRAIN, x.rows, bit_to_ring_rows, &all, scratch);
 }
 
@@ -338,8 +338,5 @@ cm_status cm_lanes_ring_to_bits(cm_mpc *mpc, cm_acol x, cm_bcol z, cm_arena scra
 {
     conversion all = {.bits = z, .ring = x};
 
-    if (!cm_lanes_split(mpc, z.rows)) {
-        return mpc->ops->ring_to_bits(mpc, x, z, scratch);
-    }
     return cm_lanes_run(mpc, z.words, CM_LANE_GRAIN, z.rows, ring_to_bits_rows, &all, scratch);
 }
