@@ -65,6 +65,7 @@ void cm_session_free(cm_session *s)
     cm_work_abandon(s->work);
     cm_syscatalog_free(s->syscatalog);
     forget_named(s);
+    cm_session_transaction_fini(s);
     cm_session_settings_fini(s);
     --*cm_node_sessions(s->node);
     cm_arena_fini(&s->arena);
@@ -135,6 +136,18 @@ void cm_session_text_columns(cm_session *s, const char *const *name, size_t cols
     s->sink.columns(s->sink.arg, col, cols);
 }
 
+void cm_session_pass_notice(void *arg, const cm_diag *diag)
+{
+    const cm_session *s = arg;
+    s->outer.notice(s->outer.arg, diag);
+}
+
+void cm_session_pass_setting(void *arg, const char *name, const char *value)
+{
+    const cm_session *s = arg;
+    s->outer.setting(s->outer.arg, name, value);
+}
+
 /* ---- rights ------------------------------------------------------------------------------- */
 
 const char *cm_right_name(cm_right right)
@@ -167,31 +180,6 @@ cm_status cm_session_require(cm_session *s, cm_right right, const char *what, cm
     cm_diag_detail(diag, "Role \"%s\" is no %s of this node.", s->role, cm_right_name(right));
     cm_diag_hint(diag, "An administrator can: GRANT %s TO %s;", cm_right_name(right), s->role);
     return st;
-}
-
-/* ---- transactions ------------------------------------------------------------------------- */
-
-static void begin(cm_session *s, const cm_stmt *stmt)
-{
-    if (s->transaction == 'I') {
-        s->transaction = 'T';
-        cm_session_settings_keep(s);
-    } else {
-        cm_session_notice(s, CM_SQL_IN_TRANSACTION, "there is already a transaction in progress");
-    }
-    cm_session_done(s, stmt->tag);
-}
-
-static void end_transaction(cm_session *s, bool commit)
-{
-    const char *tag = commit && s->transaction != 'E' ? "COMMIT" : "ROLLBACK";
-    if (s->transaction == 'I') {
-        cm_session_notice(s, "25P01", "there is no transaction in progress");
-    } else {
-        cm_session_settings_end(s, tag[0] == 'C');
-    }
-    s->transaction = 'I';
-    cm_session_done(s, tag);
 }
 
 /* ---- PREPARE, EXECUTE --------------------------------------------------------------------- */
@@ -273,6 +261,22 @@ static cm_status find_prepared(cm_session *s, const cm_stmt *stmt, cm_arena *are
     return st;
 }
 
+cm_status cm_session_query_of(cm_session *s, const cm_stmt *stmt, const cm_stmt **ret,
+                              cm_diag *diag)
+{
+    cm_stmts stmts = {0};
+    cm_status st = cm_sql_parse(stmt->query, &s->arena, &stmts, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    CM_ASSERT(stmts.count == 1);
+    cm_stmt *query = CM_NEW_SMALL(&s->arena, cm_stmt, 1);
+    *query = stmts.stmt[0];
+    query->offset = query->query_offset = stmt->query_offset;
+    *ret = query;
+    return CM_OK;
+}
+
 static cm_status discard(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
 {
     if (strcmp(stmt->name, "all") != 0) {
@@ -283,7 +287,15 @@ static cm_status discard(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
                        "DISCARD ALL cannot run inside a transaction block");
     }
     forget_named(s);
+    cm_cursors_close(s, 0);
     return cm_session_set(s, "all", NULL, diag);
+}
+
+/* What a failed transaction block still takes. */
+static bool ends_failure(const cm_stmt *stmt)
+{
+    return stmt->kind == CM_STMT_COMMIT || stmt->kind == CM_STMT_ROLLBACK ||
+           stmt->kind == CM_STMT_ROLLBACK_TO;
 }
 
 /* ---- execute ------------------------------------------------------------------------------ */
@@ -373,7 +385,7 @@ static void run_ddl(cm_session *s, const cm_stmt *stmt, const ddl_rule *rule)
     cm_session_end(s, st, tag, &diag);
 }
 
-static void run_select(cm_session *s, const cm_stmt *stmt, const char *const *params)
+void cm_session_run_select(cm_session *s, const cm_stmt *stmt, const char *const *params)
 {
     if (stmt->kind == CM_STMT_SYSTEM_SELECT) {
         cm_syscatalog_select(s, stmt, params);
@@ -401,11 +413,23 @@ static void run_session_statement(cm_session *s, const cm_stmt *stmt)
     case CM_STMT_DISCARD:
         st = discard(s, stmt, &diag);
         break;
+    case CM_STMT_CLOSE:
+        st = cm_cursor_close(s, stmt, &diag);
+        break;
+    case CM_STMT_SAVEPOINT:
+        st = cm_session_savepoint(s, stmt, &diag);
+        break;
+    case CM_STMT_RELEASE:
+        st = cm_session_release(s, stmt, &diag);
+        break;
+    case CM_STMT_ROLLBACK_TO:
+        st = cm_session_rollback_to(s, stmt, &diag);
+        break;
     case CM_STMT_EXECUTE:
         st = find_prepared(s, stmt, &s->arena, &prepared, &diag);
         if (st == CM_OK) {
             CM_ASSERT(prepared != NULL);
-            run_select(s, prepared, stmt->arg);
+            cm_session_run_select(s, prepared, stmt->arg);
             return;
         }
         break;
@@ -427,7 +451,7 @@ static void dispatch(cm_session *s, const cm_stmt *stmt, const char *const *para
     case CM_STMT_SELECT:
     case CM_STMT_PLAIN_SELECT:
     case CM_STMT_SYSTEM_SELECT:
-        run_select(s, stmt, params);
+        cm_session_run_select(s, stmt, params);
         return;
     case CM_STMT_EXPLAIN:
         cm_session_explain(s, stmt, params);
@@ -436,11 +460,20 @@ static void dispatch(cm_session *s, const cm_stmt *stmt, const char *const *para
         cm_session_show(s, stmt);
         return;
     case CM_STMT_BEGIN:
-        begin(s, stmt);
+        cm_session_begin(s, stmt);
         return;
     case CM_STMT_COMMIT:
     case CM_STMT_ROLLBACK:
-        end_transaction(s, stmt->kind == CM_STMT_COMMIT);
+        cm_session_end_transaction(s, stmt->kind == CM_STMT_COMMIT);
+        return;
+    case CM_STMT_DECLARE:
+        cm_cursor_declare(s, stmt, params);
+        return;
+    case CM_STMT_FETCH:
+        cm_cursor_fetch(s, stmt);
+        return;
+    case CM_STMT_COPY:
+        cm_session_copy(s, stmt, params);
         return;
     default:
         run_session_statement(s, stmt);
@@ -468,7 +501,7 @@ void cm_session_execute(cm_session *s, const cm_stmt *stmt, const char *const *p
         cm_syscatalog_free(s->syscatalog);
         s->syscatalog = NULL;
     }
-    if (s->transaction == 'E' && stmt->kind != CM_STMT_COMMIT && stmt->kind != CM_STMT_ROLLBACK) {
+    if (s->transaction == 'E' && !ends_failure(stmt)) {
         cm_diag diag = {0};
         cm_status st = cm_fail(&diag, CM_EDEAD, CM_SQL_FAILED_TRANSACTION,
                                "current transaction is aborted, commands ignored until end of "
@@ -533,6 +566,9 @@ static cm_status describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids, cm
         return strcmp(stmt->name, "all") == 0
                    ? describe_texts(arena, show_all, 3, ret_col, ret_cols)
                    : describe_texts(arena, &stmt->name, 1, ret_col, ret_cols);
+    case CM_STMT_FETCH:
+        cm_cursor_describe(s, stmt, ret_col, ret_cols);
+        return CM_OK;
     case CM_STMT_EXECUTE: {
         st = find_prepared(s, stmt, arena, &prepared, diag);
         if (st != CM_OK) {
@@ -553,7 +589,7 @@ cm_status cm_session_describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids
                               const cm_result_col **ret_col, size_t *ret_cols, cm_diag *diag)
 {
     cm_status st = CM_OK;
-    if (s->transaction == 'E' && stmt->kind != CM_STMT_COMMIT && stmt->kind != CM_STMT_ROLLBACK) {
+    if (s->transaction == 'E' && !ends_failure(stmt)) {
         st = cm_fail(diag, CM_EDEAD, CM_SQL_FAILED_TRANSACTION,
                      "current transaction is aborted, commands ignored until end of transaction "
                      "block");

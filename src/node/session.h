@@ -52,7 +52,10 @@ typedef struct cm_session_sink {
     void *arg;
     void (*columns)(void *arg, const cm_result_col *col, size_t cols);
     void (*row)(void *arg, const char *const *text); /* NULL entries are SQL NULLs */
-    void (*notice)(void *arg, const cm_diag *diag);  /* severity NOTICE */
+    /* COPY ... TO STDOUT, instead of columns and rows: once, then a line at a time. */
+    void (*copy_begin)(void *arg, size_t cols);
+    void (*copy_data)(void *arg, const uint8_t *data, size_t bytes);
+    void (*notice)(void *arg, const cm_diag *diag); /* severity NOTICE */
     /* A changed setting that the protocol reports (ParameterStatus). */
     void (*setting)(void *arg, const char *name, const char *value);
     void (*done)(void *arg, const char *tag); /* "SELECT 3" */

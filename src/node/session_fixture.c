@@ -40,6 +40,18 @@ static void on_setting(void *arg, const char *name, const char *value)
     cm_buf_printf(&t->out, "SETTING %s=%s\n", name, value);
 }
 
+static void on_copy_begin(void *arg, size_t cols)
+{
+    talk *t = arg;
+    cm_buf_printf(&t->out, "COPY of %zu\n", cols);
+}
+
+static void on_copy_data(void *arg, const uint8_t *data, size_t bytes)
+{
+    talk *t = arg;
+    cm_buf_put(&t->out, data, bytes);
+}
+
 static void on_done(void *arg, const char *tag)
 {
     talk *t = arg;
@@ -80,6 +92,8 @@ static void execute(talk *t, const cm_stmt *stmt, const char *const *params, con
     const cm_session_sink sink = {.arg = t,
                                   .columns = on_columns,
                                   .row = on_row,
+                                  .copy_begin = on_copy_begin,
+                                  .copy_data = on_copy_data,
                                   .notice = on_notice,
                                   .setting = on_setting,
                                   .done = on_done,

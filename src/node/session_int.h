@@ -23,6 +23,8 @@
 #define CM_SQL_WARNING "01000"
 
 typedef struct cm_syscatalog cm_syscatalog; /* node/syscatalog.h */
+typedef struct cm_cursor cm_cursor;         /* session_cursor.c */
+typedef struct cm_savepoint cm_savepoint;   /* session_transaction.c */
 
 enum { CM_SESSION_SETTINGS = 64, CM_SESSION_PREPARED_MAX = 1000 };
 
@@ -42,11 +44,17 @@ struct cm_session {
     char *setting_before[CM_SESSION_SETTINGS]; /* at BEGIN: ROLLBACK puts them back */
     cm_option reported[CM_SESSION_SETTINGS];
     cm_named_query *named;
+    cm_cursor *cursor;       /* the newest first */
+    cm_savepoint *savepoint; /* the innermost first */
+    size_t savepoints;
     cm_syscatalog *syscatalog; /* kept from one catalog query to the next; NULL */
 
     /* the statement at hand */
     bool running;
     cm_session_sink sink;
+    cm_session_sink outer;  /* of DECLARE and COPY: the client's, while sink is their own */
+    const cm_stmt *copying; /* COPY's options */
+    size_t copy_cols;
     cm_explain explain;
     bool explaining; /* EXPLAIN ANALYZE */
     cm_job *job;
@@ -71,13 +79,45 @@ const char *cm_right_name(cm_right right);
 CM_MUST cm_status cm_session_require(cm_session *s, cm_right right, const char *what,
                                      cm_diag *diag);
 
+/* A sink of DECLARE or COPY passes these on to `outer`. */
+void cm_session_pass_notice(void *arg, const cm_diag *diag);
+void cm_session_pass_setting(void *arg, const char *name, const char *value);
+/* The query inside of DECLARE or COPY as a statement of its own, in the session's arena. */
+CM_MUST cm_status cm_session_query_of(cm_session *s, const cm_stmt *stmt, const cm_stmt **ret,
+                                      cm_diag *diag);
+/* Any kind of SELECT. */
+void cm_session_run_select(cm_session *s, const cm_stmt *stmt, const char *const *params);
+
+/* ---- session_transaction.c ---------------------------------------------------------------- */
+
+void cm_session_begin(cm_session *s, const cm_stmt *stmt);
+void cm_session_end_transaction(cm_session *s, bool commit);
+CM_MUST cm_status cm_session_savepoint(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_session_release(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+CM_MUST cm_status cm_session_rollback_to(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+void cm_session_transaction_fini(cm_session *s);
+
+/* ---- session_cursor.c, session_copy.c ----------------------------------------------------- */
+
+void cm_cursor_declare(cm_session *s, const cm_stmt *stmt, const char *const *params);
+void cm_cursor_fetch(cm_session *s, const cm_stmt *stmt); /* and MOVE */
+CM_MUST cm_status cm_cursor_close(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
+void cm_cursor_describe(cm_session *s, const cm_stmt *stmt, const cm_result_col **ret_col,
+                        size_t *ret_cols);
+/* Those of so many nested blocks at least: 0 all, 1 the transaction's own, then by savepoint. */
+void cm_cursors_close(cm_session *s, size_t depth);
+/* Closes the transaction's own but those WITH HOLD. */
+void cm_cursors_commit(cm_session *s);
+void cm_session_copy(cm_session *s, const cm_stmt *stmt, const char *const *params);
+
 /* ---- session_settings.c ------------------------------------------------------------------- */
 
 CM_MUST cm_status cm_session_settings_init(cm_session *s, cm_diag *diag);
 void cm_session_settings_fini(cm_session *s);
-void cm_session_settings_keep(cm_session *s); /* BEGIN */
-/* The end of a transaction block; what ROLLBACK changes back is reported. */
-void cm_session_settings_end(cm_session *s, bool commit);
+/* BEGIN, SAVEPOINT: copies them to CM_SESSION_SETTINGS places. */
+void cm_session_settings_keep(cm_session *s, char **ret_kept);
+/* The end of that block: frees what was kept; what ROLLBACK changes back is reported. */
+void cm_session_settings_end(cm_session *s, char **kept, bool commit);
 /* The value in force, also of the node's own settings and in any case of letters; NULL: unknown.
  * Borrowed from the session or the arena. */
 const char *cm_session_setting(cm_session *s, const char *name, cm_arena *arena);

@@ -148,11 +148,11 @@ size_t cm_session_settings(const cm_session *session, const cm_option **ret)
 }
 
 /* Out of memory leaves a setting at its default: nothing that a statement needs to fail for. */
-void cm_session_settings_keep(cm_session *s)
+void cm_session_settings_keep(cm_session *s, char **ret_kept)
 {
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
-        free(s->setting_before[i]);
-        s->setting_before[i] = s->setting[i] != NULL ? strdup(s->setting[i]) : NULL;
+        free(ret_kept[i]);
+        ret_kept[i] = s->setting[i] != NULL ? strdup(s->setting[i]) : NULL;
     }
 }
 
@@ -163,11 +163,11 @@ static void report(cm_session *s, size_t i)
     }
 }
 
-void cm_session_settings_end(cm_session *s, bool commit)
+void cm_session_settings_end(cm_session *s, char **kept, bool commit)
 {
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
-        char *before = s->setting_before[i];
-        s->setting_before[i] = NULL;
+        char *before = kept[i];
+        kept[i] = NULL;
         if (commit) {
             free(before);
             continue;

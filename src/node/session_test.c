@@ -103,6 +103,70 @@ static void transactions_are_accepted(void **state)
                 "BEGIN\nERROR 25001 ...\nROLLBACK\n");
 }
 
+static void savepoints_are_kept(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "SAVEPOINT a"), "ERROR 25P01 ...\n");
+    expect_said(say(t, "BEGIN; SAVEPOINT a; SET application_name = 'x'; SAVEPOINT b; SELECT 1 / 0"),
+                "BEGIN\nSAVEPOINT\nSETTING application_name=x\nSET\nSAVEPOINT\nERROR 22012 ...\n");
+    expect_said(say(t, "SELECT 1"), "ERROR 25P02 ...\n");
+    expect_said(say(t, "ROLLBACK TO b; SELECT 1; ROLLBACK TO a"),
+                "ROLLBACK\n?column?:23\n1\nSELECT 1\nSETTING application_name=\nROLLBACK\n");
+    expect_said(say(t, "RELEASE a; RELEASE a"), "RELEASE\nERROR 3B001 ...\n");
+    expect_said(say(t, "COMMIT"), "ROLLBACK\n");
+}
+
+static void cursors_walk_answers(void **state)
+{
+    scene *s = *state;
+    talk *t = s->asks;
+    expect_said(say(t, "DECLARE c CURSOR FOR SELECT 1"), "ERROR 25P01 ...\n");
+    expect_said(say(t, "BEGIN; DECLARE c CURSOR FOR VALUES (1), (2), (3); FETCH 2 FROM c"),
+                "BEGIN\nDECLARE CURSOR\ncolumn1:23\n1\n2\nFETCH 2\n");
+    expect_said(say(t, "FETCH ALL FROM c; FETCH c; FETCH PRIOR FROM c; MOVE BACKWARD ALL IN c"),
+                "column1:23\n3\nFETCH 1\ncolumn1:23\nFETCH 0\ncolumn1:23\n3\nFETCH 1\nMOVE 2\n");
+    expect_said(
+        say(t, "FETCH ABSOLUTE -1 FROM c; FETCH RELATIVE -1 FROM c; FETCH FORWARD 0 FROM c"),
+        "column1:23\n3\nFETCH 1\ncolumn1:23\n2\nFETCH 1\ncolumn1:23\n2\nFETCH 1\n");
+    expect_said(say(t, "FETCH ABSOLUTE 9 FROM c; FETCH ABSOLUTE 0 FROM c; CLOSE c; FETCH c"),
+                "column1:23\nFETCH 0\ncolumn1:23\nFETCH 0\nCLOSE CURSOR\nERROR 34000 ...\n");
+    expect_said(say(t, "ROLLBACK"), "ROLLBACK\n");
+    expect_said(say(t, "BEGIN; DECLARE n NO SCROLL CURSOR FOR SELECT 1; FETCH n; FETCH PRIOR n"),
+                "BEGIN\nDECLARE CURSOR\n?column?:23\n1\nFETCH 1\nERROR 55000 ...\n");
+    expect_said(say(t,
+                    "ROLLBACK; BEGIN; SAVEPOINT a; DECLARE c CURSOR FOR SELECT 1; ROLLBACK TO a; "
+                    "FETCH c"),
+                "ROLLBACK\nBEGIN\nSAVEPOINT\nDECLARE CURSOR\nROLLBACK\nERROR 34000 ...\n");
+    expect_said(say(t,
+                    "ROLLBACK; BEGIN; DECLARE h CURSOR WITH HOLD FOR SELECT count(*) FROM visits; "
+                    "DECLARE c CURSOR FOR SELECT 1; COMMIT; FETCH h; FETCH c"),
+                "ROLLBACK\nBEGIN\nDECLARE CURSOR\nDECLARE CURSOR\nCOMMIT\ncount:20\n5\nFETCH 1\n"
+                "ERROR 34000 ...\n");
+    expect_said(say(t, "DECLARE x CURSOR WITH HOLD FOR SELECT cost FROM visits"),
+                "ERROR 42501 ...\n");
+    expect_said(say(t, "FETCH x"), "ERROR 34000 ...\n");
+    expect_said(say(t, "DISCARD ALL; FETCH h"), "DISCARD ALL\nERROR 34000 ...\n");
+}
+
+static void answers_are_copied(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "COPY (SELECT count(*), sum(cost) FROM visits) TO STDOUT"),
+                "COPY of 2\n5\t100\nCOPY 1\n");
+    expect_said(say(t, "COPY (VALUES (1, E'a\\tb\\\\'), (NULL, '')) TO STDOUT"),
+                "COPY of 2\n1\ta\\tb\\\\\n\\N\t\nCOPY 2\n");
+    expect_said(say(t, "COPY (SELECT 1 AS a, 'x,\"y\"' AS \"b c\", NULL, '') TO STDOUT "
+                       "(FORMAT csv, HEADER)"),
+                "COPY of 4\na,b c,?column?,?column?\n1,\"x,\"\"y\"\"\",,\"\"\nCOPY 1\n");
+    expect_said(say(t, "COPY (SELECT 1, 'a') TO STDOUT CSV DELIMITER ';' FORCE QUOTE *"),
+                "COPY of 2\n\"1\";\"a\"\nCOPY 1\n");
+    expect_said(say(t, "COPY (SELECT 1 WHERE false) TO STDOUT"), "COPY of 1\nCOPY 0\n");
+    expect_said(say(t, "COPY visits (cost) TO STDOUT"), "ERROR 42501 ...\n");
+    expect_said(say(t, "COPY (SELECT 1 / 0) TO STDOUT"), "ERROR 22012 ...\n");
+    expect_said(say(t, "COPY visits FROM STDIN"), "ERROR 0A000 ...\n");
+    expect_said(say(t, "COPY visits TO '/tmp/x'"), "ERROR 0A000 ...\n");
+}
+
 static void queries_are_jobs(void **state)
 {
     scene *s = *state;
@@ -231,6 +295,9 @@ int main(void)
         cmocka_unit_test(settings_are_checked),
         cmocka_unit_test(the_nodes_settings_are_durable),
         cmocka_unit_test(transactions_are_accepted),
+        cmocka_unit_test(savepoints_are_kept),
+        cmocka_unit_test(cursors_walk_answers),
+        cmocka_unit_test(answers_are_copied),
         cmocka_unit_test(queries_are_jobs),
         cmocka_unit_test(constants_are_computed),
         cmocka_unit_test(parameters_are_described),

@@ -241,7 +241,7 @@ static cm_status prepare_here(cm_session *s, const cm_stmt *stmt, cm_arena *aren
 {
     const char *tail = NULL;
     prepared p = {0};
-    cm_status st = cm_system_rewrite(stmt->sql, arena, &p.sql, diag);
+    cm_status st = cm_system_rewrite(stmt->query, arena, &p.sql, diag);
     if (st == CM_OK) {
         st = get(s, p.sql.reads_tables, &p.catalog, diag);
     }

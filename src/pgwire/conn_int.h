@@ -55,6 +55,7 @@ struct cm_pg_conn {
     cm_scram scram;
     cm_session *session;
     bool busy;     /* a statement runs */
+    bool copying;  /* it sends COPY's lines */
     bool skipping; /* an error in the extended protocol: until Sync */
     /* simple query: the statements still to run */
     cm_arena query_arena;
@@ -83,6 +84,12 @@ bool cm_pg_extended(cm_pg_conn *conn, char type, cm_reader *body);
 void cm_pg_extended_end(cm_pg_conn *conn);
 /* Portals of one statement; NULL: all. */
 void cm_pg_drop_portals(cm_pg_conn *conn, const cm_stmt *stmt);
+
+/* COPY ... TO STDOUT: the same in both protocols. */
+void cm_pg_on_copy_begin(void *arg, size_t cols);
+void cm_pg_on_copy_data(void *arg, const uint8_t *data, size_t bytes);
+/* Before the tag of what may have been a COPY. */
+void cm_pg_end_copy(cm_pg_conn *conn);
 
 void cm_pg_put_data_row(cm_buf *out, const char *const *text, size_t cols);
 

@@ -428,6 +428,7 @@ static void on_done(void *arg, const char *tag)
     conn->busy = false;
     conn->running = NULL;
     p->done = true;
+    cm_pg_end_copy(conn);
     strncpy(p->tag, tag, sizeof p->tag - 1);
     if (p->rows.failed) {
         fail_with(conn, CM_SQL_OUT_OF_MEMORY, "out of memory");
@@ -441,6 +442,7 @@ static void on_failed(void *arg, const cm_diag *diag)
 {
     cm_pg_conn *conn = arg;
     conn->busy = false;
+    conn->copying = false;
     conn->running = NULL;
     fail(conn, diag);
     cm_pg_continue(conn);
@@ -470,6 +472,8 @@ static void on_execute(cm_pg_conn *conn, cm_reader *body)
         const cm_session_sink sink = {.arg = conn,
                                       .columns = on_columns,
                                       .row = on_row,
+                                      .copy_begin = cm_pg_on_copy_begin,
+                                      .copy_data = cm_pg_on_copy_data,
                                       .notice = on_notice,
                                       .setting = on_setting,
                                       .done = on_done,

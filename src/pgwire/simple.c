@@ -29,6 +29,38 @@ static void on_row(void *arg, const char *const *text)
     }
 }
 
+void cm_pg_on_copy_begin(void *arg, size_t cols)
+{
+    cm_pg_conn *conn = arg;
+    size_t mark = cm_pg_begin(&conn->out, 'H');
+    cm_buf_put_u8(&conn->out, 0); /* as text */
+    cm_buf_put_u16(&conn->out, (uint16_t)cols);
+    for (size_t i = 0; i < cols; i++) {
+        cm_buf_put_u16(&conn->out, 0);
+    }
+    cm_pg_end(&conn->out, mark);
+    conn->copying = true;
+}
+
+void cm_pg_on_copy_data(void *arg, const uint8_t *data, size_t bytes)
+{
+    cm_pg_conn *conn = arg;
+    size_t mark = cm_pg_begin(&conn->out, 'd');
+    cm_buf_put(&conn->out, data, bytes);
+    cm_pg_end(&conn->out, mark);
+    if (conn->out.bytes > 65536) {
+        cm_pg_flush(conn);
+    }
+}
+
+void cm_pg_end_copy(cm_pg_conn *conn)
+{
+    if (conn->copying) {
+        cm_pg_put_empty(&conn->out, 'c');
+        conn->copying = false;
+    }
+}
+
 static void on_notice(void *arg, const cm_diag *diag)
 {
     cm_pg_conn *conn = arg;
@@ -46,6 +78,7 @@ static void on_done(void *arg, const char *tag)
 {
     cm_pg_conn *conn = arg;
     conn->busy = false;
+    cm_pg_end_copy(conn);
     cm_pg_put_command_complete(&conn->out, tag);
     drive(conn);
 }
@@ -54,6 +87,7 @@ static void on_failed(void *arg, const cm_diag *diag)
 {
     cm_pg_conn *conn = arg;
     conn->busy = false;
+    conn->copying = false;
     cm_pg_put_diag(&conn->out, CM_PG_ERROR, diag);
     cm_pg_simple_end(conn);
 }
@@ -71,6 +105,8 @@ static void run_next(cm_pg_conn *conn)
     const cm_session_sink sink = {.arg = conn,
                                   .columns = on_columns,
                                   .row = on_row,
+                                  .copy_begin = cm_pg_on_copy_begin,
+                                  .copy_data = cm_pg_on_copy_data,
                                   .notice = on_notice,
                                   .setting = on_setting,
                                   .done = on_done,

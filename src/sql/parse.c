@@ -211,8 +211,8 @@ static size_t skip_parentheses(const PgQuery__ScanResult *tokens, size_t i)
     return i;
 }
 
-/* Where the SELECT begins in EXPLAIN [options] SELECT, PREPARE name AS SELECT and CREATE VIEW name
- * AS SELECT: a byte offset. */
+/* Where the SELECT begins in EXPLAIN [options] SELECT, PREPARE name AS SELECT, CREATE VIEW name
+ * AS SELECT, DECLARE name CURSOR FOR SELECT and COPY (SELECT ...): a byte offset. */
 static size_t find_query(const cm_parser *p, cm_stmt_kind kind, size_t from, size_t to)
 {
     const PgQuery__ScanResult *tokens = p->tokens;
@@ -221,10 +221,13 @@ static size_t find_query(const cm_parser *p, cm_stmt_kind kind, size_t from, siz
     while (i < tokens->n_tokens && (size_t)tokens->tokens[i]->start < from) {
         i++;
     }
+    const int before = kind == CM_STMT_DECLARE ? PG_QUERY__TOKEN__FOR
+                       : kind == CM_STMT_COPY  ? PG_QUERY__TOKEN__ASCII_40
+                                               : PG_QUERY__TOKEN__AS;
     for (i++; i + 1 < tokens->n_tokens && (size_t)tokens->tokens[i]->start < to; i++) {
         int token = (int)tokens->tokens[i]->token;
         if (kind != CM_STMT_EXPLAIN) {
-            if (token == PG_QUERY__TOKEN__AS) {
+            if (token == before) {
                 return (size_t)tokens->tokens[i + 1]->start;
             }
             continue;
@@ -262,6 +265,24 @@ static size_t end_of_query(const cm_parser *p, size_t from, size_t to)
     bool cut =
         (int)with->token == PG_QUERY__TOKEN__WITH || (int)with->token == PG_QUERY__TOKEN__WITH_LA;
     return cut ? (size_t)with->start : to;
+}
+
+/* Where the parenthesis closes that was opened before the query of COPY. */
+static size_t end_of_copy(const cm_parser *p, size_t query, size_t to)
+{
+    int open = 1;
+
+    for (size_t i = 0; i < p->tokens->n_tokens; i++) {
+        const PgQuery__ScanToken *token = p->tokens->tokens[i];
+        if ((size_t)token->start >= query) {
+            open += (int)token->token == PG_QUERY__TOKEN__ASCII_40;
+            open -= (int)token->token == PG_QUERY__TOKEN__ASCII_41;
+            if (open == 0) {
+                return (size_t)token->start;
+            }
+        }
+    }
+    return to;
 }
 
 /* The types of PREPARE name (type, ...), as they are written: i is the first token. */
@@ -352,13 +373,21 @@ static cm_status cut_text(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *st
     }
     stmt->sql = cm_arena_strndup(p->arena, p->sql + from, to - from);
     stmt->offset = cm_parser_position(p, (int32_t)from) - 1;
+    if (stmt->kind == CM_STMT_COPY && stmt->query != NULL) { /* made of a table's name */
+        return CM_OK;
+    }
     stmt->query = stmt->sql;
     stmt->query_offset = stmt->offset;
-    if (stmt->kind == CM_STMT_EXPLAIN || stmt->kind == CM_STMT_PREPARE ||
+    if (stmt->kind == CM_STMT_DECLARE || stmt->kind == CM_STMT_COPY ||
+        stmt->kind == CM_STMT_EXPLAIN || stmt->kind == CM_STMT_PREPARE ||
         stmt->kind == CM_STMT_CREATE_VIEW || stmt->kind == CM_STMT_CREATE_MATVIEW) {
         size_t query = find_query(p, stmt->kind, from, to);
         stmt->query = stmt->sql + (query - from);
         stmt->query_offset = cm_parser_position(p, (int32_t)query) - 1;
+        if (stmt->kind == CM_STMT_COPY) {
+            size_t end = end_of_copy(p, query, to);
+            stmt->query = cm_arena_strndup(p->arena, p->sql + query, end - query);
+        }
         if (stmt->kind == CM_STMT_CREATE_MATVIEW) {
             size_t end = end_of_query(p, query, to);
             stmt->query = cm_arena_strndup(p->arena, p->sql + query, end - query);

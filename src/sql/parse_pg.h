@@ -87,6 +87,8 @@ CM_MUST cm_status cm_parse_rights(cm_parser *p, const PgQuery__Node *node, cm_st
                                   bool *ret_known);
 CM_MUST cm_status cm_parse_session(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt,
                                    bool *ret_known);
+CM_MUST cm_status cm_parse_cursor(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt,
+                                  bool *ret_known);
 CM_MUST cm_status cm_parse_options(cm_parser *p, PgQuery__Node *const *defs, size_t count,
                                    cm_options *ret);
 

@@ -71,9 +71,20 @@ static cm_status parse_transaction(cm_parser *p, const PgQuery__TransactionStmt 
         stmt->tag = "ROLLBACK";
         return CM_OK;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT:
+        stmt->kind = CM_STMT_SAVEPOINT;
+        stmt->tag = "SAVEPOINT";
+        stmt->name = cm_arena_strdup(p->arena, s->savepoint_name);
+        return CM_OK;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE:
+        stmt->kind = CM_STMT_RELEASE;
+        stmt->tag = "RELEASE";
+        stmt->name = cm_arena_strdup(p->arena, s->savepoint_name);
+        return CM_OK;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
-        return cm_parser_refuse(p, -1, "SAVEPOINT");
+        stmt->kind = CM_STMT_ROLLBACK_TO;
+        stmt->tag = "ROLLBACK";
+        stmt->name = cm_arena_strdup(p->arena, s->savepoint_name);
+        return CM_OK;
     default:
         return cm_parser_refuse(p, -1, "a prepared transaction");
     }
@@ -277,7 +288,6 @@ cm_status cm_parse_session(cm_parser *p, const PgQuery__Node *node, cm_stmt *stm
     case PG_QUERY__NODE__NODE_VACUUM_STMT:
         return parse_vacuum(p, node->vacuum_stmt, stmt);
     default:
-        *ret_known = false;
-        return CM_OK;
+        return cm_parse_cursor(p, node, stmt, ret_known);
     }
 }

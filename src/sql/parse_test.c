@@ -236,7 +236,39 @@ static void test_session(void **state)
     assert_int_equal(s->params, 2);
     assert_string_equal(s->query, "SELECT a FROM t WHERE b = $2");
     assert_int_equal(s->query_offset, 13);
-    refused(f, "SAVEPOINT x", "0A000", "SAVEPOINT is not supported", 0);
+    s = one(f, "ROLLBACK TO SAVEPOINT x");
+    assert_int_equal(s->kind, CM_STMT_ROLLBACK_TO);
+    assert_string_equal(s->name, "x");
+}
+
+static void test_cursors(void **state)
+{
+    fixture *f = *state;
+    const cm_stmt *s = one(f, "DECLARE \"C c\" NO SCROLL CURSOR WITH HOLD FOR SELECT $1 FROM t");
+
+    assert_int_equal(s->kind, CM_STMT_DECLARE);
+    assert_string_equal(s->name, "C c");
+    assert_true(s->cursor.hold && s->cursor.forward_only);
+    assert_string_equal(s->query, "SELECT $1 FROM t");
+    assert_int_equal(s->query_offset, 45);
+    assert_int_equal(s->params, 1);
+    s = one(f, "MOVE BACKWARD ALL IN c");
+    assert_int_equal(s->kind, CM_STMT_FETCH);
+    assert_true(s->cursor.move && s->cursor.fetch == CM_FETCH_BACKWARD);
+    assert_true(s->cursor.count == INT64_MAX);
+    s = one(f, "COPY (SELECT (a) FROM (VALUES (1)) v (a)) TO STDOUT (FORMAT csv, NULL 'x')");
+    assert_int_equal(s->kind, CM_STMT_COPY);
+    assert_string_equal(s->query, "SELECT (a) FROM (VALUES (1)) v (a)");
+    assert_int_equal(s->query_offset, 6);
+    assert_true(s->copy.csv && s->copy.delimiter == ',');
+    assert_string_equal(s->copy.null, "x");
+    s = one(f, "COPY h.\"t t\" (a, \"b\"\"c\") TO STDOUT");
+    assert_string_equal(s->query, "SELECT \"a\", \"b\"\"c\" FROM \"h\".\"t t\"");
+    refused(f, "COPY t FROM STDIN", "0A000", "COPY FROM is not supported", 1);
+    refused(f, "COPY t TO STDOUT (DELIMITER 'ab')", "22023",
+            "COPY delimiter must be a single one-byte character", 19);
+    refused(f, "DECLARE c BINARY CURSOR FOR SELECT 1", "0A000", "a BINARY cursor is not supported",
+            0);
 }
 
 static void test_explain(void **state)
@@ -547,11 +579,10 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_owner_ddl),    CASE(test_foreign_table), CASE(test_rights),
-        CASE(test_session),      CASE(test_explain),       CASE(test_split),
-        CASE(test_whose_tables), CASE(test_errors),        CASE(test_views),
-        CASE(test_depth),        CASE(test_garbage),       CASE(test_fingerprint),
-        CASE(test_threads),
+        CASE(test_owner_ddl), CASE(test_foreign_table), CASE(test_rights),      CASE(test_session),
+        CASE(test_explain),   CASE(test_split),         CASE(test_cursors),     CASE(test_explain),
+        CASE(test_split),     CASE(test_whose_tables),  CASE(test_errors),      CASE(test_views),
+        CASE(test_depth),     CASE(test_garbage),       CASE(test_fingerprint), CASE(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,13 @@ typedef enum cm_stmt_kind {
     CM_STMT_BEGIN,
     CM_STMT_COMMIT,
     CM_STMT_ROLLBACK,
+    CM_STMT_SAVEPOINT,
+    CM_STMT_RELEASE,
+    CM_STMT_ROLLBACK_TO,
+    CM_STMT_DECLARE, /* name CURSOR FOR query */
+    CM_STMT_FETCH,   /* and MOVE */
+    CM_STMT_CLOSE,   /* name NULL: all */
+    CM_STMT_COPY,    /* of query TO STDOUT */
     CM_STMT_PREPARE,
     CM_STMT_EXECUTE,
     CM_STMT_DEALLOCATE,
@@ -94,12 +101,20 @@ typedef struct cm_explain {
     bool analyze, disclosure, cost, json;
 } cm_explain;
 
+typedef enum cm_fetch {
+    CM_FETCH_FORWARD,
+    CM_FETCH_BACKWARD,
+    CM_FETCH_ABSOLUTE,
+    CM_FETCH_RELATIVE,
+} cm_fetch;
+
 typedef struct cm_stmt {
     cm_stmt_kind kind;
     const char *sql;   /* this statement's text alone */
     int offset;        /* of sql in the whole text, in characters.  Positions in here count from the
                           start of the whole text; whoever parses sql again adds offset to them */
-    const char *query; /* EXPLAIN, PREPARE, CREATE VIEW: text of the SELECT alone; SELECT: sql */
+    const char *query; /* EXPLAIN, PREPARE, CREATE VIEW, DECLARE, COPY: text of the SELECT alone;
+                          SELECT: sql */
     int query_offset;  /* of query in the whole text */
     const char *tag;   /* command tag without counts: "SELECT", "CREATE SERVER", ... */
     bool if_not_exists, if_exists;
@@ -109,7 +124,7 @@ typedef struct cm_stmt {
     const cm_relation_name *relation;
     int params; /* highest $n */
     cm_explain explain;
-    const char *name;   /* server, type, table, role, setting, prepared statement */
+    const char *name;   /* server, type, table, role, setting, prepared statement, cursor, ... */
     const char *schema; /* qualifier of name, or NULL */
     const char *value;  /* SET: value text; LABEL: label text, NULL to remove */
     const char *column; /* LABEL ON COLUMN schema.name.column; NULL: the whole table */
@@ -145,6 +160,16 @@ typedef struct cm_stmt {
         size_t cols;  /* CREATE VIEW name (col, ...) */
         const char *const *col;
     } view;
+    struct {
+        bool hold, forward_only, move;
+        cm_fetch fetch;
+        int64_t count; /* INT64_MAX: ALL */
+    } cursor;
+    struct {
+        bool csv, header, quote_all;
+        char delimiter, quote, escape;
+        const char *null;
+    } copy;
     const char *password; /* CREATE/ALTER ROLE ... PASSWORD; wiped by the node after use */
     size_t args;          /* EXECUTE name (args): literal texts, NULL for NULL */
     const char *const *arg;
