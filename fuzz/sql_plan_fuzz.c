@@ -59,8 +59,9 @@ static void print_all(const cm_plan *plan)
     cm_explain_print(plan, &json, NULL, &out);
     for (size_t i = 0; i < plan->nodes; i++) {
         if (plan->node[i]->op == CM_PLAN_INPUT) {
-            cm_fragment_sql(plan->node[i]->fragment, CM_DIALECT_SQLITE, "t", &out);
-            cm_fragment_sql(plan->node[i]->fragment, CM_DIALECT_POSTGRES, "t", &out);
+            const char *from[CM_OWN_JOIN_MAX] = {"t", "t", "t", "t", "t", "t", "t", "t"};
+            cm_fragment_sql(plan->node[i]->fragment, CM_DIALECT_SQLITE, from, &out);
+            cm_fragment_sql(plan->node[i]->fragment, CM_DIALECT_POSTGRES, from, &out);
         }
     }
     CM_ASSERT(!out.failed);

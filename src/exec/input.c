@@ -107,55 +107,43 @@ static cm_status fill_groups(reader *r)
     return st;
 }
 
-typedef struct marks {
-    bool *used;
-    size_t cols;
-} marks;
-
-static bool mark_column(const cm_expr *expr, void *arg)
+/* Where the fragment's tables are.  Only columns that go into it have to keep their promises. */
+static cm_status find_tables(cm_exec *x, const cm_fragment *f, cm_source **source,
+                             const cm_source_table **table)
 {
-    const marks *m = arg;
-    if (expr->op == CM_X_COLUMN && expr->index < m->cols) { /* not the pseudo-column org */
-        m->used[expr->index] = true;
+    const cm_exec_sources *sources = &x->options->sources;
+    cm_status st = CM_OK;
+    for (size_t i = 0; st == CM_OK && i < cm_fragment_tables(f); i++) {
+        const cm_org_table *own = cm_fragment_table(f, i);
+        st = sources->find(sources->arg, own, &source[i], &table[i], x->diag);
+        if (st != CM_OK) {
+            break;
+        }
+        bool *used = calloc(own->cols + 1, sizeof *used);
+        if (used == NULL) {
+            return cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+        }
+        cm_fragment_mark(f, i, used);
+        st = cm_source_check(source[i], table[i], used, x->diag);
+        free(used);
     }
-    return true;
-}
-
-/* Only columns that go into the fragment have to keep their promises. */
-static void mark_used(const cm_fragment *f, bool *used)
-{
-    marks m = {used, f->table->cols};
-    if (f->filter != NULL) {
-        (void)cm_expr_walk(f->filter, mark_column, &m);
-    }
-    for (size_t i = 0; i < f->outputs; i++) {
-        (void)cm_expr_walk(f->output[i], mark_column, &m);
-    }
-    for (size_t i = 0; i < f->keys; i++) {
-        (void)cm_expr_walk(f->key[i], mark_column, &m);
-    }
+    return st;
 }
 
 static cm_status run_fragment(cm_exec *x, reader *r)
 {
     const cm_fragment *f = r->node->fragment;
     size_t cols = r->key_cols + r->node->cols;
-    cm_source *source = NULL;
-    const cm_source_table *table = NULL;
-    const cm_exec_sources *sources = &x->options->sources;
+    cm_source *source[CM_OWN_JOIN_MAX];
+    const cm_source_table *table[CM_OWN_JOIN_MAX];
     bool *is_text = calloc(cols, sizeof *is_text);
-    bool *used = calloc(f->table->cols, sizeof *used);
-    cm_status st = sources->find(sources->arg, f->table, &source, &table, x->diag);
-
-    if (is_text == NULL || used == NULL) {
-        st = cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
-    } else if (st == CM_OK) {
-        mark_used(f, used);
-        for (size_t i = 0; i < r->node->cols; i++) {
-            is_text[r->key_cols + i] = r->node->col[i].type.kind == CM_TYPE_TEXT;
-        }
-        st = cm_source_check(source, table, used, x->diag);
+    if (is_text == NULL) {
+        return cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
+    for (size_t i = 0; i < r->node->cols; i++) {
+        is_text[r->key_cols + i] = r->node->col[i].type.kind == CM_TYPE_TEXT;
+    }
+    cm_status st = find_tables(x, f, source, table);
     if (st == CM_OK) {
         st = cm_source_run(source, table, f, cols, is_text, f->aggregated ? take_group : take_row,
                            r, x->diag);
@@ -164,7 +152,6 @@ static cm_status run_fragment(cm_exec *x, reader *r)
         st = fill_groups(r);
     }
     free(is_text);
-    free(used);
     return st;
 }
 

@@ -40,18 +40,23 @@ static void insert_rows(world *w, sqlite3 *db, cm_rng *rng, unsigned owner, size
                        (char)('a' + cm_rng_below(rng, 3)), (char)('a' + cm_rng_below(rng, 2)));
         char *sql = cm_arena_printf(&w->arena, "INSERT INTO visits VALUES (%s)", values);
         sql_run(db, sql);
-        sql_run(w->pooled, cm_arena_printf(&w->arena, "INSERT INTO visits VALUES ('%s', %s)",
-                                           ORGS[owner], values));
+        sql_run(w->pooled, cm_arena_printf(&w->arena,
+                                           "INSERT INTO main.visits VALUES ('%s', %s);"
+                                           "INSERT INTO %s.visits VALUES (%s)",
+                                           ORGS[owner], values, ORGS[owner], values));
     }
 }
 
 static void insert_people(world *w, sqlite3 *db, cm_rng *rng)
 {
     for (unsigned person = 0; person < people_of(w); person += 1 + (unsigned)cm_rng_below(rng, 3)) {
-        char *sql = cm_arena_printf(&w->arena, "INSERT INTO people VALUES (%u, %u)", person,
-                                    (unsigned)cm_rng_below(rng, 4));
-        sql_run(db, sql);
-        sql_run(w->pooled, sql);
+        unsigned stage = (unsigned)cm_rng_below(rng, 4);
+        for (int i = 0; i < 3; i++) {
+            const char *table = i == 0 ? "people" : i == 1 ? "main.people" : "south.people";
+            sql_run(
+                i == 0 ? db : w->pooled,
+                cm_arena_printf(&w->arena, "INSERT INTO %s VALUES (%u, %u)", table, person, stage));
+        }
     }
 }
 
@@ -65,10 +70,13 @@ static void insert_clients(world *w, sqlite3 *db, uint64_t seed, unsigned owner,
         if (cm_rng_below(&rng, 4) != 0) {
             (void)snprintf(score, sizeof score, "%d", (int)cm_rng_below(&rng, 40) - 10);
         }
-        char *values = cm_arena_printf(&w->arena, "(%u, %u, %s)", client,
+        char *values = cm_arena_printf(&w->arena, "%u, %u, %s", client,
                                        (unsigned)cm_rng_below(&rng, 5), score);
-        sql_run(db, cm_arena_printf(&w->arena, "INSERT INTO clients VALUES %s", values));
-        sql_run(w->pooled, cm_arena_printf(&w->arena, "INSERT INTO clients VALUES %s", values));
+        sql_run(db, cm_arena_printf(&w->arena, "INSERT INTO clients VALUES (%s)", values));
+        sql_run(w->pooled, cm_arena_printf(&w->arena,
+                                           "INSERT INTO main.clients VALUES (%s, '%s');"
+                                           "INSERT INTO %s.clients VALUES (%s)",
+                                           values, ORGS[owner], ORGS[owner], values));
     }
 }
 
@@ -144,7 +152,16 @@ void world_init_as(world *w, uint64_t seed, unsigned bound, world_rows kind)
     sql_run(w->pooled,
             "CREATE TABLE visits (org, person INT, region INT, year INT, cost INT, code);"
             "CREATE TABLE people (person INT, stage INT);"
-            "CREATE TABLE clients (client INT, zone INT, score INT)");
+            "CREATE TABLE clients (client INT, zone INT, score INT, org)");
+    for (unsigned i = 0; i < OWNERS; i++) { /* by their organisations' names, too */
+        sql_run(w->pooled,
+                cm_arena_printf(&w->arena,
+                                "ATTACH ':memory:' AS %s;"
+                                "CREATE TABLE %s.visits (person, region, year, cost, code);"
+                                "CREATE TABLE %s.people (person, stage);"
+                                "CREATE TABLE %s.clients (client, zone, score)",
+                                ORGS[i], ORGS[i], ORGS[i], ORGS[i]));
+    }
     for (unsigned i = 0; i < OWNERS; i++) {
         sqlite3 *db = NULL;
         const char *path = cm_arena_printf(&w->arena, "%s/%s.db", w->dir, ORGS[i]);
@@ -191,12 +208,13 @@ cm_status find_source(void *arg, const cm_org_table *table, cm_source **ret_sour
 {
     own_source *own = arg;
     (void)diag;
-    own->table = (cm_source_table){.table = table, .remote = table->name};
-    own->table.remote_col = table->cols == 5   ? VISITS_COLS
-                            : table->cols == 2 ? PEOPLE_COLS
-                                               : CLIENTS_COLS;
+    cm_source_table *found = &own->table[own->tables++ % CM_COUNT(own->table)];
+    *found = (cm_source_table){.table = table, .remote = table->name};
+    found->remote_col = table->cols == 5   ? VISITS_COLS
+                        : table->cols == 2 ? PEOPLE_COLS
+                                           : CLIENTS_COLS;
     *ret_source = own->source;
-    *ret_table = &own->table;
+    *ret_table = found;
     return CM_OK;
 }
 

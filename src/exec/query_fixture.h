@@ -61,7 +61,8 @@ int compare_texts(const void *a, const void *b);
 /* A participant's own data. */
 typedef struct own_source {
     cm_source *source;
-    cm_source_table table;
+    size_t tables;
+    cm_source_table table[16];
 } own_source;
 cm_status find_source(void *arg, const cm_org_table *table, cm_source **ret_source,
                       const cm_source_table **ret_table, cm_diag *diag);

@@ -219,44 +219,52 @@ static void on_lost(void *arg, int exit_code, int number)
     part_fail(part, &why, true);
 }
 
+/* Adds an own table, unless it is there, and its server. */
+static cm_status order_table(cm_part *part, const char *name, cm_arena *arena,
+                             cm_state_table *tables, cm_state_server *servers, cm_job_order *order,
+                             cm_diag *diag)
+{
+    cm_state *state = cm_node_state(part->jobs->node);
+    for (size_t j = 0; j < order->tables; j++) {
+        if (strcmp(tables[j].table.name, name) == 0) {
+            return CM_OK;
+        }
+    }
+    cm_state_table *table = &tables[order->tables];
+    cm_status st = cm_state_table_get(state, name, arena, table, diag);
+    if (st != CM_OK) {
+        return st;
+    }
+    order->tables++;
+    for (size_t j = 0; j < order->servers; j++) {
+        if (strcmp(servers[j].name, table->server) == 0) {
+            return CM_OK;
+        }
+    }
+    return cm_state_server_get(state, table->server, arena, &servers[order->servers++], diag);
+}
+
 /* The own tables that the plan reads, with their servers. */
 static cm_status order_sources(cm_part *part, cm_arena *arena, cm_job_order *order, cm_diag *diag)
 {
-    cm_node *node = part->jobs->node;
     const cm_plan *plan = part->prepared.plan;
-    cm_state_table *tables = CM_NEW_SMALL(arena, cm_state_table, plan->nodes + 1);
-    cm_state_server *servers = CM_NEW_SMALL(arena, cm_state_server, plan->nodes + 1);
-    size_t table_count = 0, server_count = 0;
+    const char *me = cm_node_org(part->jobs->node);
+    size_t most = plan->nodes * CM_OWN_JOIN_MAX + 1;
+    cm_state_table *tables = CM_NEW_SMALL(arena, cm_state_table, most);
+    cm_state_server *servers = CM_NEW_SMALL(arena, cm_state_server, most);
     cm_status st = CM_OK;
-    for (size_t i = 0; st == CM_OK && i < plan->nodes; i++) {
+    order->tables = order->servers = 0;
+    for (size_t i = 0; i < plan->nodes; i++) {
         const cm_fragment *fragment = plan->node[i]->fragment;
-        if (fragment == NULL || strcmp(fragment->table->org, cm_node_org(node)) != 0) {
+        if (fragment == NULL || strcmp(fragment->table->org, me) != 0) {
             continue;
         }
-        bool have_table = false, have_server = false;
-        for (size_t j = 0; j < table_count; j++) {
-            have_table = have_table || strcmp(tables[j].table.name, fragment->table->name) == 0;
-        }
-        if (have_table) {
-            continue;
-        }
-        cm_state_table *table = &tables[table_count];
-        st = cm_state_table_get(cm_node_state(node), fragment->table->name, arena, table, diag);
-        if (st != CM_OK) {
-            break;
-        }
-        table_count++;
-        for (size_t j = 0; j < server_count; j++) {
-            have_server = have_server || strcmp(servers[j].name, table->server) == 0;
-        }
-        if (!have_server) {
-            st = cm_state_server_get(cm_node_state(node), table->server, arena,
-                                     &servers[server_count++], diag);
+        for (size_t k = 0; st == CM_OK && k < cm_fragment_tables(fragment); k++) {
+            const char *name = cm_fragment_table(fragment, k)->name;
+            st = order_table(part, name, arena, tables, servers, order, diag);
         }
     }
-    order->tables = table_count;
     order->table = tables;
-    order->servers = server_count;
     order->server = servers;
     return st;
 }

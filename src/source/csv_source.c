@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-    MAX_ATTACHED = 10, /* SQLite's own limit */
+    MAX_ATTACHED = 10, /* SQLite's own limit; a fragment reads fewer tables */
     LOCK_POLL_MS = 20,
 };
 
@@ -400,7 +400,7 @@ static cm_status csv_from(cm_source *base, const cm_source_table *table, cm_buf 
     size_t slot;
     cm_status st = ensure((csv_source *)base, table, &slot, diag);
     if (st == CM_OK) {
-        cm_buf_printf(out, "c%zu.rows AS t", slot);
+        cm_buf_printf(out, "c%zu.rows", slot);
     }
     return st;
 }
@@ -412,16 +412,26 @@ static cm_status csv_query(cm_source *base, const char *sql, size_t cols, const 
     return cm_sqlite_stream(source->hub, sql, cols, is_text, fn, arg, diag);
 }
 
-static cm_status csv_run(cm_source *base, const cm_source_table *table, const cm_fragment *fragment,
-                         size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
-                         cm_diag *diag)
+static cm_status csv_run(cm_source *base, const cm_source_table *const *table,
+                         const cm_fragment *fragment, size_t cols, const bool *is_text,
+                         cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf from = {0};
     csv_source *source = (csv_source *)base;
-    cm_status st = csv_from(base, table, &from, diag);
-    return st != CM_OK ? st
-                       : cm_sqlite_run(source->hub, cm_buf_text(&from), fragment, cols, is_text, fn,
-                                       arg, diag);
+    cm_buf name[CM_OWN_JOIN_MAX] = {0};
+    const char *from[CM_OWN_JOIN_MAX];
+    size_t tables = cm_fragment_tables(fragment);
+    cm_status st = CM_OK;
+    for (size_t i = 0; i < tables && st == CM_OK; i++) {
+        st = csv_from(base, table[i], &name[i], diag);
+        from[i] = cm_buf_text(&name[i]);
+    }
+    if (st == CM_OK) {
+        st = cm_sqlite_run(source->hub, from, fragment, cols, is_text, fn, arg, diag);
+    }
+    for (size_t i = 0; i < tables; i++) {
+        cm_buf_free(&name[i]);
+    }
+    return st;
 }
 
 static cm_status csv_import(cm_source *base, CM_UNUSED const char *remote_schema, cm_arena *arena,

@@ -102,7 +102,7 @@ CM_MUST static cm_status shape_from(pg_source *source, const cm_source_table *ta
         cm_buf_printf(&sql, "%s%s AS ", i > 0 ? ", " : "", s->native[i].value);
         cm_sql_put_name(&sql, table->table->col[i].name);
     }
-    cm_buf_printf(&sql, " FROM %s) AS t", s->remote.name);
+    cm_buf_printf(&sql, " FROM %s)", s->remote.name);
     if (sql.failed) {
         return out_of_memory(diag);
     }
@@ -337,11 +337,13 @@ static bool unique_promised(const cm_column *column, const cm_pg_column *remote)
 CM_MUST static cm_status check_unique(pg_source *source, const cm_source_table *table,
                                       const shape *s, size_t number, cm_diag *diag)
 {
+    CM_CLEANUP(cm_buf_free) cm_buf from = {0};
     CM_CLEANUP(cm_buf_free) cm_buf repeats = {0};
     CM_CLEANUP(cm_buf_free) cm_buf row = {0};
     uint64_t found = 0;
 
-    cm_check_unique_sql(table->table, number, s->from, &repeats, &row);
+    cm_buf_printf(&from, "%s AS t", s->from);
+    cm_check_unique_sql(table->table, number, cm_buf_text(&from), &repeats, &row);
     cm_status st = query_counts(source, &repeats, 1, &found, diag);
     if (st == CM_OK && found > 0) {
         st = query_counts(source, &row, 1, &found, diag);
@@ -527,17 +529,25 @@ static cm_status pg_query(cm_source *base, const char *sql, size_t cols, const b
     return st;
 }
 
-static cm_status pg_run(cm_source *base, const cm_source_table *table, const cm_fragment *fragment,
-                        size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
-                        cm_diag *diag)
+static cm_status pg_run(cm_source *base, const cm_source_table *const *table,
+                        const cm_fragment *fragment, size_t cols, const bool *is_text,
+                        cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
+    const char *from[CM_OWN_JOIN_MAX];
     shape *s = NULL;
-    cm_status st = shape_of((pg_source *)base, table, &s, diag);
-    if (st != CM_OK) {
-        return st;
+    for (size_t i = 0; i < cm_fragment_tables(fragment); i++) {
+        cm_status st = shape_of((pg_source *)base, table[i], &s, diag);
+        if (st != CM_OK) {
+            return st;
+        }
+        from[i] = s->from;
     }
-    cm_fragment_native_sql(fragment, s->native, s->remote.name, &sql);
+    if (fragment->join != NULL) {
+        cm_fragment_sql(fragment, CM_DIALECT_POSTGRES, from, &sql);
+    } else {
+        cm_fragment_native_sql(fragment, s->native, s->remote.name, &sql);
+    }
     return sql.failed ? out_of_memory(diag)
                       : pg_query(base, cm_buf_text(&sql), cols, is_text, fn, arg, diag);
 }

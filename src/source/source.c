@@ -184,10 +184,15 @@ cm_status cm_source_query(cm_source *source, const char *sql, size_t cols, const
     return source->ops->query(source, sql, cols, is_text, fn, arg, diag);
 }
 
-cm_status cm_source_run(cm_source *source, const cm_source_table *table,
+cm_status cm_source_run(cm_source *const *source, const cm_source_table *const *table,
                         const cm_fragment *fragment, size_t cols, const bool *is_text,
                         cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
     CM_ASSERT(cols == fragment->outputs + (fragment->aggregated ? fragment->keys : 0));
-    return source->ops->run(source, table, fragment, cols, is_text, fn, arg, diag);
+    for (size_t i = 1; i < cm_fragment_tables(fragment); i++) {
+        if (source[i] != source[0]) {
+            return cm_source_run_across(source, table, fragment, cols, is_text, fn, arg, diag);
+        }
+    }
+    return source[0]->ops->run(source[0], table, fragment, cols, is_text, fn, arg, diag);
 }

@@ -75,7 +75,7 @@ CM_MUST cm_status cm_source_count(cm_source *source, const cm_source_table *tabl
 CM_MUST cm_status cm_source_check(cm_source *source, const cm_source_table *table,
                                   const bool *columns, cm_diag *diag);
 
-/* Appends the FROM expression of the table, e.g. (SELECT ... FROM "visits") AS t. */
+/* Appends what stands for the table in FROM, to be named by AS: (SELECT ... FROM "visits"). */
 CM_MUST cm_status cm_source_from(cm_source *source, const cm_source_table *table, cm_buf *out,
                                  cm_diag *diag);
 
@@ -87,11 +87,12 @@ CM_MUST cm_status cm_source_query(cm_source *source, const char *sql, size_t col
                                   cm_diag *diag);
 
 /*
- * Runs a fragment over the table, whose columns were checked, as the source does it best: rows as
+ * Runs a fragment over its tables, whose columns were checked, as the source does it best: rows as
  * cm_fragment_sql gives them, of an aggregated fragment keys and then outputs.  is_text says which
- * of the cols values are text.
+ * of the cols values are text.  table[i] and source[i] are where the fragment's table i is: where
+ * sources differ, the columns that it reads are loaded into memory and joined there.
  */
-CM_MUST cm_status cm_source_run(cm_source *source, const cm_source_table *table,
+CM_MUST cm_status cm_source_run(cm_source *const *source, const cm_source_table *const *table,
                                 const cm_fragment *fragment, size_t cols, const bool *is_text,
                                 cm_source_row_fn fn, void *arg, cm_diag *diag);
 

@@ -24,9 +24,9 @@ typedef struct cm_source_ops {
     cm_status (*from)(cm_source *source, const cm_source_table *table, cm_buf *out, cm_diag *diag);
     cm_status (*query)(cm_source *source, const char *sql, size_t cols, const bool *is_text,
                        cm_source_row_fn fn, void *arg, cm_diag *diag);
-    cm_status (*run)(cm_source *source, const cm_source_table *table, const cm_fragment *fragment,
-                     size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
-                     cm_diag *diag);
+    cm_status (*run)(cm_source *source, const cm_source_table *const *table,
+                     const cm_fragment *fragment, size_t cols, const bool *is_text,
+                     cm_source_row_fn fn, void *arg, cm_diag *diag);
 } cm_source_ops;
 
 struct cm_source {
@@ -112,10 +112,16 @@ bool cm_stamp_settled(const cm_stamp *stamp, int64_t at_ns);
 bool cm_check_remembered(const char *cache_dir, const cm_hash *what, const char *stamp);
 void cm_check_remember(const char *cache_dir, const cm_hash *what, const char *stamp);
 
-/* cm_source_run for SQLite files; `from` stands for the table.  Groups are gathered here. */
-CM_MUST cm_status cm_sqlite_run(cm_sqlite *db, const char *from, const cm_fragment *fragment,
+/* cm_source_run for SQLite files; from[i] stands for table i.  Groups are gathered here. */
+CM_MUST cm_status cm_sqlite_run(cm_sqlite *db, const char *const *from, const cm_fragment *fragment,
                                 size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
                                 cm_diag *diag);
+/* cm_source_run where tables are at several sources (across.c). */
+CM_MUST cm_status cm_source_run_across(cm_source *const *source,
+                                       const cm_source_table *const *table,
+                                       const cm_fragment *fragment, size_t cols,
+                                       const bool *is_text, cm_source_row_fn fn, void *arg,
+                                       cm_diag *diag);
 /* cm_source_query for SQLite files. */
 CM_MUST cm_status cm_sqlite_stream(cm_sqlite *db, const char *sql, size_t cols, const bool *is_text,
                                    cm_source_row_fn fn, void *arg, cm_diag *diag);

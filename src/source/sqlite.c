@@ -27,6 +27,7 @@ typedef struct shape {
     const char *remote; /* without "main." */
     bool *plain;        /* per column: used as it is */
     const char *from;
+    const char *apart; /* the same, converted once where columns are: for joins */
 } shape;
 
 typedef struct sqlite_source {
@@ -237,11 +238,22 @@ CM_MUST static cm_status make_from(sqlite_source *source, const cm_source_table 
     }
     cm_buf_printf(&sql, " FROM main.");
     cm_sql_put_name(&sql, s->remote);
-    cm_buf_printf(&sql, ") AS t");
+    cm_buf_printf(&sql, ")");
     if (st == CM_OK && sql.failed) {
         st = cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
-    s->from = st == CM_OK ? cm_arena_strdup(&source->arena, cm_buf_text(&sql)) : NULL;
+    if (st == CM_OK) {
+        s->from = s->apart = cm_arena_strdup(&source->arena, cm_buf_text(&sql));
+    }
+    /* SQLite makes an index on a column to join by, not on what a function gives, unless the
+     * subquery is kept apart, which a limit does. */
+    for (size_t i = 0; i < table->table->cols && st == CM_OK; i++) {
+        if (!s->plain[i]) {
+            s->apart =
+                cm_arena_printf(&source->arena, "%.*s LIMIT -1)", (int)sql.bytes - 1, s->from);
+            break;
+        }
+    }
     return st;
 }
 
@@ -498,15 +510,20 @@ static cm_status sqlite_query(cm_source *base, const char *sql, size_t cols, con
     return st != CM_OK ? st : cm_sqlite_stream(source->db, sql, cols, is_text, fn, arg, diag);
 }
 
-static cm_status sqlite_run(cm_source *base, const cm_source_table *table,
+static cm_status sqlite_run(cm_source *base, const cm_source_table *const *table,
                             const cm_fragment *fragment, size_t cols, const bool *is_text,
                             cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
     sqlite_source *source = (sqlite_source *)base;
-    const shape *s = NULL;
-    cm_status st = shape_of(source, table, &s, diag);
+    const char *from[CM_OWN_JOIN_MAX];
+    cm_status st = CM_OK;
+    for (size_t i = 0; i < cm_fragment_tables(fragment) && st == CM_OK; i++) {
+        const shape *s = NULL;
+        st = shape_of(source, table[i], &s, diag);
+        from[i] = st != CM_OK ? NULL : fragment->join == NULL ? s->from : s->apart;
+    }
     return st != CM_OK ? st
-                       : cm_sqlite_run(source->db, s->from, fragment, cols, is_text, fn, arg, diag);
+                       : cm_sqlite_run(source->db, from, fragment, cols, is_text, fn, arg, diag);
 }
 
 static cm_status sqlite_import(cm_source *base, CM_UNUSED const char *remote_schema,

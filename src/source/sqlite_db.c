@@ -77,6 +77,8 @@ static const char *settings_of(cm_sqlite_mode mode)
     case CM_SQLITE_BUILD:
         return "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
                "PRAGMA cache_size=-65536; PRAGMA threads=4;";
+    case CM_SQLITE_MEMORY:
+        return "PRAGMA case_sensitive_like=ON; PRAGMA trusted_schema=OFF; PRAGMA journal_mode=OFF;";
     case CM_SQLITE_READ:
     case CM_SQLITE_HUB:
         break;
@@ -110,7 +112,7 @@ cm_status cm_sqlite_open(const char *path, cm_sqlite_mode mode, int timeout_ms, 
                          cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_wipe_free) cm_buf uri = {0};
-    if (mode == CM_SQLITE_HUB) {
+    if (mode == CM_SQLITE_HUB || mode == CM_SQLITE_MEMORY) {
         cm_buf_printf(&uri, ":memory:");
     } else {
         put_uri(&uri, path, mode == CM_SQLITE_READ ? "?mode=ro" : "?mode=rw");

@@ -16,9 +16,10 @@ typedef struct cm_sqlite cm_sqlite;
 typedef struct cm_sqlite_stmt cm_sqlite_stmt;
 
 typedef enum cm_sqlite_mode {
-    CM_SQLITE_READ,  /* somebody's file: read only, nothing in its schema is trusted */
-    CM_SQLITE_BUILD, /* an empty file of ours, written once: no journal */
-    CM_SQLITE_HUB,   /* no file; others are attached to it read only */
+    CM_SQLITE_READ,   /* somebody's file: read only, nothing in its schema is trusted */
+    CM_SQLITE_BUILD,  /* an empty file of ours, written once: no journal */
+    CM_SQLITE_HUB,    /* no file; others are attached to it read only */
+    CM_SQLITE_MEMORY, /* no file; written once, then read */
 } cm_sqlite_mode;
 
 CM_MUST cm_status cm_sqlite_open(const char *path, cm_sqlite_mode mode, int timeout_ms,

@@ -222,12 +222,15 @@ CM_MUST static cm_status hand_over(grouping *g, cm_source_row_fn fn, void *arg)
     return st;
 }
 
-CM_MUST static cm_status fill(cm_sqlite *db, const char *from, grouping *g, cm_diag *diag)
+CM_MUST static cm_status fill(cm_sqlite *db, const char *const *from, grouping *g, cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
     const cm_fragment *f = g->fragment;
-    cm_fragment rows = {
-        .table = f->table, .filter = f->filter, .outputs = f->keys + g->args, .output = g->column};
+    cm_fragment rows = {.table = f->table,
+                        .join = f->join,
+                        .filter = f->filter,
+                        .outputs = f->keys + g->args,
+                        .output = g->column};
     bool *is_text = calloc(rows.outputs + 1, sizeof *is_text);
     cm_fragment_sql(&rows, CM_DIALECT_SQLITE, from, &sql);
     if (is_text == NULL || sql.failed) {
@@ -252,7 +255,7 @@ CM_MUST static cm_status fill(cm_sqlite *db, const char *from, grouping *g, cm_d
     return CM_OK;
 }
 
-CM_MUST static cm_status gather(cm_sqlite *db, const char *from, const cm_fragment *f,
+CM_MUST static cm_status gather(cm_sqlite *db, const char *const *from, const cm_fragment *f,
                                 cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
     grouping g;
@@ -267,8 +270,9 @@ CM_MUST static cm_status gather(cm_sqlite *db, const char *from, const cm_fragme
     return st;
 }
 
-cm_status cm_sqlite_run(cm_sqlite *db, const char *from, const cm_fragment *fragment, size_t cols,
-                        const bool *is_text, cm_source_row_fn fn, void *arg, cm_diag *diag)
+cm_status cm_sqlite_run(cm_sqlite *db, const char *const *from, const cm_fragment *fragment,
+                        size_t cols, const bool *is_text, cm_source_row_fn fn, void *arg,
+                        cm_diag *diag)
 {
     CM_CLEANUP(cm_buf_free) cm_buf sql = {0};
     if (worth_gathering(fragment)) {

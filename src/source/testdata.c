@@ -174,7 +174,7 @@ const char *testdata_select(testdata *t, cm_source *source, const cm_source_tabl
     }
     cm_buf_printf(&sql, "SELECT %.*s FROM ", (int)list, select);
     cm_status st = cm_source_from(source, table, &sql, &diag);
-    cm_buf_printf(&sql, " %s", rest == NULL ? "" : rest + 1);
+    cm_buf_printf(&sql, " AS t %s", rest == NULL ? "" : rest + 1);
     if (st == CM_OK) {
         st = cm_source_query(source, cm_buf_text(&sql), c.cols, is_text, collect, &c, &diag);
     }

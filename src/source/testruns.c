@@ -1,7 +1,7 @@
 /*
  * cm_source_run against cm_fragment_sql over cm_source_from: the same groups and rows, however a
- * source comes by them.  Fragments are random, from a fixed seed, with constants that occur in the
- * data or are next to one.
+ * source comes by them; and joins against loops over the rows.  Fragments are random, from a fixed
+ * seed, with constants that occur in the data or are next to one.
  */
 #include "source/testdata.h"
 
@@ -13,7 +13,14 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 150, COLS = 9, FRAGMENTS = 150, LINE_BYTES = 256 };
+enum {
+    ROWS = 150,
+    COLS = 9,
+    FRAGMENTS = 150,
+    JOINS = 24,
+    PAIRS = ROWS * ROWS + 1,
+    LINE_BYTES = 256
+};
 
 const char testruns_ddl[] =
     "CREATE TYPE area AS ENUM ('it''s', 'hills', 'Plain', 'city');"
@@ -236,7 +243,7 @@ static cm_status keep_line(void *arg, const cm_value *row)
     lines *l = arg;
     CM_CLEANUP(cm_buf_free) cm_buf line = {0};
     char digits[41];
-    assert_true(l->count < ROWS + 1);
+    assert_true(l->count < PAIRS);
     for (size_t i = 0; i < l->cols; i++) {
         cm_buf_printf(&line, "%s|",
                       row[i].null  ? "NULL"
@@ -260,16 +267,17 @@ static void compare(runs *r, const cm_fragment *f)
     bool text[8] = {0};
     cm_diag diag = {0};
     size_t keys = f->aggregated ? f->keys : 0, cols = keys + f->outputs;
-    lines got = {.text = text, .cols = cols, .line = calloc(ROWS + 1, LINE_BYTES)};
-    lines want = {.text = text, .cols = cols, .line = calloc(ROWS + 1, LINE_BYTES)};
+    lines got = {.text = text, .cols = cols, .line = calloc(PAIRS, LINE_BYTES)};
+    lines want = {.text = text, .cols = cols, .line = calloc(PAIRS, LINE_BYTES)};
     for (size_t i = 0; i < f->outputs; i++) {
         text[keys + i] = is_text(f->output[i]);
     }
     assert_int_equal(cm_source_from(r->source, r->table, &from, &diag), CM_OK);
-    cm_fragment_sql(f, cm_source_dialect(r->source), cm_buf_text(&from), &sql);
+    const char *const stands = cm_buf_text(&from);
+    cm_fragment_sql(f, cm_source_dialect(r->source), &stands, &sql);
     if (cm_source_query(r->source, cm_buf_text(&sql), cols, text, keep_line, &want, &diag) !=
             CM_OK ||
-        cm_source_run(r->source, r->table, f, cols, text, keep_line, &got, &diag) != CM_OK) {
+        cm_source_run(&r->source, &r->table, f, cols, text, keep_line, &got, &diag) != CM_OK) {
         fail_msg("%s: %s", cm_buf_text(&sql), diag.message);
     }
     qsort(want.line, want.count, LINE_BYTES, by_text);
@@ -278,6 +286,132 @@ static void compare(runs *r, const cm_fragment *f)
         if (strcmp(want.line[i], got.line[i]) != 0) {
             fail_msg("%s: %s is not %s", cm_buf_text(&sql), got.line[i], want.line[i]);
         }
+    }
+    free(want.line);
+    free(got.line);
+}
+
+/* ---- joins of the table with itself ---- */
+
+static const cm_expr *into_second(const cm_expr *expr, void *arg)
+{
+    runs *r = arg;
+    return expr->op != CM_X_COLUMN ? NULL
+                                   : cm_expr_column(&r->t->arena, 1, expr->index, expr->type,
+                                                    expr->nullable, expr->range, 0);
+}
+
+static const cm_expr *second(runs *r, const cm_expr *expr)
+{
+    const cm_expr *ret = NULL;
+    assert_int_equal(
+        cm_expr_rewrite(&r->t->arena, expr, into_second, r, &ret, &(cm_diag){.status = CM_OK}),
+        CM_OK);
+    return ret;
+}
+
+typedef struct own_join {
+    cm_own_join join;
+    cm_from from, table[2];
+    const cm_org_table *tables[2];
+    const cm_expr *left, *right; /* conditions on one side; or NULL */
+    unsigned key;                /* which is equal */
+    unsigned out[2];             /* columns of t0 and t1; of t0 alone for SEMI and ANTI */
+} own_join;
+
+static void draw_join(runs *r, own_join *j)
+{
+    static const cm_from_kind kinds[] = {CM_FROM_INNER, CM_FROM_LEFT, CM_FROM_SEMI, CM_FROM_ANTI};
+    static const unsigned keys[] = {0, 3, 4, 5, 7}; /* with many values */
+    const cm_expr *and[3];
+    size_t count = 1;
+    *j = (own_join){.from = {.kind = kinds[draw(r, 4)]}, .key = keys[draw(r, CM_COUNT(keys))]};
+    j->left = draw(r, 2) == 0 ? condition(r, 1) : NULL;
+    j->right = draw(r, 2) == 0 ? condition(r, 1) : NULL;
+    j->out[0] = draw(r, COLS);
+    j->out[1] = draw(r, COLS);
+    const cm_expr *x = column(r, j->key), *sides[2] = {x, second(r, x)};
+    and[0] = make(r, CM_X_EQ, sides, 2);
+    if (j->left != NULL) {
+        and[count++] = j->left;
+    }
+    if (j->right != NULL) {
+        and[count++] = second(r, j->right);
+    }
+    j->table[0] = (cm_from){.kind = CM_FROM_RELATION, .rel = 0};
+    j->table[1] = (cm_from){.kind = CM_FROM_RELATION, .rel = 1};
+    j->from.left = &j->table[0];
+    j->from.right = &j->table[1];
+    j->from.on = count == 1 ? and[0] : make(r, CM_X_AND, and, count);
+    j->tables[0] = j->tables[1] = r->table->table;
+    j->join = (cm_own_join){2, j->tables, &j->from};
+}
+
+static bool holds(runs *r, const cm_expr *condition, size_t row)
+{
+    cm_value value = {.number = 1};
+    cm_diag diag = {0};
+    assert_true(condition == NULL ||
+                cm_expr_eval(condition, r->data[row], &r->t->arena, &value, &diag) == CM_OK);
+    return !value.null && value.number != 0;
+}
+
+static bool meet(runs *r, const own_join *j, size_t a, size_t b)
+{
+    const cm_value *x = &r->data[a][j->key], *y = &r->data[b][j->key];
+    if (x->null || y->null || !holds(r, j->left, a) || !holds(r, j->right, b)) {
+        return false;
+    }
+    return x->text != NULL ? strcmp(x->text, y->text) == 0 : x->number == y->number;
+}
+
+/* What the join is, row by row. */
+static void expect_join(runs *r, const own_join *j, lines *want)
+{
+    const bool lookup = j->from.kind == CM_FROM_SEMI || j->from.kind == CM_FROM_ANTI;
+    for (size_t a = 0; a < ROWS; a++) {
+        cm_value out[2] = {r->data[a][j->out[0]], {.null = true}};
+        size_t partners = 0;
+        for (size_t b = 0; b < ROWS; b++) {
+            if (meet(r, j, a, b)) {
+                partners++;
+                out[1] = r->data[b][j->out[1]];
+                assert_true(lookup || keep_line(want, out) == CM_OK);
+            }
+        }
+        out[1] = (cm_value){.null = true};
+        if ((j->from.kind == CM_FROM_LEFT && partners == 0) ||
+            (lookup && (partners > 0) == (j->from.kind == CM_FROM_SEMI))) {
+            assert_int_equal(keep_line(want, out), CM_OK);
+        }
+    }
+}
+
+static void compare_join(runs *r, bool across)
+{
+    own_join j;
+    draw_join(r, &j);
+    const bool lookup = j.from.kind == CM_FROM_SEMI || j.from.kind == CM_FROM_ANTI;
+    const cm_expr *output[] = {column(r, j.out[0]), second(r, column(r, j.out[1]))};
+    const cm_fragment f = {
+        .table = r->table->table, .join = &j.join, .outputs = lookup ? 1 : 2, .output = output};
+    bool text[2] = {is_text(output[0]), is_text(output[1])};
+    cm_source *const source[] = {r->source, r->source};
+    const cm_source_table *const table[] = {r->table, r->table};
+    lines got = {.text = text, .cols = f.outputs, .line = calloc(PAIRS, LINE_BYTES)};
+    lines want = got;
+    cm_diag diag = {0};
+    want.line = calloc(PAIRS, LINE_BYTES);
+    expect_join(r, &j, &want);
+    if ((across ? cm_source_run_across : cm_source_run)(source, table, &f, f.outputs, text,
+                                                        keep_line, &got, &diag) != CM_OK) {
+        fail_msg("%s", diag.message);
+    }
+    qsort(want.line, want.count, LINE_BYTES, by_text);
+    qsort(got.line, got.count, LINE_BYTES, by_text);
+    assert_int_equal(want.count, got.count);
+    for (size_t i = 0; i < want.count; i++) {
+        assert_string_equal(want.line[i], got.line[i]);
     }
     free(want.line);
     free(got.line);
@@ -299,11 +433,15 @@ void testruns_compare(testdata *t, cm_source *source)
     }
     cm_buf_printf(&sql, "SELECT * FROM ");
     assert_int_equal(cm_source_from(source, r->table, &sql, &diag), CM_OK);
+    cm_buf_printf(&sql, " AS t");
     assert_int_equal(cm_source_query(source, cm_buf_text(&sql), COLS, text, keep_row, r, &diag),
                      CM_OK);
     assert_int_equal(r->rows, ROWS);
     for (int i = 0; i < FRAGMENTS; i++) {
         compare(r, fragment(r));
+    }
+    for (int i = 0; i < JOINS; i++) {
+        compare_join(r, i % 4 == 0);
     }
     free(r);
 }

@@ -94,13 +94,10 @@ static void put_node(printer *p, const cm_plan_node *node, unsigned column)
     }
     cm_buf_free(&detail);
     if (node->op == CM_PLAN_INPUT) {
-        cm_buf name = {0};
-        cm_buf_printf(&name, "\"%s\"", node->fragment->table->name);
         indent(p, column + 2);
         cm_buf_printf(p->out, "SQL: ");
-        cm_fragment_sql(node->fragment, CM_DIALECT_SQLITE, cm_buf_text(&name), p->out);
+        cm_fragment_show(node->fragment, p->out);
         cm_buf_printf(p->out, "\n");
-        cm_buf_free(&name);
     }
     for (size_t i = 0; i < node->children; i++) {
         indent(p, column + 2);

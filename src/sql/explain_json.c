@@ -65,14 +65,12 @@ static void put_measured(const cm_plan_node *node, const cm_measured *measured, 
 
 static void put_input(const cm_plan_node *node, unsigned level, cm_buf *out)
 {
-    cm_buf sql = {0}, name = {0};
+    cm_buf sql = {0};
 
-    cm_buf_printf(&name, "\"%s\"", node->fragment->table->name);
-    cm_fragment_sql(node->fragment, CM_DIALECT_SQLITE, cm_buf_text(&name), &sql);
+    cm_fragment_show(node->fragment, &sql);
     put_member("SQL", level, out);
     put_string(cm_buf_text(&sql), out);
     cm_buf_free(&sql);
-    cm_buf_free(&name);
 }
 
 static void put_node(const cm_plan_node *node, bool cost, const cm_measured *measured,

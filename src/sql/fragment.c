@@ -17,8 +17,6 @@ static bool is_text(const cm_expr *x)
     return x->type.kind == CM_TYPE_TEXT || x->type.kind == CM_TYPE_UNKNOWN;
 }
 
-static void put_condition(cm_fragment_writer *w, const cm_expr *x);
-
 void cm_fragment_put(cm_fragment_writer *w, const char *text)
 {
     cm_buf_put(w->out, text, strlen(text));
@@ -55,17 +53,22 @@ static void put_const(cm_fragment_writer *w, const cm_expr *x)
 
 static void put_column(cm_fragment_writer *w, const cm_expr *x)
 {
-    CM_ASSERT(x->index < w->table->cols);
+    const cm_org_table *table = cm_fragment_table(w->fragment, x->rel);
+
+    CM_ASSERT(x->index < table->cols);
     if (w->native != NULL) {
         cm_buf_printf(w->out, "(%s)", w->native[x->index].value);
     } else {
-        cm_buf_put_quoted(w->out, w->table->col[x->index].name, '"');
+        if (w->fragment->join != NULL) {
+            cm_buf_printf(w->out, "t%u.", x->rel);
+        }
+        cm_buf_put_quoted(w->out, table->col[x->index].name, '"');
     }
     cm_fragment_put(w, !w->postgres ? "" : is_text(x) ? "::text" : "::bigint");
 }
 
 /* Text is ordered by its bytes: SQLite's own order, PostgreSQL's collation "C". */
-static void put_operand(cm_fragment_writer *w, const cm_expr *x)
+void cm_fragment_put_operand(cm_fragment_writer *w, const cm_expr *x)
 {
     cm_fragment_put_value(w, x);
     if (w->postgres && is_text(x)) {
@@ -76,9 +79,9 @@ static void put_operand(cm_fragment_writer *w, const cm_expr *x)
 static void put_binary(cm_fragment_writer *w, const cm_expr *x, const char *op)
 {
     cm_fragment_put(w, "(");
-    put_operand(w, x->arg[0]);
+    cm_fragment_put_operand(w, x->arg[0]);
     cm_buf_printf(w->out, " %s ", op);
-    put_operand(w, x->arg[1]);
+    cm_fragment_put_operand(w, x->arg[1]);
     cm_fragment_put(w, ")");
 }
 
@@ -137,7 +140,7 @@ static void put_case(cm_fragment_writer *w, const cm_expr *x)
     cm_fragment_put(w, "CASE");
     for (size_t i = 0; i + 1 < x->args; i += 2) {
         cm_fragment_put(w, " WHEN ");
-        put_condition(w, x->arg[i]);
+        cm_fragment_put_condition(w, x->arg[i]);
         cm_fragment_put(w, " THEN ");
         cm_fragment_put_value(w, x->arg[i + 1]);
     }
@@ -150,7 +153,7 @@ static void put_list(cm_fragment_writer *w, const cm_expr *const *args, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         cm_fragment_put(w, i == 0 ? "" : ", ");
-        put_operand(w, args[(first + i) % count]);
+        cm_fragment_put_operand(w, args[(first + i) % count]);
     }
 }
 
@@ -197,7 +200,7 @@ static void put_extreme(cm_fragment_writer *w, const cm_expr *x)
 static void put_fold(cm_fragment_writer *w, const char *function, const cm_expr *x)
 {
     cm_buf_printf(w->out, "%s(", function);
-    put_operand(w, x);
+    cm_fragment_put_operand(w, x);
     cm_fragment_put(w, ")");
 }
 
@@ -209,7 +212,7 @@ static void put_like(cm_fragment_writer *w, const cm_expr *x)
     if (fold) {
         put_fold(w, "lower", x->arg[0]);
     } else {
-        put_operand(w, x->arg[0]);
+        cm_fragment_put_operand(w, x->arg[0]);
     }
     cm_fragment_put(w, " LIKE ");
     if (fold) {
@@ -258,7 +261,7 @@ static void put_junction(cm_fragment_writer *w, const cm_expr *x, const char *wo
     cm_fragment_put(w, "(");
     for (size_t i = 0; i < x->args; i++) {
         cm_fragment_put(w, i == 0 ? "" : word);
-        put_condition(w, x->arg[i]);
+        cm_fragment_put_condition(w, x->arg[i]);
     }
     cm_fragment_put(w, ")");
 }
@@ -267,7 +270,7 @@ static void put_test(cm_fragment_writer *w, const cm_expr *x, const char *test, 
 {
     cm_fragment_put(w, "(");
     if (as_condition) {
-        put_condition(w, x->arg[0]);
+        cm_fragment_put_condition(w, x->arg[0]);
     } else {
         cm_fragment_put_value(w, x->arg[0]);
     }
@@ -280,7 +283,7 @@ static void put_in(cm_fragment_writer *w, const cm_expr *x)
         return;
     }
     cm_fragment_put(w, "(");
-    put_operand(w, x->arg[0]);
+    cm_fragment_put_operand(w, x->arg[0]);
     cm_fragment_put(w, " IN (");
     for (size_t i = 1; i < x->args; i++) {
         cm_fragment_put(w, i == 1 ? "" : ", ");
@@ -322,7 +325,7 @@ static void put_logic(cm_fragment_writer *w, const cm_expr *x)
         return;
     case CM_X_NOT:
         cm_fragment_put(w, "(NOT ");
-        put_condition(w, x->arg[0]);
+        cm_fragment_put_condition(w, x->arg[0]);
         cm_fragment_put(w, ")");
         return;
     case CM_X_IS_NULL:
@@ -352,7 +355,7 @@ static bool is_logic(cm_expr_op op)
     return (op >= CM_X_EQ && op <= CM_X_IN) || op == CM_X_LIKE;
 }
 
-static void put_condition(cm_fragment_writer *w, const cm_expr *x)
+void cm_fragment_put_condition(cm_fragment_writer *w, const cm_expr *x)
 {
     if (is_logic(x->op)) {
         put_logic(w, x);
@@ -514,12 +517,17 @@ static void put_aggregate(cm_fragment_writer *w, const cm_expr *x)
         return;
     }
     cm_buf_printf(w->out, "%s(", names[x->aggregate]);
-    put_operand(w, x->arg[0]);
+    cm_fragment_put_operand(w, x->arg[0]);
     cm_fragment_put(w, x->aggregate == CM_AGGREGATE_SUM ? "), 0)" : ")");
 }
 
-static void put_statement(cm_fragment_writer *w, const cm_fragment *fragment, const char *from)
+/* ---- the statement ---- */
+
+static void put_statement(cm_fragment_writer *w)
 {
+    const cm_fragment *fragment = w->fragment;
+    const cm_from *join = fragment->join == NULL ? NULL : fragment->join->from;
+
     CM_ASSERT(fragment->outputs > 0);
     cm_fragment_put(w, "SELECT ");
     for (size_t i = 0; i < fragment->keys; i++) {
@@ -535,11 +543,14 @@ static void put_statement(cm_fragment_writer *w, const cm_fragment *fragment, co
         }
         cm_buf_printf(w->out, " AS c%zu", i);
     }
-    cm_buf_printf(w->out, " FROM %s", from);
-    if (fragment->filter != NULL) {
-        cm_fragment_put(w, " WHERE ");
-        put_condition(w, fragment->filter);
+    cm_fragment_put(w, " FROM ");
+    if (join == NULL) {
+        cm_fragment_put(w, w->from[0]);
+        cm_fragment_put(w, w->postgres && w->native == NULL ? " AS t" : "");
+    } else {
+        cm_fragment_put_from(w, join);
     }
+    (void)cm_fragment_put_where(w, join, fragment->filter);
     for (size_t i = 0; i < fragment->keys; i++) {
         cm_fragment_put(w, i == 0 ? " GROUP BY " : ", ");
         if (!cm_fragment_put_native_key(w, fragment->key[i])) {
@@ -548,17 +559,37 @@ static void put_statement(cm_fragment_writer *w, const cm_fragment *fragment, co
     }
 }
 
-void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from, cm_buf *out)
+void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *const *from,
+                     cm_buf *out)
 {
     cm_fragment_writer w = {
-        .out = out, .table = fragment->table, .postgres = dialect == CM_DIALECT_POSTGRES};
-    put_statement(&w, fragment, from);
+        .out = out, .fragment = fragment, .from = from, .postgres = dialect == CM_DIALECT_POSTGRES};
+    put_statement(&w);
+}
+
+void cm_fragment_show(const cm_fragment *fragment, cm_buf *out)
+{
+    cm_buf name[CM_OWN_JOIN_MAX] = {0};
+    const char *from[CM_OWN_JOIN_MAX];
+    size_t tables = cm_fragment_tables(fragment);
+
+    for (size_t i = 0; i < tables; i++) {
+        cm_buf_put_quoted(&name[i], cm_fragment_table(fragment, i)->name, '"');
+        from[i] = cm_buf_text(&name[i]);
+    }
+    cm_fragment_sql(fragment, CM_DIALECT_SQLITE, from, out);
+    for (size_t i = 0; i < tables; i++) {
+        out->failed = out->failed || name[i].failed;
+        cm_buf_free(&name[i]);
+    }
 }
 
 void cm_fragment_native_sql(const cm_fragment *fragment, const cm_native *native, const char *from,
                             cm_buf *out)
 {
     cm_fragment_writer w = {
-        .out = out, .table = fragment->table, .postgres = true, .native = native};
-    put_statement(&w, fragment, from);
+        .out = out, .fragment = fragment, .from = &from, .postgres = true, .native = native};
+
+    CM_ASSERT(fragment->join == NULL);
+    put_statement(&w);
 }

@@ -2,12 +2,13 @@
 #ifndef CM_SQL_FRAGMENT_INT_H
 #define CM_SQL_FRAGMENT_INT_H
 
-#include "sql/plan.h"
+#include "sql/plan_int.h"
 #include "sql/sql_int.h"
 
 typedef struct cm_fragment_writer {
     cm_buf *out;
-    const cm_org_table *table;
+    const cm_fragment *fragment;
+    const char *const *from; /* per table */
     bool postgres;
     const cm_native *native; /* per column; NULL: columns are canonical, by their names */
 } cm_fragment_writer;
@@ -17,6 +18,14 @@ void cm_fragment_put_number(cm_fragment_writer *w, cm_i128 value);
 void cm_fragment_put_text(cm_fragment_writer *w, const char *text); /* 'quoted' */
 /* An expression as an integer or text of the dialect. */
 void cm_fragment_put_value(cm_fragment_writer *w, const cm_expr *x);
+/* The same, to be compared: text in bytewise order. */
+void cm_fragment_put_operand(cm_fragment_writer *w, const cm_expr *x);
+/* A boolean of the dialect. */
+void cm_fragment_put_condition(cm_fragment_writer *w, const cm_expr *x);
+/* fragment_from.c */
+void cm_fragment_put_from(cm_fragment_writer *w, const cm_from *from);
+/* WHERE with the join's own conditions (from is NULL without one) and another; whether any. */
+bool cm_fragment_put_where(cm_fragment_writer *w, const cm_from *from, const cm_expr *condition);
 /* fragment_date.c */
 void cm_fragment_put_extract(cm_fragment_writer *w, const cm_expr *x);
 void cm_fragment_put_date_trunc(cm_fragment_writer *w, const cm_expr *x);

@@ -21,11 +21,11 @@ static const cm_native *native_of(const cm_fragment_writer *w, const cm_expr *x,
     if (w->native == NULL || x->op != CM_X_COLUMN) {
         return NULL;
     }
-    CM_ASSERT(x->index < w->table->cols);
+    CM_ASSERT(x->index < w->fragment->table->cols);
     if (w->native[x->index].kind == CM_NATIVE_NONE) {
         return NULL;
     }
-    *ret_type = &w->table->col[x->index].type;
+    *ret_type = &w->fragment->table->col[x->index].type;
     return &w->native[x->index];
 }
 

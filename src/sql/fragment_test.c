@@ -250,7 +250,7 @@ static void check_rows(sqlite3 *db, const cm_expr *expr, const cm_expr *filter, 
     cm_buf sql = {0};
     sqlite3_stmt *stmt;
 
-    cm_fragment_sql(&fragment, CM_DIALECT_SQLITE, "t", &sql);
+    cm_fragment_sql(&fragment, CM_DIALECT_SQLITE, &(const char *){"t"}, &sql);
     if (sqlite3_prepare_v2(db, cm_buf_text(&sql), -1, &stmt, NULL) != SQLITE_OK) {
         fail_msg("%s: %s", cm_buf_text(&sql), sqlite3_errmsg(db));
     }
@@ -325,7 +325,7 @@ static void test_aggregates(void **state)
     (void)state;
     draw_rows();
     sqlite3 *db = open_database();
-    cm_fragment_sql(&fragment, CM_DIALECT_SQLITE, "t", &sql);
+    cm_fragment_sql(&fragment, CM_DIALECT_SQLITE, &(const char *){"t"}, &sql);
     assert_string_equal(cm_buf_text(&sql),
                         "SELECT \"flag\" AS k0, count(*) AS c0, count(\"a\") AS c1, "
                         "coalesce(sum(\"a\"), 0) AS c2, min(\"a\") AS c3, max(\"name\") AS c4 "
@@ -391,11 +391,12 @@ static void test_far_dates(void **state)
     (void)state;
     assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
     for (size_t i = 0; i < 2; i++) {
-        char from[64];
+        char text[64];
+        const char *from = text;
         cm_buf sql = {0};
         sqlite3_stmt *stmt;
-        snprintf(from, sizeof from, "(%s)", sql_of_days[i]);
-        cm_fragment_sql(&fragment, CM_DIALECT_SQLITE, from, &sql);
+        snprintf(text, sizeof text, "(%s)", sql_of_days[i]);
+        cm_fragment_sql(&fragment, CM_DIALECT_SQLITE, &from, &sql);
         assert_int_equal(sqlite3_prepare_v2(db, cm_buf_text(&sql), -1, &stmt, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_step(stmt), SQLITE_ERROR);
         sqlite3_finalize(stmt);
@@ -416,13 +417,13 @@ static void test_postgres_text(void **state)
     cm_fragment fragment = {.table = &table, .outputs = 2, .output = outputs};
     cm_buf sql = {0};
 
-    cm_fragment_sql(&fragment, CM_DIALECT_POSTGRES, "visits", &sql);
+    cm_fragment_sql(&fragment, CM_DIALECT_POSTGRES, &(const char *){"visits"}, &sql);
     assert_string_equal(
         cm_buf_text(&sql),
         "SELECT extract(month FROM date '2000-01-01' + (\"day\"::bigint)::int)::bigint AS c0, "
         "CASE WHEN (\"name\"::text COLLATE \"C\" > 'it''s'::text COLLATE \"C\") THEN 1 WHEN NOT "
         "(\"name\"::text COLLATE \"C\" > 'it''s'::text COLLATE \"C\") THEN 0 END AS c1 FROM "
-        "visits");
+        "visits AS t");
     cm_buf_free(&sql);
 }
 

@@ -19,7 +19,7 @@ cm_plan_settings cm_plan_settings_default(void)
 static cm_status block_init(cm_planner *pl, const cm_query *query, bool visible, cm_block *b)
 {
     *b = (cm_block){.pl = pl, .visible = visible};
-    cm_status st = cm_plan_flatten(pl, query, &b->query);
+    cm_status st = cm_plan_flatten(pl, query, true, &b->query);
     if (st != CM_OK) {
         return st;
     }
@@ -663,6 +663,43 @@ static cm_status plan_query(cm_planner *pl, const cm_query *query, cm_plan *plan
     return st;
 }
 
+static cm_status plan_one_way(cm_planner *pl, const cm_query *query, cm_plan **ret)
+{
+    cm_plan *plan = CM_NEW_SMALL(pl->arena, cm_plan, 1);
+
+    pl->check = CM_NEW_SMALL(pl->arena, cm_plan_check, CM_PLAN_CHECKS_MAX);
+    pl->checks = 0;
+    pl->depth = 0;
+    plan->min_rows = pl->min_rows;
+    *ret = plan;
+    return query->kept == CM_KEPT_NOT ? plan_query(pl, query, plan) : plan_kept(pl, query, plan);
+}
+
+/*
+ * Where owners join, what they join may be better grouped first: wide columns then meet groups
+ * instead of rows.  Both ways are planned, and the one that costs less is it.
+ */
+static cm_status plan_cheapest(cm_planner *pl, const cm_query *query, cm_plan **ret)
+{
+    cm_plan *late = NULL;
+    cm_planner again = *pl;
+    cm_status st = plan_one_way(pl, query, ret);
+
+    if (!pl->own_joined || (st != CM_OK && st != CM_EUNSUPPORTED)) {
+        return st;
+    }
+    cm_diag why = {0};
+    again.diag = &why;
+    again.own_late = true;
+    if (plan_one_way(&again, query, &late) == CM_OK &&
+        (st != CM_OK || late->total.seconds < (*ret)->total.seconds)) {
+        cm_diag_reset(pl->diag);
+        *ret = late;
+        st = CM_OK;
+    }
+    return st;
+}
+
 cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema, const char *coordinator,
                       const cm_plan_settings *settings, cm_arena *arena, const cm_plan **ret,
                       cm_diag *diag)
@@ -676,12 +713,9 @@ cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema, const char
                      .hints = query->hints,
                      .hint = query->hint,
                      .diag = diag != NULL ? diag : &own};
-    cm_plan *plan = CM_NEW_SMALL(arena, cm_plan, 1);
+    cm_plan *plan = NULL;
+    cm_status st = plan_cheapest(&pl, query, &plan);
 
-    pl.check = CM_NEW_SMALL(arena, cm_plan_check, CM_PLAN_CHECKS_MAX);
-    plan->min_rows = pl.min_rows;
-    cm_status st =
-        query->kept == CM_KEPT_NOT ? plan_query(&pl, query, plan) : plan_kept(&pl, query, plan);
     if (st == CM_OK) {
         *ret = plan;
     }

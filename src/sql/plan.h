@@ -80,13 +80,25 @@ typedef struct cm_domain {
 } cm_domain;
 
 /*
- * What one owner does alone, on one of its tables, as one SQL statement over canonical integers.
- * Expressions are over the table's columns (rel 0; index cols is the pseudo-column org).
+ * Several tables of one owner, joined at that owner.  The tree's relations are indexes of `table`:
+ * INNER, CROSS, LEFT, SEMI and ANTI, and a SEMI or ANTI is nowhere on the right side of a LEFT.
+ */
+typedef struct cm_own_join {
+    size_t tables; /* 2 .. CM_OWN_JOIN_MAX */
+    const cm_org_table *const *table;
+    const cm_from *from;
+} cm_own_join;
+enum { CM_OWN_JOIN_MAX = 8 };
+
+/*
+ * What one owner does alone, on its own tables, as one SQL statement over canonical integers.
+ * Expressions are over the tables' columns: rel is a table's index in the join, or 0.
  */
 typedef struct cm_fragment {
-    const cm_org_table *table;
-    const cm_expr *filter; /* or NULL */
-    size_t outputs;        /* row-level expressions; or aggregates when aggregated */
+    const cm_org_table *table; /* the only one, or the join's first */
+    const cm_own_join *join;   /* or NULL */
+    const cm_expr *filter;     /* or NULL */
+    size_t outputs;            /* row-level expressions; or aggregates when aggregated */
     const cm_expr *const *output;
     bool aggregated; /* dense: one row for every combination of the domains, in order, first key
                         slowest; without keys one row */
@@ -275,14 +287,22 @@ typedef struct cm_measured {
 void cm_explain_print(const cm_plan *plan, const cm_explain *options, const cm_measured *measured,
                       cm_buf *out);
 
+/* Sets used[i] for every column i that it reads of a table. */
+void cm_fragment_mark(const cm_fragment *fragment, size_t table, bool *used);
+/* The tables that it reads. */
+size_t cm_fragment_tables(const cm_fragment *fragment);
+const cm_org_table *cm_fragment_table(const cm_fragment *fragment, size_t index);
+
 /*
- * SQL of a fragment for one dialect.  `from` is what stands for the table: an expression of the
+ * SQL of a fragment for one dialect.  from[i] is what stands for table i: an expression of the
  * source that yields the table's columns by name as canonical integers (source/source.h).  Outputs
  * are columns c0.. (row-level) or keys k0.. then c0.. (aggregated, only existing groups).
  */
 typedef enum cm_dialect { CM_DIALECT_SQLITE, CM_DIALECT_POSTGRES } cm_dialect;
-void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *from,
+void cm_fragment_sql(const cm_fragment *fragment, cm_dialect dialect, const char *const *from,
                      cm_buf *out);
+/* The same for people to read, with the tables' names. */
+void cm_fragment_show(const cm_fragment *fragment, cm_buf *out);
 /*
  * What a PostgreSQL source has for a column.  Working on what is stored lets the server use its
  * indexes, and converts once per group what would else be converted once per row.
@@ -299,8 +319,8 @@ typedef struct cm_native {
     cm_native_kind kind; /* of expr */
     const char *expr;    /* part of value; NULL where value is, and one to one with it */
 } cm_native;
-/* The same rows as cm_fragment_sql's for PostgreSQL; native has an entry for each of the table's
- * columns, and `from` gives the stored ones. */
+/* The same rows as cm_fragment_sql's for PostgreSQL, of a fragment of one table; native has an
+ * entry for each of its columns, and `from` gives the stored ones. */
 void cm_fragment_native_sql(const cm_fragment *fragment, const cm_native *native, const char *from,
                             cm_buf *out);
 

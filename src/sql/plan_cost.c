@@ -545,7 +545,11 @@ static double operations(const cm_expr *const *exprs, size_t count)
  * the rows. */
 static double local_seconds(const cm_fragment *f, const cm_plan_settings *settings)
 {
-    double rows = (double)f->table->rows, left = f->filter == NULL ? 1 : 1.0 / 3;
+    double rows = 0, left = f->filter == NULL ? 1 : 1.0 / 3;
+
+    for (size_t i = 0; i < cm_fragment_tables(f); i++) {
+        rows += (double)cm_fragment_table(f, i)->rows;
+    }
     double row = 1e-7 + (f->filter == NULL ? 0 : 1e-8 * operations(&f->filter, 1));
 
     if (f->aggregated) {

@@ -138,7 +138,7 @@ static cm_status dense_input(cm_grouping *g, const cm_org_table *table, uint64_t
         st = dense_output(g, i < g->physicals ? &g->physical[i] : NULL, table, &output[i],
                           &cm_node_cols(node)[i]);
     }
-    f->table = cm_plan_real_table(g->pl, table);
+    cm_plan_read_table(g->pl, table, f);
     f->outputs = cols;
     f->output = output;
     f->aggregated = true;

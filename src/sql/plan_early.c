@@ -528,7 +528,7 @@ cm_status cm_plan_early(cm_planner *pl, const cm_query *query, const cm_query **
     if (!query->grouped || query->merges || query->groups == 0 || query->from == NULL) {
         return CM_OK;
     }
-    cm_status st = cm_plan_flatten(pl, query, &e.query);
+    cm_status st = cm_plan_flatten(pl, query, !pl->own_late, &e.query);
     if (st != CM_OK || e.query->relations >= CM_PLAN_RELATIONS_MAX || !collect_from(&e) ||
         !collect_aggregates(&e)) {
         return st;

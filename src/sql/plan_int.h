@@ -33,6 +33,8 @@ typedef struct cm_planner {
     bool fixed_sizes; /* what is stored has the planned number of rows */
     unsigned depth;
     const cm_plan_unit *units;
+    bool own_late;   /* owners join after it is settled what is grouped before it is joined */
+    bool own_joined; /* some owner joins */
     size_t checks;
     cm_plan_check *check;   /* CM_PLAN_CHECKS_MAX of them */
     const char **node_text; /* canonical, by number, once nodes have numbers */
@@ -87,6 +89,8 @@ uint64_t cm_expr_rels(const cm_expr *expr);
 void cm_expr_conjuncts(cm_planner *pl, const cm_expr *expr, cm_exprs *list);
 /* Without casts that keep the canonical integer and cannot fail. */
 const cm_expr *cm_expr_strip(const cm_expr *expr);
+/* Without all operations that keep different values different. */
+const cm_expr *cm_expr_injective(const cm_expr *expr);
 /* Target of column `index` of a derived relation: hidden targets are no columns. */
 unsigned cm_query_target(const cm_query *query, unsigned index);
 CM_MUST cm_status cm_plan_unsupported(cm_planner *pl, int position, const char *what,
@@ -177,8 +181,9 @@ typedef struct cm_block {
     cm_part *from;
 } cm_block;
 
-/* plan_merge.c: simple subqueries are merged into the query. */
-CM_MUST cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret);
+/* plan_merge.c: simple subqueries are merged into the query, and one owner's relations joined. */
+CM_MUST cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, bool own_joins,
+                                  const cm_query **ret);
 /* plan_early.c: the query itself, or one that groups before it joins. */
 CM_MUST cm_status cm_plan_early(cm_planner *pl, const cm_query *query, const cm_query **ret);
 /* plan_push.c: whether the expression is computed where the row of its one relation is. */
@@ -200,7 +205,7 @@ int cm_flow_column(const cm_flow *flow, size_t item);
 void cm_flow_prune(cm_block *b, cm_flow *flow);
 /* Rows of one relation: INPUTs and CONCAT, or the derived query. */
 CM_MUST cm_status cm_block_leaf(cm_block *b, unsigned rel, cm_flow *ret);
-/* The expression with org replaced by the owner. */
+/* The expression over what a fragment of the table reads, org replaced by the owner. */
 CM_MUST cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
                                    const cm_expr **ret);
 /* Whether all conjuncts of the relation are evaluated by its owners. */
@@ -249,14 +254,30 @@ CM_MUST cm_status cm_plan_stored(cm_planner *pl, const cm_query *query, const cm
 /* The expression with what names no column computed, except where that would be an error. */
 CM_MUST cm_status cm_plan_fold_constants(cm_planner *pl, const cm_expr *expr, const cm_expr **ret);
 
-/* plan_unite.c: makes a union of tables of a UNION ALL of such rows, where owners can compute all
- * of it.  A table of one stands for another table and an arm: expressions over it have to be taken
- * to the arm's columns, and the arm's own filter added.  For all other tables nothing changes. */
+/*
+ * plan_unite.c: a table of the planner's own, that stands for what its owner computes of real ones.
+ * The relation of a block that consists of such tables is like any other: conditions, expressions
+ * and aggregates over its columns are taken to the real ones where they become owners' SQL.
+ */
+struct cm_plan_unit {
+    const cm_org_table *table; /* with the relation's columns */
+    const cm_org_table *real;
+    const cm_own_join *join;    /* or NULL: real alone */
+    const cm_expr *const *expr; /* per column, over the real tables */
+    const cm_expr *filter;      /* or NULL */
+    const cm_plan_unit *next;
+};
+/* NULL for all other tables. */
+const cm_plan_unit *cm_plan_unit_of(const cm_planner *pl, const cm_org_table *table);
+void cm_plan_unit_add(cm_planner *pl, cm_plan_unit *unit);
+/* What a fragment of the table reads. */
+void cm_plan_read_table(const cm_planner *pl, const cm_org_table *table, cm_fragment *ret);
+/* The pseudo-column org's value. */
+const cm_expr *cm_plan_org(cm_planner *pl, const cm_expr *expr, const char *org);
+/* Makes a union of tables of a UNION ALL of such rows, where owners can compute all of it. */
 CM_MUST cm_status cm_plan_unite(cm_planner *pl, cm_relation *relation);
-const cm_org_table *cm_plan_real_table(const cm_planner *pl, const cm_org_table *table);
-const cm_expr *cm_plan_unit_filter(const cm_planner *pl, const cm_org_table *table);
-CM_MUST cm_status cm_plan_unit_expr(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
-                                    const cm_expr **ret);
+/* plan_own.c: relations that one owner can join become one relation. */
+CM_MUST cm_status cm_plan_own_joins(cm_planner *pl, cm_query *query);
 /* cm_expr_pushable, for every table that the expression's relation consists of. */
 bool cm_block_pushable(const cm_block *b, const cm_expr *expr);
 

@@ -36,7 +36,7 @@ cm_edge cm_edge_of(cm_block *b, const cm_part *part, const cm_flow *unique, cons
 }
 
 /* Injective operations on a column keep its uniqueness. */
-static const cm_expr *injective_origin(const cm_expr *expr)
+const cm_expr *cm_expr_injective(const cm_expr *expr)
 {
     expr = cm_expr_strip(expr);
     while (expr->op == CM_X_RESCALE && expr->type.scale >= expr->arg[0]->type.scale) {
@@ -48,7 +48,7 @@ static const cm_expr *injective_origin(const cm_expr *expr)
 static bool covers(const cm_block *b, const size_t *items, size_t count, unsigned rel, unsigned col)
 {
     for (size_t i = 0; i < count; i++) {
-        const cm_expr *expr = injective_origin(b->item[items[i]].expr);
+        const cm_expr *expr = cm_expr_injective(b->item[items[i]].expr);
         if (expr->op == CM_X_COLUMN && expr->rel == rel && expr->index == col) {
             return true;
         }

@@ -210,7 +210,8 @@ static cm_status merge_relation(cm_planner *pl, cm_query *query, unsigned rel)
     return st != CM_OK ? st : replace_targets(&m, query);
 }
 
-cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query **ret)
+cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, bool own_joins,
+                          const cm_query **ret)
 {
     cm_query *copy = CM_NEW_SMALL(pl->arena, cm_query, 1);
 
@@ -226,6 +227,10 @@ cm_status cm_plan_flatten(cm_planner *pl, const cm_query *query, const cm_query 
                 return st;
             }
         }
+    }
+    cm_status own = own_joins ? cm_plan_own_joins(pl, copy) : CM_OK;
+    if (own != CM_OK) {
+        return own;
     }
     cm_relation *relation = CM_NEW_SMALL(pl->arena, cm_relation, copy->relations + 1);
     for (size_t rel = 0; rel < copy->relations; rel++) {

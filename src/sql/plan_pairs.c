@@ -143,7 +143,11 @@ typedef struct pairs_bound {
 static bool may_disclose(const cm_plan_node *node)
 {
     if (node->op == CM_PLAN_INPUT) {
-        return node->fragment->table->join_sizes;
+        bool may = true;
+        for (size_t i = 0; i < cm_fragment_tables(node->fragment); i++) {
+            may = may && cm_fragment_table(node->fragment, i)->join_sizes;
+        }
+        return may;
     }
     if (node->op == CM_PLAN_STORED) {
         return false;

@@ -279,40 +279,6 @@ cm_status cm_flow_resolve(cm_block *b, const cm_flow *flow, const cm_expr *expr,
 
 /* ---- rows of one relation ---- */
 
-typedef struct fold {
-    cm_planner *pl;
-    const cm_org_table *table;
-} fold;
-
-static const cm_expr *fold_column(const cm_expr *expr, void *arg)
-{
-    const fold *f = arg;
-
-    if (expr->op != CM_X_COLUMN || (expr->index != f->table->cols && expr->rel == 0)) {
-        return NULL;
-    }
-    if (expr->index != f->table->cols) { /* whichever relation of the query it was */
-        return cm_expr_column(f->pl->arena, 0, expr->index, expr->type, expr->nullable, expr->range,
-                              expr->position);
-    }
-    for (size_t i = 0; i < expr->type.labels->count; i++) {
-        if (strcmp(expr->type.labels->labels[i], f->table->org) == 0) {
-            return cm_expr_const(f->pl->arena, expr->type, (cm_value){.number = (cm_i128)i},
-                                 expr->position);
-        }
-    }
-    CM_ASSERT(false && "an owner is a member");
-}
-
-cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
-                           const cm_expr **ret)
-{
-    fold f = {.pl = pl, .table = cm_plan_real_table(pl, table)};
-
-    cm_status st = cm_plan_unit_expr(pl, expr, table, &expr);
-    return st == CM_OK ? cm_expr_rewrite(pl->arena, expr, fold_column, &f, ret, pl->diag) : st;
-}
-
 uint64_t cm_plan_table_rows(const cm_org_table *table)
 {
     return table->rows == 0 ? 1 : table->rows;
@@ -349,14 +315,9 @@ cm_status cm_block_fragment_filter(cm_block *b, unsigned rel, const cm_org_table
             cm_exprs_add(b->pl->arena, &list, folded);
         }
     }
-    const cm_expr *filter = cm_plan_unit_filter(b->pl, table);
-    if (filter != NULL) {
-        fold f = {.pl = b->pl, .table = cm_plan_real_table(b->pl, table)};
-        cm_status st = cm_expr_rewrite(b->pl->arena, filter, fold_column, &f, &filter, b->pl->diag);
-        if (st != CM_OK) {
-            return st;
-        }
-        cm_expr_conjuncts(b->pl, filter, &list);
+    const cm_plan_unit *unit = cm_plan_unit_of(b->pl, table);
+    if (unit != NULL) {
+        cm_expr_conjuncts(b->pl, unit->filter, &list);
     }
     *ret = cm_plan_and(b->pl, &list);
     return CM_OK;
@@ -445,7 +406,7 @@ static cm_status input_node(cm_block *b, unsigned rel, const cm_org_table *table
     if (st != CM_OK) {
         return st;
     }
-    fragment->table = cm_plan_real_table(b->pl, table);
+    cm_plan_read_table(b->pl, table, fragment);
     fragment->outputs = cols;
     fragment->output = output;
     node->fragment = fragment;

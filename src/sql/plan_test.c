@@ -103,20 +103,28 @@ static void test_join(void **state)
         true,
         "SELECT d.name FROM doctors d LEFT JOIN east.tumours t ON d.name = t.person AND "
         "t.stage = 'II' WHERE t.size IS NULL OR t.size > d.age",
-        "Project  (MPC, 64 rows of 322 planes)\n"
-        "  Output: name\n"
-        "  ->  Filter  (MPC, 64 rows of 339 planes)\n"
-        "        Condition: ((size IS NULL) OR (size > age))\n"
-        "        ->  Project  (MPC, 64 rows of 339 planes)\n"
-        "              Output: name, age, size\n"
-        "              ->  Left join  (MPC, 64 rows of 468 planes)\n"
-        "                    Keys: name = person (unique)\n"
+        "Input rows  (east, in the clear, 64 rows of 322 planes)\n"
+        "  SQL: SELECT t0.\"name\" AS c0 FROM (\"doctors\" AS t0 LEFT JOIN \"tumours\" AS t1 ON "
+        "((t0.\"name\" = t1.\"person\") AND (t1.\"stage\" = 1))) WHERE ((t1.\"size\" IS NULL) OR "
+        "(t1.\"size\" > t0.\"age\"))\n");
+    check_tree(
+        true,
+        "SELECT v.note FROM north.visits v LEFT JOIN east.tumours t ON v.person = t.person AND "
+        "t.stage = 'II' WHERE t.size IS NULL OR t.size > v.year",
+        "Project  (MPC, 1024 rows of 322 planes)\n"
+        "  Output: note\n"
+        "  ->  Filter  (MPC, 1024 rows of 337 planes)\n"
+        "        Condition: ((size IS NULL) OR (size > year))\n"
+        "        ->  Project  (MPC, 1024 rows of 337 planes)\n"
+        "              Output: year, note, size\n"
+        "              ->  Left join  (MPC, 1024 rows of 465 planes)\n"
+        "                    Keys: person = person (unique)\n"
         "                    ->  Input rows  (east, in the clear, 512 rows of 138 planes)\n"
         "                          SQL: SELECT \"person\" AS c0, \"size\" AS c1 FROM "
         "\"tumours\" WHERE (\"stage\" = 1)\n"
-        "                    ->  Input rows  (east, in the clear, 64 rows of 459 planes)\n"
-        "                          SQL: SELECT \"name\" AS c0, \"name\" AS c1, \"age\" AS c2 "
-        "FROM \"doctors\"\n");
+        "                    ->  Input rows  (north, in the clear, 1024 rows of 456 planes)\n"
+        "                          SQL: SELECT \"person\" AS c0, \"year\" AS c1, \"note\" AS c2 "
+        "FROM \"visits\"\n");
 }
 
 static void test_without_pushdown(void **state)

@@ -177,21 +177,32 @@ static void put_domains(const cm_domain *domain, size_t count, cm_buf *out)
     }
 }
 
-/* The statement, and the shape of what it reads: a published table may change under its name. */
-static void put_fragment(const cm_fragment *f, cm_buf *out)
+/* The shape of what is read: a published table may change under its name. */
+static void put_table(const cm_org_table *table, cm_buf *out)
 {
     cm_buf_printf(out, "  table ");
-    put_quoted(f->table->org, out);
-    put_quoted(f->table->name, out);
-    cm_buf_printf(out, " rows %llu", (unsigned long long)f->table->rows);
-    for (size_t i = 0; i < f->table->cols; i++) {
-        const cm_column *col = &f->table->col[i];
+    put_quoted(table->org, out);
+    put_quoted(table->name, out);
+    cm_buf_printf(out, " rows %llu", (unsigned long long)table->rows);
+    for (size_t i = 0; i < table->cols; i++) {
+        const cm_column *col = &table->col[i];
         cm_buf_printf(out, "\n    ");
         put_quoted(col->name, out);
         cm_buf_printf(out, " ");
         put_type(&col->type, out);
         put_range(col->range, out);
         cm_buf_printf(out, "%s%s", col->not_null ? " not_null" : "", col->unique ? " unique" : "");
+    }
+}
+
+static void put_fragment(const cm_fragment *f, cm_buf *out)
+{
+    const char *from[CM_OWN_JOIN_MAX];
+
+    for (size_t i = 0; i < cm_fragment_tables(f); i++) {
+        cm_buf_printf(out, i == 0 ? "" : "\n");
+        put_table(cm_fragment_table(f, i), out);
+        from[i] = "t";
     }
     for (size_t i = 0; i < f->keys; i++) {
         cm_buf_printf(out, "\n  key ");
@@ -207,7 +218,7 @@ static void put_fragment(const cm_fragment *f, cm_buf *out)
         cm_expr_print(f->filter, out);
     }
     cm_buf_printf(out, "\n  sql ");
-    cm_fragment_sql(f, CM_DIALECT_POSTGRES, "t", out);
+    cm_fragment_sql(f, CM_DIALECT_POSTGRES, from, out);
     cm_buf_printf(out, "\n");
 }
 

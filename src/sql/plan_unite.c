@@ -9,14 +9,9 @@
  */
 #include "sql/plan_int.h"
 
-struct cm_plan_unit {
-    const cm_org_table *table; /* with the union's columns, none of them unique */
-    const cm_org_table *real;
-    const cm_query *arm;
-    const struct cm_plan_unit *next;
-};
+#include <string.h>
 
-static const cm_plan_unit *find(const cm_planner *pl, const cm_org_table *table)
+const cm_plan_unit *cm_plan_unit_of(const cm_planner *pl, const cm_org_table *table)
 {
     const cm_plan_unit *u = pl->units;
 
@@ -26,42 +21,61 @@ static const cm_plan_unit *find(const cm_planner *pl, const cm_org_table *table)
     return u;
 }
 
-const cm_org_table *cm_plan_real_table(const cm_planner *pl, const cm_org_table *table)
+void cm_plan_unit_add(cm_planner *pl, cm_plan_unit *unit)
 {
-    const cm_plan_unit *u = find(pl, table);
-
-    return u == NULL ? table : u->real;
+    unit->next = pl->units;
+    pl->units = unit;
 }
 
-const cm_expr *cm_plan_unit_filter(const cm_planner *pl, const cm_org_table *table)
+/* ---- expressions over a table as its owner has it ---- */
+
+typedef struct fold {
+    cm_planner *pl;
+    const cm_org_table *table;
+    const cm_plan_unit *unit;
+} fold;
+
+const cm_expr *cm_plan_org(cm_planner *pl, const cm_expr *expr, const char *org)
 {
-    const cm_plan_unit *u = find(pl, table);
-
-    return u == NULL ? NULL : u->arm->where;
-}
-
-static const cm_expr *into_arm(const cm_expr *expr, void *arg)
-{
-    const cm_plan_unit *u = arg;
-
-    return expr->op == CM_X_COLUMN ? u->arm->target[cm_query_target(u->arm, expr->index)].expr
-                                   : NULL;
-}
-
-cm_status cm_plan_unit_expr(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
-                            const cm_expr **ret)
-{
-    union {
-        const cm_plan_unit *in;
-        void *out;
-    } u = {.in = find(pl, table)}; /* only read */
-
-    *ret = expr;
-    if (u.in == NULL) {
-        return CM_OK;
+    for (size_t i = 0; i < expr->type.labels->count; i++) {
+        if (strcmp(expr->type.labels->labels[i], org) == 0) {
+            return cm_expr_const(pl->arena, expr->type, (cm_value){.number = (cm_i128)i},
+                                 expr->position);
+        }
     }
-    cm_status st = cm_expr_rewrite(pl->arena, expr, into_arm, u.out, ret, pl->diag);
-    return st == CM_OK ? cm_plan_fold_constants(pl, *ret, ret) : st;
+    CM_ASSERT(false && "an owner is a member");
+}
+
+static const cm_expr *fold_column(const cm_expr *expr, void *arg)
+{
+    const fold *f = arg;
+
+    if (expr->op != CM_X_COLUMN) {
+        return NULL;
+    }
+    if (expr->index == f->table->cols) {
+        return cm_plan_org(f->pl, expr, f->table->org);
+    }
+    return f->unit != NULL ? f->unit->expr[expr->index]
+                           : cm_expr_column(f->pl->arena, 0, expr->index, expr->type,
+                                            expr->nullable, expr->range, expr->position);
+}
+
+cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_table *table,
+                           const cm_expr **ret)
+{
+    fold f = {.pl = pl, .table = table, .unit = cm_plan_unit_of(pl, table)};
+    cm_status st = cm_expr_rewrite(pl->arena, expr, fold_column, &f, ret, pl->diag);
+
+    return st == CM_OK && f.unit != NULL ? cm_plan_fold_constants(pl, *ret, ret) : st;
+}
+
+void cm_plan_read_table(const cm_planner *pl, const cm_org_table *table, cm_fragment *ret)
+{
+    const cm_plan_unit *u = cm_plan_unit_of(pl, table);
+
+    ret->table = u == NULL ? table : u->real;
+    ret->join = u == NULL ? NULL : u->join;
 }
 
 bool cm_block_pushable(const cm_block *b, const cm_expr *expr)
@@ -75,8 +89,8 @@ bool cm_block_pushable(const cm_block *b, const cm_expr *expr)
     const cm_relation *relation = &b->query->relation[__builtin_ctzll(rels)];
     for (size_t t = 0; pushable && t < relation->tables; t++) {
         const cm_expr *inner;
-        if (find(b->pl, relation->table[t]) != NULL) {
-            cm_status st = cm_plan_unit_expr(b->pl, expr, relation->table[t], &inner);
+        if (cm_plan_unit_of(b->pl, relation->table[t]) != NULL) {
+            cm_status st = cm_plan_fold_org(b->pl, expr, relation->table[t], &inner);
             pushable = st == CM_OK && cm_expr_pushable(inner);
         }
     }
@@ -111,19 +125,33 @@ static bool is_owners(const cm_query *arm)
     return fine;
 }
 
-static const cm_org_table *add_unit(cm_planner *pl, const cm_relation *relation,
-                                    const cm_query *arm, const cm_org_table *real)
+/* The arm over one of its tables, which may be a join of several. */
+static cm_status add_unit(cm_planner *pl, const cm_relation *relation, const cm_query *arm,
+                          const cm_org_table *from, const cm_org_table **ret)
 {
+    const cm_plan_unit *below = cm_plan_unit_of(pl, from);
     cm_plan_unit *unit = CM_NEW_SMALL(pl->arena, cm_plan_unit, 1);
     cm_org_table *table = CM_NEW_SMALL(pl->arena, cm_org_table, 1);
+    const cm_expr **expr = CM_NEW_SMALL(pl->arena, const cm_expr *, relation->cols + 1);
+    cm_status st = CM_OK;
 
-    *table = *real;
+    *table = *from;
     table->cols = relation->cols;
     table->col = relation->col;
     table->keys = 0;
-    *unit = (cm_plan_unit){table, real, arm, pl->units};
-    pl->units = unit;
-    return table;
+    *unit = (cm_plan_unit){.table = table,
+                           .real = below == NULL ? from : below->real,
+                           .join = below == NULL ? NULL : below->join,
+                           .expr = expr};
+    for (unsigned i = 0; st == CM_OK && i < relation->cols; i++) {
+        st = cm_plan_fold_org(pl, arm->target[cm_query_target(arm, i)].expr, from, &expr[i]);
+    }
+    if (st == CM_OK && arm->where != NULL) {
+        st = cm_plan_fold_org(pl, arm->where, from, &unit->filter);
+    }
+    cm_plan_unit_add(pl, unit);
+    *ret = table;
+    return st;
 }
 
 cm_status cm_plan_unite(cm_planner *pl, cm_relation *relation)
@@ -136,7 +164,7 @@ cm_status cm_plan_unite(cm_planner *pl, cm_relation *relation)
     }
     const cm_query **arm = CM_NEW_SMALL(pl->arena, const cm_query *, all->arms);
     for (size_t i = 0; i < all->arms; i++) {
-        cm_status st = cm_plan_flatten(pl, all->arm[i], &arm[i]);
+        cm_status st = cm_plan_flatten(pl, all->arm[i], true, &arm[i]);
         if (st != CM_OK) {
             return st;
         }
@@ -152,7 +180,10 @@ cm_status cm_plan_unite(cm_planner *pl, cm_relation *relation)
     for (size_t i = 0; i < all->arms; i++) {
         const cm_relation *base = base_of(arm[i]);
         for (size_t t = 0; t < base->tables; t++) {
-            table[united.tables++] = add_unit(pl, relation, arm[i], base->table[t]);
+            cm_status st = add_unit(pl, relation, arm[i], base->table[t], &table[united.tables++]);
+            if (st != CM_OK) {
+                return st;
+            }
         }
     }
     *relation = united;
