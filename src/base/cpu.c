@@ -1,5 +1,7 @@
 #include "base/cpu.h"
 
+#include <sched.h>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -51,3 +53,15 @@ cm_cpu cm_cpu_detect(void)
     return (cm_cpu){0};
 }
 #endif
+
+unsigned cm_cpu_cores(void)
+{
+    cpu_set_t usable;
+
+    /* More processors than a set holds: then there are as many as it holds. */
+    if (sched_getaffinity(0, sizeof usable, &usable) != 0) {
+        return CPU_SETSIZE;
+    }
+    int cores = CPU_COUNT(&usable);
+    return cores > 0 ? (unsigned)cores : 1;
+}

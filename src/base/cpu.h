@@ -14,5 +14,7 @@ typedef struct cm_cpu {
 } cm_cpu;
 
 cm_cpu cm_cpu_detect(void);
+/* Processors that this process may run on, at least 1. */
+unsigned cm_cpu_cores(void);
 
 #endif

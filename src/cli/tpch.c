@@ -3,16 +3,23 @@
 #include "cli/cli.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct option OPTIONS[] = {
-    {"data", required_argument, NULL, 'd'},     {"scale", required_argument, NULL, 's'},
-    {"split", required_argument, NULL, 'S'},    {"queries", required_argument, NULL, 'q'},
-    {"pushdown", required_argument, NULL, 'p'}, {"cross-owner-keys", required_argument, NULL, 'k'},
-    {"explain", no_argument, NULL, 'e'},        {"list", no_argument, NULL, 'l'},
-    {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0},
+    {"data", required_argument, NULL, 'd'},
+    {"scale", required_argument, NULL, 's'},
+    {"split", required_argument, NULL, 'S'},
+    {"queries", required_argument, NULL, 'q'},
+    {"pushdown", required_argument, NULL, 'p'},
+    {"cross-owner-keys", required_argument, NULL, 'k'},
+    {"lanes", required_argument, NULL, 'L'},
+    {"explain", no_argument, NULL, 'e'},
+    {"list", no_argument, NULL, 'l'},
+    {"json", no_argument, NULL, 'j'},
+    {NULL, 0, NULL, 0},
 };
 
 /* 1,6,14 or q01,q06 */
@@ -47,6 +54,14 @@ static bool take_scale(cm_tpch_options *o, const char *text)
     return end != text && *end == '\0' && o->scale >= 0.0001 && o->scale <= 10;
 }
 
+static bool take_lanes(cm_tpch_options *o, const char *text)
+{
+    char *end = NULL;
+    unsigned long lanes = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : ULONG_MAX;
+    o->lanes = (unsigned)lanes;
+    return lanes <= CM_LANES_MAX && *end == '\0';
+}
+
 static bool take(cm_tpch_options *o, int option, const char *text)
 {
     switch (option) {
@@ -65,6 +80,8 @@ static bool take(cm_tpch_options *o, int option, const char *text)
     case 'k':
         o->no_cross_owner_keys = strcmp(text, "off") == 0;
         return o->no_cross_owner_keys || strcmp(text, "on") == 0;
+    case 'L':
+        return take_lanes(o, text);
     case 'e':
         o->explain = true;
         return true;
@@ -81,7 +98,8 @@ static bool take(cm_tpch_options *o, int option, const char *text)
 
 static bool parse(int argc, char **argv, cm_tpch_options *ret)
 {
-    *ret = (cm_tpch_options){.with_pushdown = true, .without_pushdown = true, .scale = 0.01};
+    *ret = (cm_tpch_options){
+        .with_pushdown = true, .without_pushdown = true, .scale = 0.01, .lanes = 1};
     memset(ret->query, 1, sizeof ret->query);
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         if (c == '?') {
@@ -145,7 +163,7 @@ static int measure(const cm_tpch_options *options)
         st = cm_tpch_load(&data, &schema, &diag);
     }
     if (st == CM_OK) {
-        st = cm_tpch_run_init(&data, &schema, &run, &diag);
+        st = cm_tpch_run_init(&data, &schema, options->lanes, &run, &diag);
     }
     if (st == CM_OK) {
         run.settings.cross_owner_keys = !options->no_cross_owner_keys;

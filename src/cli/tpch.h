@@ -47,6 +47,7 @@ typedef struct cm_tpch_options {
     bool whole_tables;        /* each at one owner, but lineitem; else all are split by rows */
     const char *data;         /* folder with name.csv or name.csv.gz; NULL: made */
     double scale;             /* of made data */
+    unsigned lanes;           /* of each party; 0: as a node chooses */
 } cm_tpch_options;
 
 /*
@@ -108,7 +109,7 @@ typedef struct cm_tpch_run {
 } cm_tpch_run;
 
 CM_MUST cm_status cm_tpch_run_init(const cm_tpch_data *data, const cm_tpch_schema *schema,
-                                   cm_tpch_run *ret, cm_diag *diag);
+                                   unsigned lanes, cm_tpch_run *ret, cm_diag *diag);
 void cm_tpch_run_fini(cm_tpch_run *run);
 /* Plans and runs; what went wrong is in the result.  arena keeps the plan. */
 void cm_tpch_run_query(const cm_tpch_run *run, unsigned query, bool pushdown, cm_arena *arena,
@@ -138,6 +139,7 @@ int cm_tpch(int argc, char **argv);
     "only\n"                                                                                       \
     "                           lineitem is and each other table is at one owner (rows)\n"         \
     "  --cross-owner-keys on|off   whether keys hold across owners, which is checked then (on)\n"  \
+    "  --lanes N          links and threads per party (1); 0: as nodes choose by themselves\n"     \
     "  --explain          prints each plan, predicted and measured by node\n"                      \
     "  --list             prints the queries' texts\n"                                             \
     "  --json             one JSON array\n"

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "cli/cli.h"
 #include "exec/exec.h"
 
@@ -63,11 +64,11 @@ static bool get_all(int fd, void *data, size_t bytes)
 typedef struct party {
     const cm_tpch_run *run;
     const cm_plan *plan; /* NULL: look at the links */
-    unsigned me;
-    int *fds;
+    unsigned me, lanes;
+    int *fds[CM_LANES_MAX];
     cm_source *source;
     cm_source_table table; /* the one that was found last */
-    cm_mesh *mesh;
+    cm_mesh *mesh[CM_LANES_MAX];
     cm_mpc *mpc;
     cm_arena arena, result_arena;
     cm_measured *measured;
@@ -96,18 +97,24 @@ CM_MUST static cm_status open_links(party *p, cm_diag *diag)
     for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
         certs[i] = *cm_identity_cert(p->run->identity[i]);
     }
-    const cm_mesh_tls links = {.me = p->me,
-                               .participants = CM_BENCH_PARTIES,
-                               .fds = p->fds,
-                               .identity = p->run->identity[p->me],
-                               .certs = certs,
-                               .names = CM_TPCH_ORGS,
-                               .timeout_ms = HANDSHAKE_MS,
-                               .idle_timeout_ms = IDLE_MS};
-    cm_status st = cm_mesh_new_tls(&links, &p->mesh, diag);
-    return st == CM_OK
-               ? cm_mpc_new(CM_PROTOCOL_REP3, p->mesh, CM_BENCH_PARTIES, NULL, &p->mpc, diag)
-               : st;
+    cm_mesh_tls links = {.me = p->me,
+                         .participants = CM_BENCH_PARTIES,
+                         .identity = p->run->identity[p->me],
+                         .certs = certs,
+                         .names = CM_TPCH_ORGS,
+                         .timeout_ms = HANDSHAKE_MS,
+                         .idle_timeout_ms = IDLE_MS};
+    const cm_mpc_options session = {.protocol = CM_PROTOCOL_REP3,
+                                    .lanes = p->lanes,
+                                    .mesh = p->mesh,
+                                    .parties = CM_BENCH_PARTIES,
+                                    .scratch_bytes = ARENA_BYTES};
+    cm_status st = CM_OK;
+    for (unsigned i = 0; st == CM_OK && i < p->lanes; i++) {
+        links.fds = p->fds[i];
+        st = cm_mesh_new_tls(&links, &p->mesh[i], diag);
+    }
+    return st == CM_OK ? cm_mpc_new_lanes(&session, &p->mpc, diag) : st;
 }
 
 CM_MUST static cm_status prepare(party *p, cm_diag *diag)
@@ -135,11 +142,11 @@ CM_MUST static cm_status compute(party *p, cm_diag *diag)
                                      .measured = p->measured,
                                      .input_timeout_ms = CM_TPCH_SOURCE_MS};
     (void)cm_bench_barrier(cm_mpc_mesh(p->mpc), true);
-    cm_mesh_stats before = cm_mesh_statistics(p->mesh);
+    cm_mesh_stats before = cm_mpc_statistics(p->mpc);
     report->start_ns = cm_clock_ns();
     cm_status st = cm_exec_run(&options, &p->arena, &p->result_arena, &result, diag);
     report->end_ns = cm_clock_ns();
-    cm_mesh_stats after = cm_mesh_statistics(p->mesh);
+    cm_mesh_stats after = cm_mpc_statistics(p->mpc);
     report->bytes = after.bytes_sent - before.bytes_sent;
     report->rounds = after.rounds - before.rounds;
     report->rows = result.rows;
@@ -167,7 +174,9 @@ CM_NORETURN static void be_party(party *p, int out)
     bool said = put_all(out, report, sizeof *report) &&
                 put_all(out, p->measured, report->nodes * sizeof *p->measured);
     cm_mpc_free(p->mpc);
-    cm_mesh_free(p->mesh);
+    for (unsigned i = 0; i < p->lanes; i++) {
+        cm_mesh_free(p->mesh[i]);
+    }
     cm_source_free(p->source);
     _exit(said ? 0 : 1);
 }
@@ -181,8 +190,12 @@ typedef struct crew {
 
 CM_MUST static cm_status start(const cm_tpch_run *run, const cm_plan *plan, crew *c, cm_diag *diag)
 {
-    int fds[CM_BENCH_PARTIES * CM_BENCH_PARTIES];
-    cm_status st = cm_loopback_links(CM_BENCH_PARTIES, NULL, fds, diag);
+    int fds[CM_LANES_MAX][CM_BENCH_PARTIES * CM_BENCH_PARTIES];
+    unsigned lanes = plan != NULL ? cm_plan_lanes(plan, &run->settings) : 1;
+    cm_status st = CM_OK;
+    for (unsigned k = 0; st == CM_OK && k < lanes; k++) {
+        st = cm_loopback_links(CM_BENCH_PARTIES, NULL, fds[k], diag);
+    }
     if (st != CM_OK) {
         return st;
     }
@@ -195,12 +208,14 @@ CM_MUST static cm_status start(const cm_tpch_run *run, const cm_plan *plan, crew
         c->in[i] = ends[0];
         c->pid[i] = cm_cli_fork();
         if (c->pid[i] == 0) {
-            party p = {
-                .run = run, .plan = plan, .me = i, .fds = fds + (size_t)i * CM_BENCH_PARTIES};
+            party p = {.run = run, .plan = plan, .me = i, .lanes = lanes};
+            for (unsigned k = 0; k < lanes; k++) {
+                p.fds[k] = fds[k] + (size_t)i * CM_BENCH_PARTIES;
+                cm_loopback_keep(fds[k], CM_BENCH_PARTIES, i);
+            }
             for (unsigned j = 0; j <= i; j++) {
                 (void)close(c->in[j]);
             }
-            cm_loopback_keep(fds, CM_BENCH_PARTIES, i);
             be_party(&p, ends[1]);
         }
         (void)close(ends[1]);
@@ -208,7 +223,9 @@ CM_MUST static cm_status start(const cm_tpch_run *run, const cm_plan *plan, crew
             st = cm_fail(diag, CM_EIO, CM_SQL_IO, "cannot start a process");
         }
     }
-    cm_loopback_keep(fds, CM_BENCH_PARTIES, CM_BENCH_PARTIES);
+    for (unsigned k = 0; k < lanes; k++) {
+        cm_loopback_keep(fds[k], CM_BENCH_PARTIES, CM_BENCH_PARTIES);
+    }
     return st;
 }
 
@@ -273,12 +290,20 @@ CM_MUST static cm_status run_crew(const cm_tpch_run *run, const cm_plan *plan, p
 
 /* ---- the run ------------------------------------------------------------------------------ */
 
-cm_status cm_tpch_run_init(const cm_tpch_data *data, const cm_tpch_schema *schema, cm_tpch_run *ret,
-                           cm_diag *diag)
+static uint32_t cores_to_use(void)
+{
+    unsigned cores = cm_cpu_cores();
+    return cores < CM_LANES_MAX ? cores : CM_LANES_MAX;
+}
+
+cm_status cm_tpch_run_init(const cm_tpch_data *data, const cm_tpch_schema *schema, unsigned lanes,
+                           cm_tpch_run *ret, cm_diag *diag)
 {
     party_report report[CM_BENCH_PARTIES] = {0};
     cm_status st = CM_OK;
     *ret = (cm_tpch_run){.data = data, .schema = schema, .settings = cm_plan_settings_default()};
+    ret->settings.lanes = lanes > 0 ? lanes : cores_to_use();
+    ret->settings.lanes_fixed = lanes > 0;
     if (!data->offers_differ) { /* Q9's join has no unique side then: at most four offers a line */
         ret->settings.join_rows = 4 * data->rows[CM_TPCH_LINEITEM];
     }

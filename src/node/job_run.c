@@ -31,7 +31,6 @@ enum {
 
 /* Address space, not memory: comityd watches what a job really takes (job_memory). */
 static const size_t SHARES_BYTES = (size_t)1 << 38;
-static const double LANES_MIN_BYTES = 1 << 20;
 static const size_t RESULT_BYTES = (size_t)1 << 36;
 
 typedef struct run {
@@ -248,15 +247,6 @@ static cm_status find_source(void *arg, const cm_org_table *table, cm_source **r
 
 /* ---- computing ---------------------------------------------------------------------------- */
 
-/*
- * Lanes that this job uses: what the coordinator asked for, unless so little is sent that links
- * of their own cost more than they bring.  Public, and the same at all participants.
- */
-static unsigned lanes_of(const run *x)
-{
-    return x->plan->total.bytes < LANES_MIN_BYTES ? 1 : x->order.settings.lanes;
-}
-
 /* What the links of a lane are for.  The preamble, which says so to comityd, is in the clear: who
  * carries it could exchange lanes, or jobs of the same organisations. */
 static cm_hash purpose_of(const run *x, unsigned lane)
@@ -292,6 +282,62 @@ static cm_status open_mesh(run *x, unsigned lane, const int *fds, const cm_cert 
     return cm_mesh_new_tls(&options, &x->mesh[lane], diag);
 }
 
+/* A lane whose links come up in a thread of its own. */
+typedef struct raised {
+    run *x;
+    unsigned lane;
+    const int *fds;
+    const cm_cert *certs;
+    bool running;
+    pthread_t thread;
+    cm_status status;
+    cm_diag diag;
+} raised;
+
+static void *raise_lane(void *arg)
+{
+    raised *r = arg;
+    r->status = open_mesh(r->x, r->lane, r->fds, r->certs, &r->diag);
+    return NULL;
+}
+
+static void close_fds(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+}
+
+/* All lanes at once: a handshake is mostly waiting.  Without a thread a lane's sockets are closed,
+ * so that nobody waits for them. */
+static cm_status shake_lanes(run *x, const int *fds, const cm_cert *certs, cm_diag *diag)
+{
+    size_t participants = x->plan->participants;
+    unsigned lanes = x->me < x->plan->parties ? x->lanes : 1;
+    raised *all = CM_NEW_SMALL(&x->arena, raised, lanes);
+    for (unsigned i = 0; i < lanes; i++) {
+        all[i] = (raised){.x = x, .lane = i, .fds = fds + i * participants, .certs = certs};
+        all[i].running = i > 0 && pthread_create(&all[i].thread, NULL, raise_lane, &all[i]) == 0;
+        if (i > 0 && !all[i].running) {
+            close_fds(all[i].fds, participants);
+            all[i].status = cm_fail(&all[i].diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY,
+                                    "a job could not start its threads");
+        }
+    }
+    (void)raise_lane(&all[0]);
+    cm_status st = CM_OK;
+    for (unsigned i = 0; i < lanes; i++) {
+        CM_ASSERT(!all[i].running || pthread_join(all[i].thread, NULL) == 0);
+        if (st == CM_OK && all[i].status != CM_OK) {
+            st = all[i].status;
+            *diag = all[i].diag;
+        }
+    }
+    return st;
+}
+
 static cm_status open_meshes(run *x, cm_diag *diag)
 {
     const cm_plan *plan = x->plan;
@@ -304,7 +350,7 @@ static cm_status open_meshes(run *x, cm_diag *diag)
         member[i] = &x->federation->member[index];
         certs[i] = member[i]->cert;
     }
-    x->lanes = lanes_of(x);
+    x->lanes = cm_plan_lanes(plan, &x->order.settings);
     int *fds = CM_NEW_SMALL(&x->arena, int, x->lanes * plan->participants);
     cm_links_request request = {.job = x->order.job,
                                 .federation = &x->federation->digest,
@@ -316,16 +362,7 @@ static cm_status open_meshes(run *x, cm_diag *diag)
                                 .handed_fd = CM_JOB_LINKS_FD,
                                 .timeout_ms = LINKS_MS};
     cm_status st = cm_links_open(&request, fds, diag);
-    unsigned lanes = x->me < plan->parties ? x->lanes : 1, opened = 0;
-    for (; st == CM_OK && opened < lanes; opened++) {
-        st = open_mesh(x, opened, fds + opened * plan->participants, certs, diag);
-    }
-    for (size_t i = opened * plan->participants; i < x->lanes * plan->participants; i++) {
-        if (st != CM_OK && fds[i] >= 0) { /* of meshes that there was no time for */
-            close(fds[i]);
-        }
-    }
-    return st;
+    return st == CM_OK ? shake_lanes(x, fds, certs, diag) : st;
 }
 
 static void on_progress(void *arg, unsigned node)

@@ -5,6 +5,7 @@
 #include "node/peers_int.h"
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "node/catalog.h"
 #include "node/federation.h"
 #include "node/jobs.h"
@@ -21,7 +22,7 @@ enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
     LOGS_PER_SECOND = 5,
-    HELLO_FORMAT = 1,
+    HELLO_FORMAT = 2,
     PENDING_MAX_BYTES = 64 << 20,
 };
 
@@ -66,6 +67,7 @@ static void send_hello(cm_link *l)
     CM_CLEANUP(cm_buf_free) cm_buf hello = {0};
     cm_catalog *catalog = cm_node_catalog(l->peers->node);
     cm_buf_put_u32(&hello, HELLO_FORMAT);
+    cm_buf_put_u32(&hello, cm_cpu_cores());
     encode_id(cm_catalog_id_of(catalog, cm_node_org(l->peers->node)), &hello);
     encode_id(cm_catalog_id_of(catalog, name_of(l)), &hello);
     if (!hello.failed) {
@@ -95,13 +97,14 @@ static bool take_hello(cm_link *l, const uint8_t *body, size_t bytes)
 {
     cm_reader r = cm_reader_of(body, bytes);
     cm_node *node = l->peers->node;
-    uint32_t format = cm_reader_u32(&r);
+    uint32_t format = cm_reader_u32(&r), cores = cm_reader_u32(&r);
     (void)cm_reader_bytes(&r, 8 + CM_HASH_BYTES); /* what the peer publishes: it sends that */
     (void)cm_reader_u64(&r);
     const uint8_t *held = cm_reader_bytes(&r, CM_HASH_BYTES);
-    if (!cm_reader_done(&r) || format != HELLO_FORMAT) {
+    if (!cm_reader_done(&r) || format != HELLO_FORMAT || cores == 0) {
         return false;
     }
+    l->cores = cores;
     cm_catalog_id own = cm_catalog_id_of(cm_node_catalog(node), cm_node_org(node));
     if (memcmp(held, own.digest.bytes, CM_HASH_BYTES) != 0) {
         send_catalog(l, cm_node_org(node));
@@ -471,6 +474,12 @@ void cm_peers_publish(cm_peers *peers)
             send_catalog(&peers->link[i], cm_node_org(peers->node));
         }
     }
+}
+
+unsigned cm_peers_cores(const cm_peers *peers, unsigned member)
+{
+    unsigned told = member < peers->links ? peers->link[member].cores : 0;
+    return member == peers->me ? cm_cpu_cores() : told > 0 ? told : 1;
 }
 
 double cm_peers_rtt_ms(const cm_peers *peers, unsigned member)

@@ -30,7 +30,7 @@ CM_MUST cm_status cm_preamble_decode(const uint8_t data[static CM_PREAMBLE_BYTES
 
 /* Messages of a control link: u32 length of what follows, u8 type, body. */
 typedef enum cm_message_type {
-    CM_MSG_HELLO = 1, /* what I publish, and what of yours I hold */
+    CM_MSG_HELLO = 1, /* my processors, what I publish, and what of yours I hold */
     CM_MSG_CATALOG,   /* a signed catalog, of any member */
     CM_MSG_PING,
     CM_MSG_PROPOSE, /* from here on: node/jobs.h */
@@ -54,6 +54,8 @@ bool cm_peers_connected(const cm_peers *peers, unsigned member); /* true for one
 void cm_peers_send_catalogs(cm_peers *peers, unsigned member);
 /* Announces the own catalog to everybody. */
 void cm_peers_publish(cm_peers *peers);
+/* Processors that a member said it has, or one's own; 1 when unknown. */
+unsigned cm_peers_cores(const cm_peers *peers, unsigned member);
 /* Milliseconds of the last ping's round trip, 0 when unknown. */
 double cm_peers_rtt_ms(const cm_peers *peers, unsigned member);
 

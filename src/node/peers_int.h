@@ -19,6 +19,7 @@ typedef struct cm_link {
     int64_t heard_ms, pinged_ms, dial_at_ms, began_ms;
     int backoff_ms;
     double rtt_ms;
+    unsigned cores; /* of the member; 0: unknown */
 } cm_link;
 
 struct cm_peers {

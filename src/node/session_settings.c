@@ -48,7 +48,8 @@ static const setting_def defs[] = {
     {"comity.domain_max", "4096", NUMBER, false, NULL, "most groups of a public domain"},
     {"comity.join_rows", "0", NUMBER, false, NULL,
      "most rows of a join where neither side is unique; 0: no bound"},
-    {"comity.lanes", "1", NUMBER, false, NULL, "threads and links of each computing party"},
+    {"comity.lanes", "0", NUMBER, false, NULL,
+     "threads and links of each computing party; 0: as many as its cores, if there is work"},
     {"comity.pushdown", "on", SWITCH, false, NULL, "owners evaluate what they can by themselves"},
     {"comity.timing", "off", SWITCH, false, NULL, "tell seconds, bytes and rounds of queries"},
     {"DateStyle", "ISO, MDY", ONE_OF, true, "iso|iso, mdy|iso, dmy|iso, ymd", "form of dates"},
@@ -389,7 +390,7 @@ static cm_status check_bounds(const setting_def *def, const char *value, cm_diag
     bool wrong =
         (strcmp(def->name, "comity.domain_max") == 0 &&
          (number < 0 || number > CM_PLAN_DOMAIN_MAX)) ||
-        (strcmp(def->name, "comity.lanes") == 0 && (number < 1 || number > CM_LANES_MAX)) ||
+        (strcmp(def->name, "comity.lanes") == 0 && (number < 0 || number > CM_LANES_MAX)) ||
         (strcmp(def->name, "comity.join_rows") == 0 && (number < 0 || number > 1 << 30));
     if (wrong) {
         return bad_value(def, value, diag);
@@ -513,6 +514,20 @@ static double measured_rtt(cm_node *node)
     return (double)(int64_t)(slowest_ms * 2 + 0.999) / 2000;
 }
 
+/* The fewest cores that a computing party has; 1 where that is not known. */
+static uint32_t fewest_cores(cm_node *node)
+{
+    const cm_federation *federation = cm_node_federation(node);
+    unsigned fewest = federation != NULL ? CM_LANES_MAX : 1;
+    for (size_t i = 0; federation != NULL && i < federation->members; i++) {
+        unsigned cores = cm_peers_cores(cm_node_peers(node), (unsigned)i);
+        if (federation->member[i].computes && cores < fewest) {
+            fewest = cores;
+        }
+    }
+    return fewest;
+}
+
 cm_plan_settings cm_session_plan_settings(cm_session *s)
 {
     cm_plan_settings settings = cm_plan_settings_default();
@@ -523,7 +538,9 @@ cm_plan_settings cm_session_plan_settings(cm_session *s)
     settings.cross_owner_keys =
         strcmp(cm_session_setting(s, "comity.cross_owner_keys", &s->arena), "on") == 0;
     settings.join_rows = strtoull(cm_session_setting(s, "comity.join_rows", &s->arena), NULL, 10);
-    settings.lanes = (uint32_t)strtoul(cm_session_setting(s, "comity.lanes", &s->arena), NULL, 10);
+    uint32_t lanes = (uint32_t)strtoul(cm_session_setting(s, "comity.lanes", &s->arena), NULL, 10);
+    settings.lanes = lanes > 0 ? lanes : fewest_cores(s->node);
+    settings.lanes_fixed = lanes > 0;
     if (rtt > 0) {
         settings.rtt_seconds = rtt;
     }

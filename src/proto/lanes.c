@@ -67,6 +67,33 @@ cm_status cm_lanes_run(cm_mpc *mpc, size_t items, size_t grain, size_t worth, cm
     return CM_OK;
 }
 
+/* ---- local work --------------------------------------------------------------------------- */
+
+typedef struct local {
+    cm_local_fn *fn;
+    void *arg;
+} local;
+
+static cm_status do_local(cm_mpc *lane, size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const local *l = arg;
+
+    (void)lane;
+    l->fn(first, end, l->arg, scratch);
+    return CM_OK;
+}
+
+void cm_mpc_local(cm_mpc *mpc, size_t items, size_t grain, size_t worth, cm_local_fn *fn, void *arg,
+                  cm_arena scratch)
+{
+    local l = {fn, arg};
+
+    if (items > 0) {
+        /* A lane flushes at its end; a link that fails there fails again at the next message. */
+        (void)!cm_lanes_run(mpc, items, grain, worth, do_local, &l, scratch);
+    }
+}
+
 /* ---- vectors of words --------------------------------------------------------------------- */
 
 static size_t smaller(size_t a, size_t b)

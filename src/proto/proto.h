@@ -100,6 +100,15 @@ void cm_mpc_add_public(cm_mpc *mpc, cm_acol x, uint64_t c);
 /* A sharing of public values: planes packed as in cm_planes_pack. */
 void cm_mpc_public_bits(cm_mpc *mpc, const uint64_t *plane_words, cm_bcol z);
 
+/*
+ * Work of this party alone, cut among its lanes: fn does items first .. end - 1, where first is a
+ * multiple of grain.  Parts run at the same time.  In one part where there is not enough for each
+ * lane: `worth` words to go through.  scratch is a lane's own.
+ */
+typedef void cm_local_fn(size_t first, size_t end, void *arg, cm_arena scratch);
+void cm_mpc_local(cm_mpc *mpc, size_t items, size_t grain, size_t worth, cm_local_fn *fn, void *arg,
+                  cm_arena scratch);
+
 /* ---- interactive ------------------------------------------------------------------------- */
 
 /*

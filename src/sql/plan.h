@@ -246,12 +246,15 @@ typedef struct cm_plan_settings {
     uint32_t domain_max;     /* most groups for a group-by on a public domain: 4096 */
     bool cross_owner_keys;   /* presume that a key of every owner is one of their union: on */
     uint64_t join_rows;      /* bound of a join without a unique side; 0: none */
-    uint32_t lanes;          /* of each computing party, 1 to 16; plans are the same, jobs not */
+    uint32_t lanes;          /* of each computing party, 1 to 16: the most, */
+    bool lanes_fixed;        /* or exactly so many */
     double rtt_seconds;      /* measured link, rounded to steps of 0.5 ms, */
     double bytes_per_second; /* and to powers of 2 */
     double work_seconds;     /* of a party's processors, for each byte that it sends */
 } cm_plan_settings;
 cm_plan_settings cm_plan_settings_default(void);
+/* Lanes of the plan's job: as many as each have enough to do, at most settings->lanes; or that. */
+unsigned cm_plan_lanes(const cm_plan *plan, const cm_plan_settings *settings);
 
 CM_MUST cm_status cm_sql_plan(const cm_query *query, const cm_schema *schema,
                               const char *coordinator, const cm_plan_settings *settings,

@@ -490,6 +490,21 @@ static double seconds_of(sizes s, const cm_plan_settings *settings)
            s.work * settings->work_seconds;
 }
 
+/* ---- lanes ---- */
+
+/* A lane costs its links' handshakes, some 5 ms of a processor; so much work is worth that. */
+static const double lane_work_seconds = 10e-3;
+
+unsigned cm_plan_lanes(const cm_plan *plan, const cm_plan_settings *settings)
+{
+    double worth = plan->total.bytes * settings->work_seconds / lane_work_seconds;
+
+    if (settings->lanes_fixed || worth >= settings->lanes) {
+        return settings->lanes;
+    }
+    return worth < 1 ? 1 : (unsigned)worth;
+}
+
 /* ---- memory ---- */
 
 /* Two components of everything. */

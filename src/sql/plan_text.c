@@ -377,10 +377,11 @@ void cm_plan_print(const cm_plan *plan, const char *const *node_text, const cm_s
     put_quoted(schema->protocol, out);
     cm_buf_printf(out,
                   "\nsettings pushdown %d domain_max %u cross_owner_keys %d join_rows %llu "
-                  "lanes %u rtt_us %.0f bytes_per_second %.0f\n",
+                  "lanes %u%s rtt_us %.0f bytes_per_second %.0f\n",
                   settings->pushdown, settings->domain_max, settings->cross_owner_keys,
                   (unsigned long long)settings->join_rows, settings->lanes,
-                  settings->rtt_seconds * 1e6, settings->bytes_per_second);
+                  settings->lanes_fixed ? " fixed" : "", settings->rtt_seconds * 1e6,
+                  settings->bytes_per_second);
     for (size_t i = 0; i < plan->participants; i++) {
         cm_buf_printf(out, "%s ", i < plan->parties ? "party" : "participant");
         put_quoted(plan->participant[i], out);

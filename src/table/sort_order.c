@@ -20,7 +20,8 @@
 enum {
     /* Gaps need a second batch with probability 2^-65: so many are no chance. */
     BATCHES_MAX = 64,
-    PIECE = 1 << 16, /* rows that are gathered at a time */
+    PIECE = 1 << 16, /* pairs that are gathered at a time */
+    LINE_ROWS = 512, /* of a cache line of a plane: lanes do not share one */
 };
 
 typedef struct sorter {
@@ -44,10 +45,26 @@ static bool outcome(const uint64_t *less, size_t i)
     return ((less[i / 64] >> (i % 64)) & 1) != 0;
 }
 
-/* Moves the first rows by s->from. */
+typedef struct move {
+    const sorter *s;
+    size_t rows;
+} move;
+
+static void move_planes(size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const move *m = arg;
+    cm_bcol planes = cm_bcol_planes(m->s->wide, (unsigned)first, (unsigned)(end - first));
+
+    cm_bcol_permute(planes, m->rows, m->s->from, scratch);
+}
+
+/* Moves the first rows by s->from.  Planes of two legs are gathered 64 at a time. */
 static void move_rows(sorter *s, size_t rows, cm_arena scratch)
 {
-    cm_bcol_permute(s->wide, rows, s->from, scratch);
+    move m = {s, rows};
+
+    cm_mpc_local(s->mpc, s->wide.planes, 32, s->wide.planes * cm_words_of(rows), move_planes, &m,
+                 scratch);
     if (!s->origin) {
         return;
     }
@@ -158,16 +175,25 @@ static void list_nodes(const sorter *s, const search *f, unsigned done, unsigned
     }
 }
 
-/* Gathers them from the tree, a piece at a time. */
-static void gather_nodes(const sorter *s, const search *f, unsigned done, unsigned step, cm_bcol y,
-                         cm_arena scratch)
-{
-    uint32_t *node = CM_NEW_RAW(&scratch, uint32_t, smaller(PIECE, y.rows));
+typedef struct nodes {
+    const sorter *s;
+    const search *f;
+    unsigned done, step;
+    cm_bcol y;
+} nodes;
 
-    for (size_t first = 0; first < y.rows; first += PIECE) {
-        size_t count = smaller(PIECE, y.rows - first);
-        list_nodes(s, f, done, step, first, count, node);
-        cm_brows_gather(f->tree, node, count, y, first);
+/* Gathers them from the tree, a few at a time. */
+static void gather_nodes(size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    enum { FEW = 1 << 12 };
+    const nodes *n = arg;
+    uint32_t node[FEW];
+
+    (void)scratch;
+    for (; first < end; first += FEW) {
+        size_t count = smaller(FEW, end - first);
+        list_nodes(n->s, n->f, n->done, n->step, first, count, node);
+        cm_brows_gather(n->f->tree, node, count, n->y, first);
     }
 }
 
@@ -180,7 +206,9 @@ static cm_status search_step(sorter *s, const search *f, unsigned done, unsigned
     cm_bcol y = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
     cm_bcol x = f->x;
 
-    gather_nodes(s, f, done, step, y, scratch);
+    nodes n = {s, f, done, step, y};
+
+    cm_mpc_local(s->mpc, pairs, LINE_ROWS, y.planes * y.words, gather_nodes, &n, scratch);
     if (x.rows != pairs) { /* a last step of fewer bits */
         x = cm_bcol_new_raw(&scratch, s->legs, s->key.planes, pairs);
         cm_bcol_get_rows(f->x, 0, x);
@@ -294,6 +322,35 @@ static size_t list_pairs(const gaps *g, cursor *c, size_t most, uint32_t *left, 
     return at;
 }
 
+/* Rows of the table side by side, and the pairs of them that go to rows at .. of x and y. */
+typedef struct piece {
+    const sorter *s;
+    cm_brows rows;
+    size_t low, at;
+    const uint32_t *left, *right;
+    cm_bcol x, y;
+} piece;
+
+static void load_piece(size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const piece *p = arg;
+    cm_brows part = p->rows;
+
+    (void)scratch;
+    part.rows = end - first;
+    part.word += first * part.stride;
+    cm_brows_load(p->s->key, p->low + first, part);
+}
+
+static void gather_piece(size_t first, size_t end, void *arg, cm_arena scratch)
+{
+    const piece *p = arg;
+
+    (void)scratch;
+    cm_brows_gather(p->rows, p->left + first, end - first, p->x, p->at + first);
+    cm_brows_gather(p->rows, p->right + first, end - first, p->y, p->at + first);
+}
+
 /*
  * Gathers the next pairs, as many as there are rows of the piece, into rows first .. of x and y.
  * When there are no more, some row with itself, which opens 0.  Pairs lie close to each other: the
@@ -315,9 +372,10 @@ static void gather_pairs(const sorter *s, const gaps *g, cursor *c, size_t first
         right[i] -= (uint32_t)low;
     } /* else 0 */
     cm_brows rows = cm_brows_new(&scratch, s->legs, s->key.planes, past - low);
-    cm_brows_load(s->key, low, rows);
-    cm_brows_gather(rows, left, pairs, x, first);
-    cm_brows_gather(rows, right, pairs, y, first);
+    piece p = {s, rows, low, first, left, right, x, y};
+    cm_mpc_local(s->mpc, rows.rows, LINE_ROWS, rows.rows * rows.stride, load_piece, &p, scratch);
+    cm_mpc_local(s->mpc, pairs, LINE_ROWS, x.planes * cm_words_of(pairs), gather_piece, &p,
+                 scratch);
 }
 
 static cm_status compare_window(const sorter *s, const gaps *g, cursor *c, size_t pairs,

@@ -55,13 +55,18 @@ class Lanes(Federation):
             self.assertEqual(rows, one)
             self.assertGreaterEqual(threads, lanes)
 
-    def test_little_work_takes_one_lane(self):
+    def test_as_many_as_it_is_told(self):
         rows, threads = self.ask_with(5, SMALL)
+        self.assertEqual(rows, self.ask_with(1, SMALL)[0])
+        self.assertGreaterEqual(threads, 5)
+
+    def test_little_work_takes_one_lane(self):
+        rows, threads = self.ask_with(0, SMALL)
         self.assertEqual(rows, self.ask_with(1, SMALL)[0])
         self.assertLess(threads, 5)
 
     def test_bounds(self):
         with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
-            for wrong in ("0", "17", "-1", "'many'"):
+            for wrong in ("17", "-1", "'many'"):
                 with self.assertRaisesRegex(Exception, "comity.lanes"):
                     cursor.execute(f"SET comity.lanes = {wrong}")
