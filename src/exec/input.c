@@ -107,7 +107,28 @@ static cm_status fill_groups(reader *r)
     return st;
 }
 
-/* Where the fragment's tables are.  Only columns that go into it have to keep their promises. */
+/* What is declared of a table, and what the query presumes of it.  Only columns that go into the
+ * fragment have to keep their promises. */
+static cm_status check_table(cm_exec *x, const cm_fragment *f, size_t number, cm_source *source,
+                             const cm_source_table *table)
+{
+    const unsigned level = x->plan->presumes;
+    const size_t cols = table->table->cols;
+    bool *used = calloc(2 * cols + 1, sizeof *used);
+    if (used == NULL) {
+        return cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    }
+    cm_fragment_mark(f, number, 0, used);
+    cm_status st = cm_source_check(source, table, used, x->diag);
+    if (st == CM_OK && level > 0) {
+        cm_fragment_mark(f, number, level, used + cols);
+        st = cm_source_check_within(source, table, used + cols, cm_presumed_range(level), x->diag);
+    }
+    free(used);
+    return st;
+}
+
+/* Where the fragment's tables are. */
 static cm_status find_tables(cm_exec *x, const cm_fragment *f, cm_source **source,
                              const cm_source_table **table)
 {
@@ -119,13 +140,7 @@ static cm_status find_tables(cm_exec *x, const cm_fragment *f, cm_source **sourc
         if (st != CM_OK) {
             break;
         }
-        bool *used = calloc(own->cols + 1, sizeof *used);
-        if (used == NULL) {
-            return cm_fail(x->diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
-        }
-        cm_fragment_mark(f, i, used);
-        st = cm_source_check(source[i], table[i], used, x->diag);
-        free(used);
+        st = check_table(x, f, i, source[i], table[i]);
     }
     return st;
 }

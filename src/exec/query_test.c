@@ -634,6 +634,53 @@ static void test_bad_row(void **state)
     world_fini(&w);
 }
 
+/* A column without CHECK is presumed as narrow as a product needs; its owner holds it to that. */
+static void test_presumed_range(void **state)
+{
+    const char *sql =
+        "SELECT sum(CAST(cost AS numeric) * cost * cost * cost), count(*) FROM visits";
+    cm_plan_settings settings = cm_plan_settings_default();
+    (void)state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        const bool beyond = i % 2 == 1;
+        world w;
+        run_state s;
+        world_init(&w, 11, BOUND);
+        for (size_t t = 0; t < w.schema->tables; t++) {
+            if (strcmp(w.schema->table[t].name, "visits") == 0) {
+                cm_column *cost = (cm_column *)(uintptr_t)&w.schema->table[t].col[3];
+                cost->has_check = false;
+                cost->range = cm_type_range(&cost->type);
+            }
+        }
+        if (beyond) {
+            sqlite3 *db = NULL;
+            char *path = cm_arena_printf(&w.arena, "%s/north.db", w.dir);
+            assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+            sql_run(db, "UPDATE visits SET cost = -268435456 WHERE rowid = 17"); /* -2^28 */
+            (void)sqlite3_close(db);
+        }
+        settings.pushdown = i < 2;
+        run_query_as(&w, sql, settings, &s, NULL);
+        assert_int_equal(cm_presumed_bits(s.plan->presumes), 28);
+        if (beyond) {
+            assert_int_equal(s.result.rows, 0);
+            assert_string_equal(s.diag[0].sqlstate, CM_SQL_RANGE);
+            assert_non_null(strstr(s.diag[0].message, "column \"cost\" has a value beyond"));
+            assert_null(strstr(s.diag[0].message, "268"));
+        } else {
+            size_t rows, wanted;
+            const char **got = own_rows(&w, &s, &rows), **want = pooled_rows(&w, sql, &wanted);
+            assert_int_equal(rows, 1);
+            assert_int_equal(wanted, 1);
+            assert_string_equal(got[0], want[0]);
+        }
+        cm_arena_fini(&s.result_arena);
+        world_fini(&w);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -647,6 +694,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_disclosed_sizes),
         cmocka_unit_test(test_repeated_keys_after_grouping),
         cmocka_unit_test(test_bad_row),
+        cmocka_unit_test(test_presumed_range),
     };
     const struct CMUnitTest few[] = {
         cmocka_unit_test(test_few_answers),

@@ -270,8 +270,8 @@ cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_
         return st;
     }
     CM_ASSERT(whole != NULL);
-    st = cm_sql_bind(whole->select, schema, cm_node_org(s->node), types, NULL, stmt->params, arena,
-                     &query, diag);
+    st = cm_sql_bind(whole->select, schema, cm_node_org(s->node), types, NULL, stmt->params, 0,
+                     arena, &query, diag);
     if (st != CM_OK) {
         cm_sql_query_position(whole, diag);
         shift_position(diag, stmt->query_offset);

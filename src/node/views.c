@@ -152,7 +152,7 @@ static cm_status describe(cm_session *s, const cm_stmt *stmt, const char *defini
     }
     CM_ASSERT(query != NULL);
     st = cm_sql_bind(query->select, cm_node_schema(s->node), cm_node_org(s->node), &none, NULL, 0,
-                     arena, ret, diag);
+                     0, arena, ret, diag);
     if (st != CM_OK) {
         cm_sql_query_position(query, diag);
     }

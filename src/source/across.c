@@ -98,7 +98,7 @@ CM_MUST static cm_status load_table(cm_sqlite *db, cm_source *source, const cm_s
         st = cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     if (st == CM_OK) {
-        cm_fragment_mark(fragment, number, l.used);
+        cm_fragment_mark(fragment, number, 0, l.used);
         st = put_statements(&l, source, table, number, &create, &insert, &select);
     }
     if (st == CM_OK) {

@@ -75,6 +75,13 @@ CM_MUST cm_status cm_source_count(cm_source *source, const cm_source_table *tabl
 CM_MUST cm_status cm_source_check(cm_source *source, const cm_source_table *table,
                                   const bool *columns, cm_diag *diag);
 
+/*
+ * Every number of the given columns is within the range, which is what a query presumes (query.h)
+ * and nobody has declared: 22003 naming table and column otherwise.  One pass over the table.
+ */
+CM_MUST cm_status cm_source_check_within(cm_source *source, const cm_source_table *table,
+                                         const bool *columns, cm_range range, cm_diag *diag);
+
 /* Appends what stands for the table in FROM, to be named by AS: (SELECT ... FROM "visits"). */
 CM_MUST cm_status cm_source_from(cm_source *source, const cm_source_table *table, cm_buf *out,
                                  cm_diag *diag);

@@ -417,6 +417,32 @@ static void compare_join(runs *r, bool across)
     free(got.line);
 }
 
+/* The column's own least and greatest value pass, one unit less at either end does not. */
+static void check_within(const runs *r, unsigned col)
+{
+    bool columns[COLS] = {false};
+    cm_range own = {0, 0};
+    cm_diag diag = {0};
+
+    for (size_t i = 0; i < r->rows; i++) {
+        const cm_value *value = &r->data[i][col];
+        if (!value->null) {
+            own.lo = value->number < own.lo ? value->number : own.lo;
+            own.hi = value->number > own.hi ? value->number : own.hi;
+        }
+    }
+    assert_int_equal(cm_source_check_within(r->source, r->table, columns, own, &diag), CM_OK);
+    columns[col] = true;
+    assert_int_equal(cm_source_check_within(r->source, r->table, columns, own, &diag), CM_OK);
+    for (int end = 0; end < 2; end++) {
+        const cm_range less = {own.lo + (end == 0), own.hi - (end == 1)};
+        cm_diag_reset(&diag);
+        assert_int_equal(cm_source_check_within(r->source, r->table, columns, less, &diag),
+                         CM_ERANGE);
+        assert_string_equal(diag.sqlstate, CM_SQL_RANGE);
+    }
+}
+
 void testruns_compare(testdata *t, cm_source *source)
 {
     static const bool text[COLS] = {[7] = true};
@@ -437,6 +463,8 @@ void testruns_compare(testdata *t, cm_source *source)
     assert_int_equal(cm_source_query(source, cm_buf_text(&sql), COLS, text, keep_row, r, &diag),
                      CM_OK);
     assert_int_equal(r->rows, ROWS);
+    check_within(r, 2); /* cost */
+    check_within(r, 8); /* part */
     for (int i = 0; i < FRAGMENTS; i++) {
         compare(r, fragment(r));
     }

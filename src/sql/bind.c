@@ -437,26 +437,17 @@ static void clear_position(cm_diag *diag)
     }
 }
 
-cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema, const char *requester,
-                      cm_type *param_types, const cm_value *param_values, int params,
-                      cm_arena *arena, const cm_query **ret, cm_diag *diag)
+static cm_status bind_once(cm_binder b, const cm_ast_select *select, cm_diag *diag,
+                           const cm_query **ret)
 {
-    cm_binder b = {.schema = schema,
-                   .requester = requester,
-                   .arena = arena,
-                   .diag = diag,
-                   .param_types = param_types,
-                   .param_values = param_values,
-                   .params = params,
-                   .views = select->views,
-                   .view = select->view};
-    b.view_bound = CM_NEW_SMALL(arena, cm_with_query *, b.views + 1);
     const cm_query *query = NULL;
     uint64_t rows = 0;
 
+    b.diag = diag;
+    b.view_bound = CM_NEW_SMALL(b.arena, cm_with_query *, b.views + 1);
     cm_status st = cm_bind_select(&b, select, &query, &rows);
-    for (int i = 0; i < params && st == CM_OK && param_values == NULL; i++) {
-        if (param_types[i].kind == CM_TYPE_UNKNOWN) {
+    for (int i = 0; i < b.params && st == CM_OK && b.param_values == NULL; i++) {
+        if (b.param_types[i].kind == CM_TYPE_UNKNOWN) {
             clear_position(diag);
             st = cm_fail(diag, CM_EINVAL, "42P18", "could not determine data type of parameter $%d",
                          i + 1);
@@ -466,6 +457,42 @@ cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema, cons
         return st;
     }
     clear_position(diag);
+    ((cm_query *)(uintptr_t)query)->presumes = b.presumes; /* just made */
     *ret = query;
+    return CM_OK;
+}
+
+cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema, const char *requester,
+                      cm_type *param_types, const cm_value *param_values, int params,
+                      unsigned presumes, cm_arena *arena, const cm_query **ret, cm_diag *diag)
+{
+    cm_binder b = {.schema = schema,
+                   .requester = requester,
+                   .arena = arena,
+                   .param_types = param_types,
+                   .param_values = param_values,
+                   .params = params,
+                   .presumes = presumes,
+                   .views = select->views,
+                   .view = select->view};
+    cm_type *asked = CM_NEW_SMALL(arena, cm_type, (size_t)params + 1);
+
+    for (int i = 0; i < params; i++) {
+        asked[i] = param_types[i];
+    }
+    cm_status first = bind_once(b, select, diag, ret), st = first;
+    while (st == CM_ERANGE && ++b.presumes < CM_PRESUME_LEVELS) {
+        cm_diag ignored = {0};
+        for (int i = 0; i < params; i++) {
+            param_types[i] = asked[i];
+        }
+        st = bind_once(b, select, &ignored, ret);
+    }
+    if (st != CM_OK) {
+        return first;
+    }
+    if (first != CM_OK && diag != NULL) {
+        cm_diag_reset(diag);
+    }
     return CM_OK;
 }

@@ -39,6 +39,7 @@ typedef struct cm_binder {
     cm_type *param_types;
     const cm_value *param_values;
     int params;
+    unsigned presumes;
     unsigned relations; /* of the whole statement so far */
     size_t views;       /* that can be seen here: a view sees those before it */
     const cm_stmt *view;

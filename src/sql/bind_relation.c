@@ -147,6 +147,16 @@ static void widen(cm_column *col, const cm_column *other)
     }
 }
 
+/* What the statement presumes of a number that nobody has limited. */
+static void presume(const cm_binder *b, cm_column *col)
+{
+    if (b->presumes > 0 && !col->has_check && cm_type_is_number(&col->type)) {
+        const cm_range range = cm_presumed_range(b->presumes);
+        col->range.lo = range.lo > col->range.lo ? range.lo : col->range.lo;
+        col->range.hi = range.hi < col->range.hi ? range.hi : col->range.hi;
+    }
+}
+
 static cm_status unite(cm_binder *b, const cm_ast_from *from, const cm_org_table *const *tables,
                        size_t count, cm_relation *ret)
 {
@@ -163,6 +173,9 @@ static cm_status unite(cm_binder *b, const cm_ast_from *from, const cm_org_table
         for (size_t c = 0; c < tables[0]->cols; c++) {
             widen(&cols[c], &tables[t]->col[c]);
         }
+    }
+    for (size_t c = 0; c < tables[0]->cols; c++) {
+        presume(b, &cols[c]);
     }
     *ret = (cm_relation){.alias = from->alias != NULL ? from->alias : from->name,
                          .tables = count,

@@ -15,14 +15,30 @@ const cm_org_table *cm_fragment_table(const cm_fragment *fragment, size_t index)
 typedef struct marks {
     const cm_org_table *table;
     size_t number;
+    unsigned presumes; /* 0: mark all that is read */
     bool *used;
 } marks;
+
+static bool is_within(cm_range x, cm_range y)
+{
+    return x.lo >= y.lo && x.hi <= y.hi;
+}
+
+/* The plan relies on a range that is narrower than what was declared. */
+static bool is_presumed(const cm_expr *expr, const cm_column *col, unsigned presumes)
+{
+    const cm_range range = cm_presumed_range(presumes);
+
+    return cm_type_is_number(&col->type) && is_within(expr->range, range) &&
+           !is_within(col->range, range);
+}
 
 static bool mark_column(const cm_expr *expr, void *arg)
 {
     const marks *m = arg;
 
-    if (expr->op == CM_X_COLUMN && expr->rel == m->number && expr->index < m->table->cols) {
+    if (expr->op == CM_X_COLUMN && expr->rel == m->number && expr->index < m->table->cols &&
+        (m->presumes == 0 || is_presumed(expr, &m->table->col[expr->index], m->presumes))) {
         m->used[expr->index] = true;
     }
     return true;
@@ -39,9 +55,9 @@ static void mark_from(const cm_from *from, marks *m)
     }
 }
 
-void cm_fragment_mark(const cm_fragment *fragment, size_t table, bool *used)
+void cm_fragment_mark(const cm_fragment *fragment, size_t table, unsigned presumes, bool *used)
 {
-    marks m = {cm_fragment_table(fragment, table), table, used};
+    marks m = {cm_fragment_table(fragment, table), table, presumes, used};
 
     if (fragment->join != NULL) {
         mark_from(fragment->join->from, &m);

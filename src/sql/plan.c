@@ -390,6 +390,20 @@ static const char *finish_text(cm_planner *pl, cm_buf *buf)
     return text;
 }
 
+static void disclose_presumption(cm_planner *pl, cm_plan *plan)
+{
+    cm_buf buf = {0};
+
+    if (plan->presumes > 0) {
+        cm_buf_printf(
+            &buf,
+            "No answer when an owner has a number of 2^%u units of its last digit or more "
+            "in a column without CHECK, and which column it is.",
+            cm_presumed_bits(plan->presumes));
+        add_disclosure(plan, pl->coordinator, finish_text(pl, &buf));
+    }
+}
+
 static void disclose_answer(cm_planner *pl, cm_plan *plan)
 {
     cm_buf buf = {0};
@@ -400,6 +414,7 @@ static void disclose_answer(cm_planner *pl, cm_plan *plan)
                       "rows, each of which is random by itself.",
                       (unsigned long long)plan->root->rows);
         add_disclosure(plan, pl->coordinator, finish_text(pl, &buf));
+        disclose_presumption(pl, plan);
         return;
     }
     cm_buf_printf(&buf, "The answer: at most %llu row%s of ", (unsigned long long)plan->root->rows,
@@ -418,12 +433,13 @@ static void disclose_answer(cm_planner *pl, cm_plan *plan)
         cm_buf_printf(&buf, "One bit, and no answer when it is set: %s.", plan->check[i].message);
         add_disclosure(plan, pl->coordinator, finish_text(pl, &buf));
     }
+    disclose_presumption(pl, plan);
 }
 
 static void disclose(cm_planner *pl, cm_plan *plan)
 {
     plan->disclosure =
-        CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + plan->checks + plan->nodes + 3);
+        CM_NEW_SMALL(pl->arena, cm_disclosure, plan->participants + plan->checks + plan->nodes + 4);
     disclose_answer(pl, plan);
     bool sizes = false;
     for (size_t i = 0; i < plan->nodes; i++) {
@@ -671,6 +687,7 @@ static cm_status plan_one_way(cm_planner *pl, const cm_query *query, cm_plan **r
     pl->checks = 0;
     pl->depth = 0;
     plan->min_rows = pl->min_rows;
+    plan->presumes = query->presumes;
     *ret = plan;
     return query->kept == CM_KEPT_NOT ? plan_query(pl, query, plan) : plan_kept(pl, query, plan);
 }

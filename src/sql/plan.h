@@ -219,6 +219,7 @@ typedef struct cm_plan {
     size_t orders;
     const cm_order *order; /* target: index into outputs */
     uint32_t min_rows;     /* K that the plan enforces */
+    unsigned presumes;     /* level (type.h); owners verify it of what they read */
     const char *protocol;  /* "rep3" */
     size_t parties;        /* computing parties' organisations, in order: participants 0.. */
     const char *const *party;
@@ -290,8 +291,9 @@ typedef struct cm_measured {
 void cm_explain_print(const cm_plan *plan, const cm_explain *options, const cm_measured *measured,
                       cm_buf *out);
 
-/* Sets used[i] for every column i that it reads of a table. */
-void cm_fragment_mark(const cm_fragment *fragment, size_t table, bool *used);
+/* Sets used[i] for every column i that it reads of a table; at a level of presumptions above 0, for
+ * those alone of which something is presumed. */
+void cm_fragment_mark(const cm_fragment *fragment, size_t table, unsigned presumes, bool *used);
 /* The tables that it reads. */
 size_t cm_fragment_tables(const cm_fragment *fragment);
 const cm_org_table *cm_fragment_table(const cm_fragment *fragment, size_t index);

@@ -137,57 +137,95 @@ static void choose_kept(cm_query *query, const cm_schema *schema, const char *co
     }
 }
 
-static cm_status prepare_stmt(const cm_stmt *stmt, const char *sql, const cm_schema *schema,
-                              const char *coordinator, const char *const *params,
-                              size_t param_count, const cm_plan_settings *settings, cm_arena *arena,
+typedef struct preparation {
+    const cm_stmt *stmt;
+    const char *sql;
+    const cm_schema *schema;
+    const char *coordinator;
+    const cm_plan_settings *settings;
+    cm_arena *arena;
+    cm_type *types; /* of parameters */
+    cm_value *values;
+} preparation;
+
+/* From the presumption level *ret_presumes, to which one was taken; the query is bound at least
+ * when that is below CM_PRESUME_LEVELS. */
+static cm_status prepare_once(const preparation *p, unsigned *ret_presumes,
                               const cm_query **ret_query, const cm_plan **ret_plan, cm_diag *diag)
 {
+    const cm_stmt *stmt = p->stmt;
     const cm_query *query;
     const cm_plan *plan;
-    cm_status st = CM_OK;
 
-    if (stmt->params < 0 || (size_t)stmt->params != param_count) {
-        return cm_fail(diag, CM_EINVAL, CM_SQL_PROTOCOL,
-                       "the statement has %d parameters, %zu values were given", stmt->params,
-                       param_count);
-    }
-    cm_type *types = CM_NEW_SMALL(arena, cm_type, param_count + 1);
-    cm_value *values = CM_NEW_SMALL(arena, cm_value, param_count + 1);
-    if (param_count > 0) { /* once to learn the parameters' types */
-        st = cm_sql_bind(stmt->select, schema, coordinator, types, NULL, stmt->params, arena,
-                         &query, diag);
-        if (st != CM_OK) {
-            return st;
-        }
-    }
-    /* The binder reads the texts: a column's precision says nothing about a value. */
-    for (size_t i = 0; i < param_count; i++) {
-        values[i] = (cm_value){.null = params[i] == NULL, .text = params[i]};
-    }
-    st = cm_sql_bind(stmt->select, schema, coordinator, types, values, stmt->params, arena, &query,
-                     diag);
+    cm_status st = cm_sql_bind(stmt->select, p->schema, p->coordinator, p->types, p->values,
+                               stmt->params, *ret_presumes, p->arena, &query, diag);
+    *ret_presumes = st == CM_OK ? query->presumes : CM_PRESUME_LEVELS;
     if (st == CM_OK) {
         st = check_size(query, diag);
     }
     if (st == CM_OK && stmt->kind == CM_STMT_CREATE_MATVIEW) {
-        choose_kept((cm_query *)(uintptr_t)query, schema, coordinator); /* made by the binder */
+        choose_kept((cm_query *)(uintptr_t)query, p->schema, p->coordinator); /* made by bind */
     }
     if (st == CM_OK) {
-        st = take_hints(sql, arena, &query, diag);
+        st = take_hints(p->sql, p->arena, &query, diag);
     }
     if (st == CM_OK) {
-        st = cm_policy_check(query, schema, coordinator, NULL, diag);
+        st = cm_policy_check(query, p->schema, p->coordinator, NULL, diag);
     }
     if (st == CM_OK) {
-        st = cm_sql_plan(query, schema, coordinator, settings, arena, &plan, diag);
+        st = cm_sql_plan(query, p->schema, p->coordinator, p->settings, p->arena, &plan, diag);
     }
     if (st == CM_OK && query->kept != CM_KEPT_NOT) {
-        st = cm_stored_describe(stmt, query, schema, coordinator, arena, (cm_plan *)(uintptr_t)plan,
-                                diag);
+        st = cm_stored_describe(stmt, query, p->schema, p->coordinator, p->arena,
+                                (cm_plan *)(uintptr_t)plan, diag);
     }
     if (st == CM_OK) {
         *ret_query = query;
         *ret_plan = plan;
+    }
+    return st;
+}
+
+/* What the planner finds too wide is presumed narrower, as the binder does by itself. */
+static cm_status prepare_stmt(const preparation *p, const cm_query **ret_query,
+                              const cm_plan **ret_plan, cm_diag *diag)
+{
+    unsigned presumes = 0;
+
+    cm_status first = prepare_once(p, &presumes, ret_query, ret_plan, diag), st = first;
+    while (st == CM_ERANGE && ++presumes < CM_PRESUME_LEVELS) {
+        cm_diag ignored = {0};
+        st = prepare_once(p, &presumes, ret_query, ret_plan, &ignored);
+    }
+    if (st != CM_OK) {
+        return first;
+    }
+    if (first != CM_OK && diag != NULL) {
+        cm_diag_reset(diag);
+    }
+    return CM_OK;
+}
+
+static cm_status take_params(preparation *p, const char *const *params, size_t param_count,
+                             cm_diag *diag)
+{
+    const cm_query *query;
+    cm_status st = CM_OK;
+
+    if (p->stmt->params < 0 || (size_t)p->stmt->params != param_count) {
+        return cm_fail(diag, CM_EINVAL, CM_SQL_PROTOCOL,
+                       "the statement has %d parameters, %zu values were given", p->stmt->params,
+                       param_count);
+    }
+    p->types = CM_NEW_SMALL(p->arena, cm_type, param_count + 1);
+    p->values = CM_NEW_SMALL(p->arena, cm_value, param_count + 1);
+    if (param_count > 0) { /* once to learn the parameters' types */
+        st = cm_sql_bind(p->stmt->select, p->schema, p->coordinator, p->types, NULL,
+                         p->stmt->params, 0, p->arena, &query, diag);
+    }
+    /* The binder reads the texts: a column's precision says nothing about a value. */
+    for (size_t i = 0; i < param_count; i++) {
+        p->values[i] = (cm_value){.null = params[i] == NULL, .text = params[i]};
     }
     return st;
 }
@@ -197,17 +235,23 @@ cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *c
                          const cm_plan_settings *settings, cm_arena *arena,
                          const cm_query **ret_query, const cm_plan **ret_plan, cm_diag *diag)
 {
-    const cm_stmt *stmt = NULL;
+    preparation p = {.sql = sql,
+                     .schema = schema,
+                     .coordinator = coordinator,
+                     .settings = settings,
+                     .arena = arena};
 
-    cm_status st = cm_sql_parse_query(sql, arena, &stmt, diag);
+    cm_status st = cm_sql_parse_query(sql, arena, &p.stmt, diag);
     if (st != CM_OK) {
         return st;
     }
-    CM_ASSERT(stmt != NULL);
-    st = prepare_stmt(stmt, sql, schema, coordinator, params, param_count, settings, arena,
-                      ret_query, ret_plan, diag);
+    CM_ASSERT(p.stmt != NULL);
+    st = take_params(&p, params, param_count, diag);
+    if (st == CM_OK) {
+        st = prepare_stmt(&p, ret_query, ret_plan, diag);
+    }
     if (st != CM_OK) {
-        cm_sql_query_position(stmt, diag);
+        cm_sql_query_position(p.stmt, diag);
     }
     return st;
 }

@@ -97,6 +97,7 @@ typedef enum cm_kept {
  */
 struct cm_query {
     cm_kept kept;
+    unsigned presumes; /* level (type.h) of the whole statement, at the outermost query */
     const cm_org_table *stored;
     size_t arms;
     const cm_query *const *arm;
@@ -128,11 +129,14 @@ struct cm_query {
  * like a quoted literal, of the parameter's type where that is known: a numeric keeps the digits it
  * has.  requester is the organisation that asks (its own tables are visible to it like any
  * other's).  Errors as PostgreSQL's with position; 0A000 names what is missing.
+ *
+ * An expression that could leave 126 bits is bound again at the next level of presumptions, first
+ * at level `presumes`, until it fits; the query says what it presumes.
  */
 CM_MUST cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema,
                               const char *requester, cm_type *param_types,
-                              const cm_value *param_values, int params, cm_arena *arena,
-                              const cm_query **ret, cm_diag *diag);
+                              const cm_value *param_values, int params, unsigned presumes,
+                              cm_arena *arena, const cm_query **ret, cm_diag *diag);
 
 /* The deepest origin of a column expression: base table column, through derived queries; false when
  * it is computed.  For policy and uniqueness. */

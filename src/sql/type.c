@@ -111,6 +111,21 @@ bool cm_type_equal(const cm_type *a, const cm_type *b)
     CM_ASSERT(0 && "type kind");
 }
 
+static const unsigned char presumed_bits[CM_PRESUME_LEVELS] = {127, 62, 54, 46, 38, 34, 31, 28, 25};
+
+unsigned cm_presumed_bits(unsigned level)
+{
+    CM_ASSERT(level > 0 && level < CM_PRESUME_LEVELS);
+    return presumed_bits[level];
+}
+
+cm_range cm_presumed_range(unsigned level)
+{
+    const cm_i128 most = ((cm_i128)1 << cm_presumed_bits(level)) - 1;
+
+    return (cm_range){-most, most};
+}
+
 bool cm_type_is_number(const cm_type *type)
 {
     return type->kind == CM_TYPE_INT2 || type->kind == CM_TYPE_INT4 || type->kind == CM_TYPE_INT8 ||

@@ -60,6 +60,13 @@ typedef struct cm_value {
 
 /* The range of a type without CHECK (numeric: by its precision, and never beyond 126 bits). */
 cm_range cm_type_range(const cm_type *type);
+/*
+ * What a query presumes of numbers whose column has no CHECK, so that everything computed from them
+ * fits 126 bits: nothing at level 0, less and less magnitude above.  Their owners verify it.
+ */
+enum { CM_PRESUME_LEVELS = 9 };
+unsigned cm_presumed_bits(unsigned level); /* from 1 up: magnitudes are below 2^bits */
+cm_range cm_presumed_range(unsigned level);
 /* Bits of hi - lo: planes of a column of that range.  At most 127. */
 unsigned cm_range_planes(cm_range range);
 bool cm_type_equal(const cm_type *a, const cm_type *b);
