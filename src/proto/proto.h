@@ -75,11 +75,11 @@ unsigned cm_mpc_lanes(const cm_mpc *mpc);
 /*
  * Bytes that a link carries while a message makes a round trip: what a round costs, for all who
  * choose between bytes and rounds.  All parties agree on it beforehand; it is no measure of this
- * party's own.  64 KiB, a fast link's, unless the session was told otherwise.
+ * party's own.  16 KiB, a fast link's, unless the session was told otherwise.
  */
-enum { CM_ROUND_BYTES_USUAL = 64 << 10 };
+enum { CM_ROUND_BYTES_USUAL = 16 << 10 };
 size_t cm_mpc_round_bytes(const cm_mpc *mpc);
-/* From figures of a link, which all parties have alike: at least 64 KiB, at most 256 MiB. */
+/* From figures of a link, which all parties have alike: at least 16 KiB, at most 256 MiB. */
 size_t cm_round_bytes_of(double round_trip_seconds, double bytes_per_second);
 /* Of all lanes; rounds are lane 0's, which takes part in every operation. */
 cm_mesh_stats cm_mpc_statistics(const cm_mpc *mpc);
