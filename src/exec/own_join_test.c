@@ -92,6 +92,26 @@ static const asked QUERIES[] = {
      3, false},
     {"SELECT v.person, v.cost, p.stage FROM visits v JOIN people p ON v.person = p.person", 4,
      true},
+    /* what conditions say of columns */
+    {"SELECT v.person, v.cost, c.zone FROM visits v JOIN clients c ON c.client = v.person "
+     "WHERE v.person BETWEEN 3 AND 9 AND v.cost > 0",
+     6, true},
+    {"SELECT p.person, p.stage, c.score FROM people p LEFT JOIN clients c ON c.client = p.person "
+     "AND c.client IN (4, 6, 17)",
+     4, true},
+    {"SELECT c.client FROM clients c WHERE NOT EXISTS (SELECT 1 FROM people p "
+     "WHERE p.person = c.client) AND (c.client < 7 OR c.client = 20)",
+     4, true},
+    {"SELECT year, count(*), sum(cost) FROM visits WHERE year > 2020 AND cost < 5 GROUP BY year", 3,
+     false},
+    {"SELECT c.zone, p.stage FROM people p FULL JOIN clients c ON c.client = p.person "
+     "WHERE p.person < 12 OR c.client < 9",
+     4, true},
+    {"SELECT v.person, c.score FROM visits v JOIN clients c ON c.client = v.person "
+     "WHERE v.person < 2 AND c.client > 4",
+     6, true},
+    {"SELECT count(*) FROM visits v JOIN people p ON p.person = v.person WHERE p.person = 5", 4,
+     true},
     /* not an owner's: no bound, or what only the parties can decide */
     {"SELECT v.person, c.client FROM south.visits v JOIN south.clients c ON c.zone = v.region", 2,
      true},

@@ -31,6 +31,9 @@ static cm_status block_init(cm_planner *pl, const cm_query *query, bool visible,
     b->derived_need = CM_NEW_SMALL(pl->arena, cm_need *, relations + 1);
     b->derived_needs = CM_NEW_SMALL(pl->arena, size_t, relations + 1);
     st = cm_block_prepare_from(b);
+    if (st == CM_OK) {
+        st = cm_block_narrow(b, (cm_query *)(uintptr_t)b->query);
+    }
     return st == CM_OK ? cm_block_sink_conditions(b, (cm_query *)(uintptr_t)b->query) : st;
 }
 

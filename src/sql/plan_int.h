@@ -225,6 +225,9 @@ CM_MUST cm_status cm_window_build(cm_block *b, unsigned rel, size_t below);
 
 /* plan_from.c: FROM and WHERE as parts. */
 CM_MUST cm_status cm_block_prepare_from(cm_block *b);
+/* plan_narrow.c: what owners' conditions and equalities say about columns; query is the block's own
+ * copy. */
+CM_MUST cm_status cm_block_narrow(cm_block *b, cm_query *query);
 CM_MUST cm_status cm_block_use_from(cm_block *b);
 CM_MUST cm_status cm_block_build_from(cm_block *b, cm_flow *ret);
 /* plan_apply.c: uses of what the part's aggregates read; and its rows. */

@@ -185,7 +185,7 @@ static void test_set_operations(void **state)
         plan_of(&f, "SELECT count(*), max(x) FROM (SELECT note AS n, year AS x FROM visits UNION "
                     "ALL SELECT d.name, d.age FROM doctors d JOIN visits v ON v.doctor = d.id) s "
                     "WHERE x > 50 AND n LIKE 'a%'");
-    assert_int_equal(plan->node[0]->col[0].range.lo, 20);
+    assert_int_equal(plan->node[0]->col[0].range.lo, 51);
     assert_int_equal(plan->node[0]->col[0].range.hi, 2030);
     assert_non_null(plan->node[0]->fragment->filter);
     assert_int_equal(plan->node[0]->cols, 1);
