@@ -1,6 +1,8 @@
 /* Four nodes on one loop: founding, joining, catalogs, restarts, strangers, jobs that fail. */
 #include "node/nodes_fixture.h"
 
+#include "base/cpu.h"
+
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +56,36 @@ static void four_nodes_found_a_federation(void **state)
     run_until(w, all_have_version_2, NULL);
     run_until(w, all_connected, NULL);
     assert_int_equal(cm_node_federation(w->node[0])->charter.version, 2);
+}
+
+static bool all_measured(world *w, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < NODES; i++) {
+        const cm_peers *peers = cm_node_peers(w->node[i]);
+        for (unsigned j = 0; j < NODES; j++) {
+            if (cm_federation_index(cm_node_federation(w->node[i]), cm_node_org(w->node[i])) !=
+                    (int)j &&
+                (cm_peers_rtt_ms(peers, j) <= 0 || cm_peers_bytes_per_second(peers, j) <= 0)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What plans are made with: round trips, rates, processors. */
+static void links_are_measured(void **state)
+{
+    world *w = *state;
+    found(w);
+    run_until(w, all_connected, NULL);
+    run_until(w, all_measured, NULL);
+    for (unsigned j = 0; j < NODES; j++) {
+        assert_int_equal(cm_peers_cores(cm_node_peers(w->node[0]), j), cm_cpu_cores());
+        /* Through memory: no slower than a disk. */
+        assert_true(j == 0 || cm_peers_bytes_per_second(cm_node_peers(w->node[0]), j) > 1e6);
+    }
 }
 
 static void invitations_work_once_and_for_one(void **state)
@@ -316,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(four_nodes_found_a_federation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(links_are_measured, set_up, tear_down),
         cmocka_unit_test_setup_teardown(invitations_work_once_and_for_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_impostor_of_the_founder_learns_nothing, set_up,
                                         tear_down),

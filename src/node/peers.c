@@ -17,6 +17,7 @@ enum {
     HANDSHAKE_MS = 10000,
     TICK_MS = 200,
     PING_MS = 2000,
+    PROBE_MS = 3000, /* when some round trips are known */
     DEAD_MS = 6000,
     CONNECT_MS = 5000,
     BACKOFF_MIN_MS = 100,
@@ -172,6 +173,8 @@ static void on_message(void *arg, uint8_t type, const uint8_t *body, size_t byte
         ok = take_catalog(l, body, bytes);
     } else if (type == CM_MSG_PING) {
         ok = take_ping(l, body, bytes);
+    } else if (type == CM_MSG_PROBE) {
+        ok = cm_link_speed_message(l, body, bytes);
     } else if (type >= CM_MSG_PROPOSE && type <= CM_MSG_DONE && l->up) {
         cm_jobs_message(cm_node_jobs(l->peers->node), l->member, type, body, bytes);
     } else {
@@ -191,6 +194,7 @@ static void link_clear(cm_link *l)
     l->up = false;
     l->ready = false;
     l->rtt_ms = 0;
+    cm_link_speed_lost(l);
 }
 
 static void link_lost(cm_link *l, const char *why)
@@ -215,7 +219,8 @@ static void link_ready(cm_link *l)
 {
     l->ready = true;
     l->heard_ms = cm_clock_ms();
-    l->pinged_ms = l->heard_ms;
+    l->pinged_ms = l->heard_ms - PING_MS; /* at once */
+    l->speed.again_ms = l->heard_ms + PROBE_MS;
     l->backoff_ms = BACKOFF_MIN_MS;
     send_hello(l);
 }
@@ -301,6 +306,7 @@ static void link_tick(cm_link *l, int64_t now)
         l->pinged_ms = now;
         send_ping(l, false, cm_clock_ns());
     }
+    cm_link_speed_tick(l, now);
 }
 
 /* ---- self --------------------------------------------------------------------------------- */
@@ -480,6 +486,11 @@ unsigned cm_peers_cores(const cm_peers *peers, unsigned member)
 {
     unsigned told = member < peers->links ? peers->link[member].cores : 0;
     return member == peers->me ? cm_cpu_cores() : told > 0 ? told : 1;
+}
+
+double cm_peers_bytes_per_second(const cm_peers *peers, unsigned member)
+{
+    return member < peers->links ? peers->link[member].speed.bytes_per_second : 0;
 }
 
 double cm_peers_rtt_ms(const cm_peers *peers, unsigned member)

@@ -33,6 +33,7 @@ typedef enum cm_message_type {
     CM_MSG_HELLO = 1, /* my processors, what I publish, and what of yours I hold */
     CM_MSG_CATALOG,   /* a signed catalog, of any member */
     CM_MSG_PING,
+    CM_MSG_PROBE,   /* how much a link carries */
     CM_MSG_PROPOSE, /* from here on: node/jobs.h */
     CM_MSG_CONSENT,
     CM_MSG_START,
@@ -58,5 +59,8 @@ void cm_peers_publish(cm_peers *peers);
 unsigned cm_peers_cores(const cm_peers *peers, unsigned member);
 /* Milliseconds of the last ping's round trip, 0 when unknown. */
 double cm_peers_rtt_ms(const cm_peers *peers, unsigned member);
+
+/* Bytes a second to a member, as the control link carried them; 0 when unknown. */
+double cm_peers_bytes_per_second(const cm_peers *peers, unsigned member);
 
 #endif

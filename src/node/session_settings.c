@@ -500,7 +500,8 @@ cm_status cm_session_set(cm_session *s, const char *name, const char *value, cm_
 
 /* ---- what queries take from settings ------------------------------------------------------ */
 
-/* The slowest known link to a computing party, in steps of 0.5 ms; 0 when none is known. */
+/* The slowest known link to a computing party, in steps of 1/16 ms below 1 ms and of 0.5 ms above;
+ * 0 when none is known. */
 static double measured_rtt(cm_node *node)
 {
     const cm_federation *federation = cm_node_federation(node);
@@ -511,7 +512,25 @@ static double measured_rtt(cm_node *node)
             slowest_ms = ms;
         }
     }
-    return (double)(int64_t)(slowest_ms * 2 + 0.999) / 2000;
+    double steps = slowest_ms < 1 ? 16 : 2;
+    return (double)(int64_t)(slowest_ms * steps + 0.999) / (1000 * steps);
+}
+
+/* The least known rate to a computing party, rounded down to a power of 2; 0 when none is known. */
+static double measured_rate(cm_node *node)
+{
+    const cm_federation *federation = cm_node_federation(node);
+    double least = 0, rate = 1024;
+    for (size_t i = 0; federation != NULL && i < federation->members; i++) {
+        double own = cm_peers_bytes_per_second(cm_node_peers(node), (unsigned)i);
+        if (federation->member[i].computes && own > 0 && (least <= 0 || own < least)) {
+            least = own;
+        }
+    }
+    while (rate * 2 <= least) {
+        rate *= 2;
+    }
+    return least > 0 ? rate : 0;
 }
 
 /* The fewest cores that a computing party has; 1 where that is not known. */
@@ -531,7 +550,7 @@ static uint32_t fewest_cores(cm_node *node)
 cm_plan_settings cm_session_plan_settings(cm_session *s)
 {
     cm_plan_settings settings = cm_plan_settings_default();
-    double rtt = measured_rtt(s->node);
+    double rtt = measured_rtt(s->node), rate = measured_rate(s->node);
     settings.pushdown = strcmp(cm_session_setting(s, "comity.pushdown", &s->arena), "on") == 0;
     settings.domain_max =
         (uint32_t)strtoul(cm_session_setting(s, "comity.domain_max", &s->arena), NULL, 10);
@@ -543,6 +562,9 @@ cm_plan_settings cm_session_plan_settings(cm_session *s)
     settings.lanes_fixed = lanes > 0;
     if (rtt > 0) {
         settings.rtt_seconds = rtt;
+    }
+    if (rate > 0) {
+        settings.bytes_per_second = rate;
     }
     return settings;
 }

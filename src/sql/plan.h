@@ -249,7 +249,7 @@ typedef struct cm_plan_settings {
     uint64_t join_rows;      /* bound of a join without a unique side; 0: none */
     uint32_t lanes;          /* of each computing party, 1 to 16: the most, */
     bool lanes_fixed;        /* or exactly so many */
-    double rtt_seconds;      /* measured link, rounded to steps of 0.5 ms, */
+    double rtt_seconds;      /* measured link, rounded to steps, */
     double bytes_per_second; /* and to powers of 2 */
     double work_seconds;     /* of a party's processors, for each byte that it sends */
 } cm_plan_settings;
