@@ -1,4 +1,5 @@
 """Bad SQL, policies, bad data: each gives a clear error, and every node keeps serving."""
+import json
 import unittest
 
 import psycopg2
@@ -19,6 +20,52 @@ class Refusals(Federation):
         self.assertIn("SECURITY LABEL", text)
         self.refused("SELECT sum(year) FROM visits WHERE person = 'p1' GROUP BY person", "42501")
         self.refused("SELECT visited, count(*) FROM visits GROUP BY visited", "42501")
+
+    def test_labels_hold_through_subqueries(self):
+        """What is computed of a column inside is as open as the column, whatever the outside does with it."""
+        for sql in ["SELECT count(*) FROM (SELECT person = 'p1' AS b FROM visits) s JOIN (SELECT true AS b) t USING (b)",
+                    "SELECT count(DISTINCT b) FROM (SELECT left(person, 2) AS b FROM visits) s",
+                    "SELECT max(n) FROM (SELECT b, count(*) AS n FROM (SELECT person < 'p3' AS b FROM visits) s GROUP BY b) t",
+                    "SELECT count(*) FROM (SELECT person < 'p3' FROM visits EXCEPT SELECT true) s",
+                    "SELECT sum(k) FROM (SELECT rank() OVER (PARTITION BY person < 'p3') AS k FROM visits) s",
+                    "SELECT person FROM visits INTERSECT SELECT 'p1'",
+                    "SELECT (SELECT max(person) FROM visits)",
+                    "SELECT cost FROM visits ORDER BY person LIMIT 1",
+                    "SELECT max(cost) OVER () FROM visits"]:
+            with self.subTest(sql):
+                self.refused(sql, "42501")
+
+    def test_views_do_not_open_labels(self):
+        self.ask("CREATE VIEW peek AS SELECT person = 'p1' AS b, cost FROM visits")
+        self.addCleanup(self.ask, "DROP VIEW peek")
+        self.refused("SELECT b, count(*) FROM peek GROUP BY b", "42501")
+        self.refused("SELECT cost FROM peek", "42501")
+        self.ask("CREATE MATERIALIZED VIEW kept AS SELECT person, region, cost FROM visits")
+        self.addCleanup(self.ask, "DROP MATERIALIZED VIEW kept")
+        for sql in ["SELECT person FROM kept", "SELECT cost FROM kept",
+                    "SELECT count(*) FROM kept WHERE person < 'p3'", "SELECT cost, count(*) FROM kept GROUP BY cost"]:
+            with self.subTest(sql):
+                self.refused(sql, "42501")
+        question = "SELECT region, sum(cost), count(DISTINCT person) FROM {} GROUP BY region ORDER BY 1"
+        self.assertEqual(self.ask(question.format("visits")), self.ask(question.format("kept")))
+
+    def test_owners_are_measured_coarsely(self):
+        """How long an owner's own SQL took would tell about its rows."""
+        plan = self.ask("EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM visits WHERE region = 'west'")[0][0]
+        plan = json.loads(plan) if isinstance(plan, str) else plan
+        inputs = []
+
+        def walk(node):
+            if "SQL" in node:
+                inputs.append(node["Actual Seconds"])
+            for child in node.get("Plans", []):
+                walk(child)
+
+        walk(plan["Plan"])
+        self.assertEqual(3, len(inputs))
+        for seconds in inputs:
+            self.assertGreater(seconds, 0)
+            self.assertAlmostEqual(0, seconds * 100 % 1, 6)
 
     def test_grant(self):
         error = self.refused("SELECT count(*) FROM south.tumours", "42501", org="east")
