@@ -27,11 +27,13 @@ enum {
     WRITE_MS = 60000,
     ARENA_BYTES = 1 << 30, /* of address space, for the order and the plan */
     EXIT_SECONDS = 10,     /* after the report */
+    MEMORY_STEP_BYTES = 64 << 20,
 };
 
 /* Address space, not memory: comityd watches what a job really takes (job_memory). */
 static const size_t SHARES_BYTES = (size_t)1 << 38;
 static const size_t RESULT_BYTES = (size_t)1 << 36;
+static const double READ_STEP_SECONDS = 0.01;
 
 typedef struct run {
     cm_arena arena;  /* order, schema, plan: secret, since it holds the key */
@@ -533,6 +535,25 @@ static bool send_rows(const run *x, const cm_exec_result *result)
     return true;
 }
 
+/*
+ * What a process took of its machine, in coarse steps: an owner's memory and the time of its own
+ * SQL follow how many of its rows a condition left, which padding hides.
+ */
+static uint64_t coarse_memory(uint64_t bytes)
+{
+    return (bytes / MEMORY_STEP_BYTES + 1) * MEMORY_STEP_BYTES;
+}
+
+static void coarsen_reading(const run *x)
+{
+    for (size_t i = 0; i < x->plan->nodes; i++) {
+        if (x->plan->node[i]->op == CM_PLAN_INPUT) {
+            uint64_t steps = (uint64_t)(x->measured[i].seconds / READ_STEP_SECONDS) + 1;
+            x->measured[i].seconds = (double)steps * READ_STEP_SECONDS;
+        }
+    }
+}
+
 static bool send_report(const run *x, cm_status st, const cm_diag *why)
 {
     CM_CLEANUP(cm_buf_free) cm_buf body = {0};
@@ -553,10 +574,11 @@ static bool send_report(const run *x, cm_status st, const cm_diag *why)
         report.opened[i] = cm_mpc_opened(x->mpc, (cm_ticket_kind)i);
     }
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        report.peak_memory_bytes = (uint64_t)usage.ru_maxrss * 1024;
+        report.peak_memory_bytes = coarse_memory((uint64_t)usage.ru_maxrss * 1024);
     }
     report.microseconds = x->began_ns != 0 ? (uint64_t)(cm_clock_ns() - x->began_ns) / 1000 : 0;
     if (st == CM_OK) {
+        coarsen_reading(x);
         report.nodes = x->plan->nodes;
         report.measured = x->measured;
     }

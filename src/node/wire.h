@@ -70,7 +70,8 @@ CM_MUST cm_status cm_consent_decode(const uint8_t *data, size_t bytes, const cm_
 typedef struct cm_job_report {
     bool ok;
     cm_diag why; /* when not ok */
-    uint64_t bytes, rounds, microseconds, peak_memory_bytes;
+    uint64_t bytes, rounds, microseconds;
+    uint64_t peak_memory_bytes; /* rounded up to 64 MiB */
     uint64_t opened[3];
     size_t nodes;
     const cm_measured *measured;
