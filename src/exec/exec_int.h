@@ -80,6 +80,14 @@ void cm_exec_values(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_stored(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_keep(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
+/* deliver.c: an owner's rows of col columns, in the order of the node's sort; what is beyond the
+ * first `rows` of them is padding, which gets the keys of the last row.  values and nulls: per
+ * column, as cm_encode_words and one word a row. */
+void cm_exec_sort_input(const cm_plan_node *node, size_t rows, uint64_t *const *values,
+                        uint64_t *const *nulls, cm_arena scratch);
+/* The runs of a child's table, with as many rows as there are. */
+cm_runs cm_exec_runs(cm_exec *x, const cm_plan_node *node, size_t child, cm_arena *arena);
+
 /* group.c: AGGREGATE, GROUP_DOMAIN, GROUP_SORT; RANGES. */
 CM_MUST cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);

@@ -217,9 +217,11 @@ static cm_status run_table(cm_exec *x, const cm_plan_node *node, const agg_list 
                                      (size_t)node->rows, list->agg, list->count, arena, ret,
                                      x->scratch);
     }
-    default:
+    default: {
+        cm_runs runs = cm_exec_runs(x, node, 0, arena);
         return cm_table_group_sort(x->mpc, from, node->key, node->keys, (size_t)node->rows,
-                                   list->agg, list->count, NULL, arena, ret, x->scratch);
+                                   list->agg, list->count, &runs, arena, ret, x->scratch);
+    }
     }
 }
 

@@ -214,6 +214,9 @@ cm_status cm_exec_read_input(cm_exec *x, const cm_plan_node *node, cm_exec_input
     r.valid = CM_NEW(&temporary, uint64_t, rows);
     st = run_fragment(x, &r);
     if (st == CM_OK) {
+        if (node->sorts > 0) {
+            cm_exec_sort_input(node, r.rows, r.values, r.nulls, temporary);
+        }
         input.plane_words = CM_NEW(x->arena, uint64_t, input.planes * cm_words_of(rows));
         pack(&r, input.plane_words);
         *ret = input;

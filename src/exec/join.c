@@ -44,7 +44,9 @@ cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
                          .unique_key = node->join.unique_key,
                          .other_key = node->join.other_key,
                          .payload_cols = node->join.payloads,
-                         .payload = node->join.payload};
+                         .payload = node->join.payload,
+                         .unique_runs = cm_exec_runs(x, node, 0, x->arena),
+                         .other_runs = cm_exec_runs(x, node, 1, x->arena)};
     cm_bcol repeated = {0};
     if (node->check > 0) {
         spec.ret_duplicate = &repeated;

@@ -51,6 +51,8 @@ static const setting_def defs[] = {
     {"comity.lanes", "0", NUMBER, false, NULL,
      "threads and links of each computing party; 0: as many as its cores, if there is work"},
     {"comity.pushdown", "on", SWITCH, false, NULL, "owners evaluate what they can by themselves"},
+    {"comity.sorted_runs", "auto", ONE_OF, false, "auto|off|always",
+     "owners sort their rows, and the parties merge: where that is cheaper, never, always"},
     {"comity.timing", "off", SWITCH, false, NULL, "tell seconds, bytes and rounds of queries"},
     {"DateStyle", "ISO, MDY", ONE_OF, true, "iso|iso, mdy|iso, dmy|iso, ymd", "form of dates"},
     {"default_table_access_method", "heap", FIXED, false, NULL, "no effect"},
@@ -560,6 +562,10 @@ cm_plan_settings cm_session_plan_settings(cm_session *s)
     uint32_t lanes = (uint32_t)strtoul(cm_session_setting(s, "comity.lanes", &s->arena), NULL, 10);
     settings.lanes = lanes > 0 ? lanes : fewest_cores(s->node);
     settings.lanes_fixed = lanes > 0;
+    const char *runs = cm_session_setting(s, "comity.sorted_runs", &s->arena);
+    settings.runs = strcasecmp(runs, "off") == 0      ? CM_RUNS_NEVER
+                    : strcasecmp(runs, "always") == 0 ? CM_RUNS_ALWAYS
+                                                      : CM_RUNS_WHERE_CHEAPER;
     if (rtt > 0) {
         settings.rtt_seconds = rtt;
     }

@@ -111,6 +111,7 @@ static void encode_settings(const cm_plan_settings *s, cm_buf *out)
     cm_buf_put_u32(out, s->domain_max);
     cm_buf_put_u8(out, s->cross_owner_keys);
     cm_buf_put_u64(out, s->join_rows);
+    cm_buf_put_u8(out, (uint8_t)s->runs);
     cm_buf_put_u32(out, s->lanes);
     cm_buf_put_u8(out, s->lanes_fixed);
     cm_put_double(out, s->rtt_seconds);
@@ -128,6 +129,8 @@ static cm_plan_settings decode_settings(cm_reader *r)
     uint8_t cross_owner_keys = cm_reader_u8(r);
     s.cross_owner_keys = cross_owner_keys == 1;
     s.join_rows = cm_reader_u64(r);
+    uint8_t runs = cm_reader_u8(r);
+    s.runs = runs <= CM_RUNS_ALWAYS ? (cm_runs_use)runs : CM_RUNS_WHERE_CHEAPER;
     s.lanes = cm_reader_u32(r);
     uint8_t lanes_fixed = cm_reader_u8(r);
     s.lanes_fixed = lanes_fixed == 1;
@@ -136,8 +139,9 @@ static cm_plan_settings decode_settings(cm_reader *r)
     /* NaN is neither; what comes of these figures are sizes of messages and of memory. */
     bool link = s.rtt_seconds >= 0 && s.rtt_seconds <= RTT_MAX_SECONDS &&
                 s.bytes_per_second >= RATE_MIN && s.bytes_per_second <= RATE_MAX;
-    r->failed = r->failed || pushdown > 1 || cross_owner_keys > 1 || lanes_fixed > 1 ||
-                s.lanes < 1 || s.lanes > CM_LANES_MAX || s.domain_max > CM_PLAN_DOMAIN_MAX || !link;
+    r->failed = r->failed || pushdown > 1 || cross_owner_keys > 1 || runs > CM_RUNS_ALWAYS ||
+                lanes_fixed > 1 || s.lanes < 1 || s.lanes > CM_LANES_MAX ||
+                s.domain_max > CM_PLAN_DOMAIN_MAX || !link;
     return s;
 }
 

@@ -306,6 +306,25 @@ static void put_aggregates(const cm_plan_node *node, bool keyed, cm_buf *out)
     }
 }
 
+/* What the owner sorts its rows by. */
+static void put_sort(const cm_plan_node *node, cm_buf *out)
+{
+    for (size_t i = 0; i < node->sorts; i++) {
+        cm_buf_printf(out, "%s%s%s", i == 0 ? "Delivers: sorted by " : ", ",
+                      node->col[node->sort[i].target].name,
+                      node->sort[i].descending ? " DESC" : "");
+    }
+}
+
+static void put_runs(const cm_plan_node *node, cm_buf *out)
+{
+    size_t runs = node->runs[0].count + node->runs[1].count;
+
+    if (runs > 0) {
+        cm_buf_printf(out, "; merges %zu sorted run%s", runs, runs == 1 ? "" : "s");
+    }
+}
+
 static void put_project(const cm_plan_node *node, cm_buf *out)
 {
     for (size_t i = 0; i < node->cols; i++) {
@@ -366,6 +385,7 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
         return;
     case CM_PLAN_JOIN:
         put_join(node, out);
+        put_runs(node, out);
         return;
     case CM_PLAN_JOIN_MANY:
     case CM_PLAN_RANGES:
@@ -377,6 +397,7 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
     case CM_PLAN_GROUP_SORT:
         put_keys(node, out);
         put_aggregates(node, node->keys > 0, out);
+        put_runs(node, out);
         return;
     case CM_PLAN_WINDOW:
         put_windows(node, out);
@@ -392,6 +413,8 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
         cm_buf_printf(out, "Kept: %s.%s", node->stored->org, node->stored->name);
         return;
     case CM_PLAN_INPUT:
+        put_sort(node, out);
+        return;
     case CM_PLAN_VALUES:
     case CM_PLAN_STORE:
     case CM_PLAN_CONCAT:

@@ -627,6 +627,9 @@ static cm_status finish_plan(cm_planner *pl, cm_plan *plan)
         st = check_programs(pl, plan);
     }
     if (st == CM_OK) {
+        st = cm_plan_deliver(pl, plan);
+    }
+    if (st == CM_OK) {
         st = set_participants(pl, plan);
     }
     if (st == CM_OK) {

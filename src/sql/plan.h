@@ -143,6 +143,13 @@ typedef struct cm_plan_cost { /* of this node alone, one party, estimates */
 } cm_plan_cost;
 
 typedef struct cm_plan_node cm_plan_node;
+
+/* A child's rows lie in sorted runs, one below the other, as many rows as these nodes have. */
+typedef struct cm_plan_runs {
+    size_t count;
+    const cm_plan_node *const *leaf;
+} cm_plan_runs;
+
 struct cm_plan_node {
     cm_plan_op op;
     unsigned number;
@@ -155,6 +162,10 @@ struct cm_plan_node {
     cm_plan_cost cost;
     unsigned check;                 /* index + 1 of the check that the node makes; 0: none */
     const cm_fragment *fragment;    /* INPUT */
+    size_t sorts;                   /* INPUT: the owner sorts its rows, padding last */
+    const cm_order *sort;           /* target is the node's column */
+    cm_plan_runs runs[2];           /* JOIN, GROUP_SORT: by child, in the order of the keys */
+    bool runs_valid_first;          /* rows that do not count come last in their run */
     const cm_org_table *stored;     /* STORED */
     const unsigned *stored_col;     /* STORED: cols entries, columns of it */
     const cm_value *value;          /* VALUES: rows * cols, row by row */
@@ -214,6 +225,7 @@ typedef struct cm_plan {
     size_t outputs;
     const unsigned *output;         /* root columns */
     const char *const *output_name; /* headings */
+    bool always_merge;              /* runs, even where a sort costs less */
     bool shuffle_output;            /* positions of the root's rows mean something: shuffle first */
     /* ORDER BY over shown columns is done by the coordinator after opening. */
     size_t orders;
@@ -239,6 +251,9 @@ typedef struct cm_plan {
     cm_hash digest;   /* SHA-256 of the text */
 } cm_plan;
 
+/* Whether owners sort their rows so that operators merge them. */
+typedef enum cm_runs_use { CM_RUNS_WHERE_CHEAPER, CM_RUNS_NEVER, CM_RUNS_ALWAYS } cm_runs_use;
+
 /* Settings that change plans; part of what is proposed, so that everybody plans alike. */
 enum { CM_PLAN_DOMAIN_MAX = 1 << 20 }; /* domain_max at most */
 
@@ -247,6 +262,7 @@ typedef struct cm_plan_settings {
     uint32_t domain_max;     /* most groups for a group-by on a public domain: 4096 */
     bool cross_owner_keys;   /* presume that a key of every owner is one of their union: on */
     uint64_t join_rows;      /* bound of a join without a unique side; 0: none */
+    cm_runs_use runs;        /* where that is cheaper */
     uint32_t lanes;          /* of each computing party, 1 to 16: the most, */
     bool lanes_fixed;        /* or exactly so many */
     double rtt_seconds;      /* measured link, rounded to steps, */

@@ -279,6 +279,21 @@ static void add_combine(sizes *s, const cm_plan_node *node)
         node->children > 1 ? log2_up(planes) + 1 : 0);
 }
 
+/* As many as there are, and of how many rows; rows holds them. */
+enum { RUNS_MAX = 128 };
+static cm_runs runs_of(const cm_plan_node *node, size_t *rows)
+{
+    cm_runs ret = {.rows = rows, .valid_first = node->runs_valid_first};
+
+    for (size_t i = 0; i < CM_COUNT(node->runs); i++) {
+        for (size_t k = 0; k < node->runs[i].count; k++) {
+            CM_ASSERT(ret.count < RUNS_MAX);
+            rows[ret.count++] = (size_t)node->runs[i].leaf[k]->rows;
+        }
+    }
+    return ret;
+}
+
 static void add_cost(sizes *s, cm_sort_cost cost)
 {
     s->ands += cost.ands;
@@ -292,6 +307,7 @@ static void add_join(sizes *s, const cm_plan_node *node)
     const cm_plan_node *unique = node->child[0];
     double keys = key_planes(unique, node->join.unique_key, node->join.keys);
     double payload = key_planes(unique, node->join.payload, node->join.payloads);
+    size_t rows[RUNS_MAX];
 
     if (node->join.keys == 0) { /* one row to all */
         add(s, (double)node->rows, 1);
@@ -300,7 +316,8 @@ static void add_join(sizes *s, const cm_plan_node *node)
     const cm_join_size size = {.unique_rows = (size_t)unique->rows, /* planes without valid */
                                .other_rows = (size_t)node->child[1]->rows,
                                .key_planes = (unsigned)keys - 1,
-                               .payload_planes = (unsigned)payload - 1};
+                               .payload_planes = (unsigned)payload - 1,
+                               .runs = runs_of(node, rows)};
     add_cost(s, cm_table_join_unique_cost(&size));
 }
 
@@ -385,7 +402,10 @@ static void add_group_sort(sizes *s, const cm_plan_node *node)
     for (size_t i = 0; i < node->aggs; i++) {
         keys += node->agg[i].distinct ? child->col[node->agg[i].col].enc.planes : 0;
     }
-    add_sort(s, rows, keys, planes + extreme);
+    size_t lengths[RUNS_MAX];
+    cm_runs runs = runs_of(node, lengths);
+    add_cost(s, cm_table_order_runs_cost((size_t)rows, (unsigned)keys, (unsigned)(planes + extreme),
+                                         &runs));
     add(s, rows * keys, log2_up(keys) + 1);
     s->bytes += rows * 16 * (double)(node->aggs + 1);
     add_partition(s, rows, planes + extreme + keys);
@@ -558,8 +578,9 @@ static double operations(const cm_expr *const *exprs, size_t count)
 
 /* SQLite's speed, measured where a byte takes usual_work; a condition is taken to leave a third of
  * the rows. */
-static double local_seconds(const cm_fragment *f, const cm_plan_settings *settings)
+static double local_seconds(const cm_plan_node *node, const cm_plan_settings *settings)
 {
+    const cm_fragment *f = node->fragment;
     double rows = 0, left = f->filter == NULL ? 1 : 1.0 / 3;
 
     for (size_t i = 0; i < cm_fragment_tables(f); i++) {
@@ -571,6 +592,7 @@ static double local_seconds(const cm_fragment *f, const cm_plan_settings *settin
         row += left * 5e-8 * (operations(f->output, f->outputs) + operations(f->key, f->keys));
     } else {
         row += left * 1.2e-7 * (double)f->outputs;
+        row += node->sorts > 0 ? left * 1e-8 * log2_up(rows) : 0;
     }
     return (1e-3 + rows * row) * settings->work_seconds / usual_work;
 }
@@ -583,7 +605,7 @@ void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings)
     node->cost.seconds = seconds_of(s, settings);
     node->cost.memory = table_bytes((double)node->rows, planes_of(node)) + working_bytes(node);
     if (node->fragment != NULL) {
-        node->cost.seconds += local_seconds(node->fragment, settings);
+        node->cost.seconds += local_seconds(node, settings);
     }
 }
 

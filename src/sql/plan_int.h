@@ -75,6 +75,8 @@ uint64_t cm_col_values(const cm_plan_col *col);
 uint64_t cm_range_values(cm_range range, bool nullable);
 /* plan_number.c: numbers, children first; nodes that compute the same become one. */
 CM_MUST cm_status cm_node_number(cm_planner *pl, cm_plan_node *root, cm_plan *plan);
+/* plan_runs.c: which INPUTs are delivered sorted, for which nodes; renews the nodes' texts. */
+CM_MUST cm_status cm_plan_deliver(cm_planner *pl, cm_plan *plan);
 
 /* Expressions the planner makes. */
 CM_MUST cm_status cm_plan_op_new(cm_planner *pl, cm_expr_op op, cm_type type, const cm_expr *a,

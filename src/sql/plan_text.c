@@ -299,6 +299,20 @@ static void put_bound(const char *name, const cm_plan_bound *bound, unsigned ord
     }
 }
 
+static void put_runs(const cm_plan_node *node, cm_buf *out)
+{
+    for (size_t i = 0; i < CM_COUNT(node->runs); i++) {
+        const cm_plan_runs *runs = &node->runs[i];
+        for (size_t k = 0; k < runs->count; k++) {
+            cm_buf_printf(out, k == 0 ? " runs(%u" : ",%u", runs->leaf[k]->number);
+        }
+        cm_buf_printf(out, runs->count > 0 ? ")" : "");
+    }
+    if (node->runs[0].count > 0) {
+        cm_buf_printf(out, node->runs_valid_first ? " valid_first" : "");
+    }
+}
+
 void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
 {
     static const char *const ops[] = {
@@ -350,6 +364,8 @@ void cm_plan_print_node(const cm_plan_node *node, cm_buf *out)
         }
     }
     put_order(node->order, node->orders, out);
+    put_order(node->sort, node->sorts, out);
+    put_runs(node, out);
     if (node->op == CM_PLAN_LIMIT) {
         cm_buf_printf(out, " offset %llu limit %llu", (unsigned long long)node->offset,
                       (unsigned long long)node->limit);
@@ -377,9 +393,9 @@ void cm_plan_print(const cm_plan *plan, const char *const *node_text, const cm_s
     put_quoted(schema->protocol, out);
     cm_buf_printf(out,
                   "\nsettings pushdown %d domain_max %u cross_owner_keys %d join_rows %llu "
-                  "lanes %u%s rtt_us %.0f bytes_per_second %.0f\n",
+                  "sorted_runs %d lanes %u%s rtt_us %.0f bytes_per_second %.0f\n",
                   settings->pushdown, settings->domain_max, settings->cross_owner_keys,
-                  (unsigned long long)settings->join_rows, settings->lanes,
+                  (unsigned long long)settings->join_rows, (int)settings->runs, settings->lanes,
                   settings->lanes_fixed ? " fixed" : "", settings->rtt_seconds * 1e6,
                   settings->bytes_per_second);
     for (size_t i = 0; i < plan->participants; i++) {

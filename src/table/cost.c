@@ -71,6 +71,24 @@ cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned 
     return ret;
 }
 
+cm_sort_cost cm_table_order_runs_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
+                                      const cm_runs *runs)
+{
+    const cm_order order = {.rows = rows,
+                            .tag = cm_bits_for(rows),
+                            .key = key_planes,
+                            .payload = payload_planes,
+                            .invalid_flag = true,
+                            .runs = *runs};
+    cm_arena scratch;
+    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
+
+    CM_ASSERT(st == CM_OK); /* address space alone */
+    cm_sort_cost ret = cm_order_cost(&order, CM_ROUND_BYTES_USUAL, scratch);
+    cm_arena_fini(&scratch);
+    return ret;
+}
+
 /* Marks, and a scan of about two selects a row. */
 static void add_join_scan(cm_sort_cost *cost, const cm_join_size *size, unsigned key_planes)
 {

@@ -9,6 +9,12 @@
 
 /* Comparing keys and moving rows of key_planes (without tag) and payload_planes. */
 cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes);
+/*
+ * The same for rows in runs, or none, whichever way they are put in order; the key's highest plane
+ * says which rows do not count.
+ */
+cm_sort_cost cm_table_order_runs_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
+                                      const cm_runs *runs);
 /* cm_table_join_unique with keys, in the way that it will take. */
 typedef struct cm_join_size {
     size_t unique_rows, other_rows;

@@ -27,7 +27,8 @@ WRAPPERS = {"north": "csv", "south": "sqlite", "east": "postgres"}
 ASKER = "research"
 # how queries are run, one after the other
 VARIANTS = [{}, {"comity.pushdown": "off"}, {}, {"comity.domain_max": "1"}, {"prepared": True},
-            {"view": "VIEW"}, {"view": "MATERIALIZED VIEW"}, {"comity.pushdown": "off", "comity.cross_owner_keys": "off"}]
+            {"view": "VIEW"}, {"view": "MATERIALIZED VIEW"}, {"comity.pushdown": "off", "comity.cross_owner_keys": "off"},
+            {"comity.sorted_runs": "always", "comity.domain_max": "1"}, {"comity.sorted_runs": "always", "comity.pushdown": "off"}]
 IN_FLIGHT = 3  # queries at a time: a small one mostly waits for processes and links
 PER_SCHEMA = 50
 VERBOSE = bool(os.environ.get("COMITY_VERBOSE"))
