@@ -117,10 +117,11 @@ static void send_abort(cm_job *job, const cm_diag *why)
 static cm_status record(cm_job *job, const cm_diag *why, const cm_job_stats *stats, cm_diag *diag)
 {
     cm_node *node = node_of(job);
+    const cm_job_request *q = &job->request;
     cm_audit_entry entry = {.kind = CM_AUDIT_OUTCOME,
                             .coordinator = cm_node_org(node),
-                            .role = job->request.role,
-                            .sql = job->request.sql,
+                            .role = q->role,
+                            .sql = cm_audit_statement(q->sql, q->param, q->params, &job->arena),
                             .allowed = why == NULL,
                             .sqlstate = why == NULL ? "" : why->sqlstate,
                             .message = why == NULL ? "" : why->message,

@@ -87,14 +87,16 @@ static void part_free(cm_part *part)
 
 static cm_audit_entry entry_of(cm_part *part, cm_audit_kind kind, const cm_diag *why)
 {
-    cm_audit_entry entry = {.kind = kind,
-                            .coordinator = part->proposal.coordinator,
-                            .role = part->proposal.role,
-                            .sql = part->proposal.sql,
-                            .plan = part->proposal.plan,
-                            .allowed = why == NULL,
-                            .sqlstate = why == NULL ? "" : why->sqlstate,
-                            .message = why == NULL ? "" : why->message};
+    const cm_proposal *p = &part->proposal;
+    cm_audit_entry entry = {
+        .kind = kind,
+        .coordinator = p->coordinator,
+        .role = p->role,
+        .sql = cm_audit_statement(p->sql, p->param, p->params, &part->prepared.arena),
+        .plan = p->plan,
+        .allowed = why == NULL,
+        .sqlstate = why == NULL ? "" : why->sqlstate,
+        .message = why == NULL ? "" : why->message};
     memcpy(entry.job, part->id, sizeof entry.job);
     if (part->prepared.plan != NULL) {
         cm_audit_describe(&entry, part->prepared.plan, &part->prepared.arena);

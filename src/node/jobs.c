@@ -37,6 +37,26 @@ cm_status cm_prepared_plan(cm_prepared *prepared, cm_node *node, const char *coo
                           settings, &prepared->arena, &prepared->query, &prepared->plan, diag);
 }
 
+const char *cm_audit_statement(const char *sql, const char *const *param, size_t params,
+                               cm_arena *arena)
+{
+    CM_CLEANUP(cm_buf_free) cm_buf text = {0};
+    if (params == 0) {
+        return sql;
+    }
+    cm_buf_printf(&text, "%s", sql);
+    for (size_t i = 0; i < params; i++) {
+        cm_buf_printf(&text, "%s$%zu = ", i == 0 ? " /* " : ", ", i + 1);
+        if (param[i] == NULL) {
+            cm_buf_printf(&text, "NULL");
+        } else {
+            cm_buf_put_quoted(&text, param[i], '\'');
+        }
+    }
+    cm_buf_printf(&text, " */");
+    return text.failed ? sql : cm_arena_strdup(arena, cm_buf_text(&text));
+}
+
 void cm_audit_describe(cm_audit_entry *entry, const cm_plan *plan, cm_arena *arena)
 {
     enum { DISCLOSURES_MAX = 1000 };

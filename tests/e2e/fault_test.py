@@ -180,6 +180,17 @@ class Faults(Federation):
             self.garbage(int(node.listen.rsplit(":", 1)[1]), seed)
         self.assertEqual(before, self.daemon("south"))
 
+    def test_audit_names_what_was_asked(self):
+        """Owners find the values of parameters in their own logs, refused or not."""
+        connection = self.connect()
+        self.addCleanup(connection.close)
+        cursor = connection.cursor()
+        cursor.execute("PREPARE asked (int, text) AS SELECT count(*) FROM visits WHERE year = $1 AND region::text = $2")
+        cursor.execute("EXECUTE asked (2024, 'o''hara')")
+        for org in ("north", "research"):
+            out = self.consortium.comity("audit", "show", self.consortium.nodes[org].dir)
+            self.assertIn("$1 = '2024', $2 = 'o''hara'", out, org)
+
     def test_audit(self):
         for org in OWNERS + [ASKER]:
             out = self.consortium.comity("audit", "verify", self.consortium.nodes[org].dir)
