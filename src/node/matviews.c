@@ -42,6 +42,12 @@ static cm_status statement(cm_session *s, const cm_state_view *view, const char 
     return st == CM_OK ? cm_view_expand(s, &stmts.stmt[0], sql, &s->arena, ret, diag) : st;
 }
 
+cm_status cm_matview_statement(cm_session *s, const cm_stmt *stmt, const char **ret, cm_diag *diag)
+{
+    const cm_state_view view = {stmt->name, stmt->view.cols, stmt->view.col, stmt->query};
+    return statement(s, &view, ret, diag);
+}
+
 /* ---- what came of a job ------------------------------------------------------------------- */
 
 static cm_status publish(task *t, const cm_org_table *made, cm_diag *diag)

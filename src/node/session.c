@@ -1,6 +1,7 @@
 /* A session's life, and which statement goes where. */
 #include "node/session_int.h"
 
+#include "base/clock.h"
 #include "node/syscatalog.h"
 
 #include <stdarg.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_BYTES = 512 << 20 };
+enum { ARENA_BYTES = 512 << 20, UNIX_2000 = 946684800 };
 
 /* ---- life --------------------------------------------------------------------------------- */
 
@@ -394,6 +395,21 @@ void cm_session_run_select(cm_session *s, const cm_stmt *stmt, const char *const
     }
 }
 
+/* EXPLAIN EXECUTE name (args). */
+static void explain_prepared(cm_session *s, const cm_stmt *stmt)
+{
+    cm_diag diag = {0};
+    const cm_stmt *prepared = NULL;
+    if (find_prepared(s, stmt, &s->arena, &prepared, &diag) != CM_OK) {
+        cm_session_fail(s, &diag);
+        return;
+    }
+    cm_stmt *copy = CM_NEW_SMALL(&s->arena, cm_stmt, 1);
+    *copy = *prepared;
+    copy->explain = stmt->explain;
+    cm_session_explain(s, copy, stmt->arg);
+}
+
 static void run_session_statement(cm_session *s, const cm_stmt *stmt)
 {
     cm_diag diag = {0};
@@ -454,7 +470,11 @@ static void dispatch(cm_session *s, const cm_stmt *stmt, const char *const *para
         cm_session_run_select(s, stmt, params);
         return;
     case CM_STMT_EXPLAIN:
-        cm_session_explain(s, stmt, params);
+        if (stmt->explain.execute) {
+            explain_prepared(s, stmt);
+        } else {
+            cm_session_explain(s, stmt, params);
+        }
         return;
     case CM_STMT_SHOW:
         cm_session_show(s, stmt);
@@ -497,6 +517,9 @@ void cm_session_execute(cm_session *s, const cm_stmt *stmt, const char *const *p
     s->sink = *sink;
     s->rows = 0;
     s->explaining = false;
+    if (s->transaction == 'I') {
+        s->now = (cm_clock_unix() - UNIX_2000) * 1000000;
+    }
     if (may_change_catalog(stmt->kind)) {
         cm_syscatalog_free(s->syscatalog);
         s->syscatalog = NULL;
@@ -549,7 +572,6 @@ static cm_status describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids, cm
                           const cm_result_col **ret_col, size_t *ret_cols, cm_diag *diag)
 {
     static const char *const show_all[] = {"name", "setting", "description"};
-    static const char *const explain[] = {"QUERY PLAN"};
     const cm_stmt *prepared = NULL;
     cm_status st;
 
@@ -559,9 +581,16 @@ static cm_status describe(cm_session *s, const cm_stmt *stmt, uint32_t *oids, cm
         return cm_session_describe_select(s, stmt, oids, arena, ret_col, ret_cols, diag);
     case CM_STMT_SYSTEM_SELECT:
         return cm_syscatalog_describe(s, stmt, oids, arena, ret_col, ret_cols, diag);
-    case CM_STMT_EXPLAIN:
-        st = cm_session_describe_select(s, stmt, oids, arena, ret_col, ret_cols, diag);
-        return st == CM_OK ? describe_texts(arena, explain, 1, ret_col, ret_cols) : st;
+    case CM_STMT_EXPLAIN: {
+        st = stmt->explain.execute || stmt->explain.matview
+                 ? CM_OK
+                 : cm_session_describe_select(s, stmt, oids, arena, ret_col, ret_cols, diag);
+        cm_result_col *col = CM_NEW_SMALL(arena, cm_result_col, 1);
+        *col = cm_session_plan_column(&stmt->explain);
+        *ret_col = col;
+        *ret_cols = 1;
+        return st;
+    }
     case CM_STMT_SHOW:
         return strcmp(stmt->name, "all") == 0
                    ? describe_texts(arena, show_all, 3, ret_col, ret_cols)

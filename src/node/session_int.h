@@ -40,6 +40,7 @@ struct cm_session {
     uint32_t number;  /* pg_backend_pid(): unique on this node while it runs */
     cm_arena arena;   /* of the statement at hand; reset when the next begins */
     char transaction; /* 'I', 'T' or 'E' */
+    int64_t now;      /* when the block or, outside of one, the statement began: see plan.h */
     char *setting[CM_SESSION_SETTINGS];
     char *setting_before[CM_SESSION_SETTINGS]; /* at BEGIN: ROLLBACK puts them back */
     cm_option reported[CM_SESSION_SETTINGS];
@@ -136,6 +137,7 @@ int cm_session_deadline_ms(cm_session *s);
 /* One SELECT over the federation. */
 void cm_session_select(cm_session *s, const cm_stmt *stmt, const char *const *params);
 void cm_session_explain(cm_session *s, const cm_stmt *stmt, const char *const *params);
+cm_result_col cm_session_plan_column(const cm_explain *explain);
 cm_result_col cm_result_col_of(const char *name, const cm_type *type);
 CM_MUST cm_status cm_session_describe_select(cm_session *s, const cm_stmt *stmt, uint32_t *oids,
                                              cm_arena *arena, const cm_result_col **ret_col,
@@ -194,6 +196,9 @@ CM_MUST cm_status cm_view_drop_readers(cm_session *s, const char *name, const ch
 
 void cm_matview_create(cm_session *s, const cm_stmt *stmt);
 void cm_matview_refresh(cm_session *s, const cm_stmt *stmt);
+/* What all nodes would plan for EXPLAIN CREATE MATERIALIZED VIEW. */
+CM_MUST cm_status cm_matview_statement(cm_session *s, const cm_stmt *stmt, const char **ret,
+                                       cm_diag *diag);
 CM_MUST cm_status cm_matview_drop(cm_session *s, const cm_stmt *stmt, cm_diag *diag);
 
 /* What the audit log says of a statement: its text, with passwords and sources' credentials taken

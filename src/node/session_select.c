@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OID_UNKNOWN = 705, OID_TEXT = 25 };
+enum { OID_UNKNOWN = 705, OID_TEXT = 25, OID_JSON = 114 };
 
 cm_result_col cm_result_col_of(const char *name, const cm_type *type)
 {
@@ -73,16 +73,22 @@ static void tell_timing(cm_session *s, const cm_job_stats *stats)
     }
 }
 
+cm_result_col cm_session_plan_column(const cm_explain *explain)
+{
+    return (cm_result_col){
+        .name = "QUERY PLAN", .oid = explain->json ? OID_JSON : OID_TEXT, .len = -1, .mod = -1};
+}
+
 /* One row per line; a JSON document is one row. */
 static void send_explain(cm_session *s, cm_buf *text)
 {
-    static const char *const name[] = {"QUERY PLAN"};
+    const cm_result_col col = cm_session_plan_column(&s->explain);
     char *line = cm_arena_strdup(&s->arena, cm_buf_text(text));
     size_t bytes = strlen(line);
     while (bytes > 0 && line[bytes - 1] == '\n') {
         line[--bytes] = '\0';
     }
-    cm_session_text_columns(s, name, 1);
+    s->sink.columns(s->sink.arg, &col, 1);
     while (line != NULL) {
         char *end = s->explain.json ? NULL : strchr(line, '\n');
         if (end != NULL) {
@@ -211,7 +217,8 @@ static cm_status explain_only(cm_session *s, const cm_stmt *stmt, const char *co
                        ? CM_OK
                        : cm_session_require(s, CM_RIGHT_ANALYST, "query the federation", diag);
     if (st == CM_OK) {
-        st = cm_view_expand(s, stmt, stmt->query, &s->arena, &sql, diag);
+        st = stmt->explain.matview ? cm_matview_statement(s, stmt, &sql, diag)
+                                   : cm_view_expand(s, stmt, stmt->query, &s->arena, &sql, diag);
     }
     if (st == CM_OK) {
         st = cm_session_schema(s, stmt, &s->arena, &schema, diag);
@@ -243,6 +250,9 @@ void cm_session_explain(cm_session *s, const cm_stmt *stmt, const char *const *p
         s->job = NULL;
     } else {
         st = explain_only(s, stmt, params, &diag);
+    }
+    if (stmt->explain.matview) {
+        diag.position = 0; /* of another text */
     }
     shift_position(&diag, stmt->query_offset);
     cm_session_end(s, st, "EXPLAIN", &diag);

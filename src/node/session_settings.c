@@ -572,6 +572,7 @@ cm_plan_settings cm_session_plan_settings(cm_session *s)
     if (rate > 0) {
         settings.bytes_per_second = rate;
     }
+    settings.now = s->now;
     return settings;
 }
 

@@ -148,6 +148,18 @@ static void cursors_walk_answers(void **state)
     expect_said(say(t, "DISCARD ALL; FETCH h"), "DISCARD ALL\nERROR 34000 ...\n");
 }
 
+static void time_stands_in_a_block(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "SELECT current_date - now()::date, now() = localtimestamp, "
+                       "current_date > date '2025-01-01' FROM (VALUES (1)) v"),
+                "?column?:23|?column?:16|?column?:16\n0|t|t\nSELECT 1\n");
+    expect_said(say(t, "SELECT count(*) FROM visits WHERE current_date >= date '2025-01-01'"),
+                "count:20\n5\nSELECT 1\n");
+    expect_said(say(t, "SELECT current_date, now() WHERE false"),
+                "current_date:1082|now:1114\nSELECT 0\n");
+}
+
 static void answers_are_copied(void **state)
 {
     talk *t = ((scene *)*state)->asks;
@@ -255,7 +267,14 @@ static void plans_are_explained(void **state)
     assert_non_null(strstr(plan, "Disclosure"));
     assert_non_null(strstr(plan, "\nEXPLAIN\n"));
     plan = say(t, "EXPLAIN (FORMAT JSON) SELECT sum(cost) FROM visits");
-    assert_non_null(strpbrk(plan, "[{"));
+    assert_non_null(strstr(plan, "QUERY PLAN:114\n[{\n  \"Plan\": {\n"));
+    assert_non_null(strstr(plan, "\n}]\nEXPLAIN\n"));
+    plan = say(t, "PREPARE p AS SELECT count(*) FROM visits WHERE cost > $1; EXPLAIN EXECUTE p(5)");
+    assert_non_null(strstr(plan, "Disclosure"));
+    expect_said(say(t, "EXPLAIN EXECUTE p(5, 6)"), "ERROR 42601 ...\n");
+    plan = say(t, "EXPLAIN CREATE MATERIALIZED VIEW kept AS SELECT count(*) FROM visits");
+    assert_non_null(strstr(plan, "Store"));
+    expect_said(say(t, "REFRESH MATERIALIZED VIEW kept"), "ERROR 42P01 ...\n");
     plan = say(t, "EXPLAIN ANALYZE SELECT sum(cost) FROM visits");
     assert_non_null(strstr(plan, "Measured: "));
     expect_said(say(t, "EXPLAIN SELECT cost FROM visits"), "ERROR 42501 ...\n");
@@ -298,6 +317,7 @@ int main(void)
         cmocka_unit_test(savepoints_are_kept),
         cmocka_unit_test(cursors_walk_answers),
         cmocka_unit_test(answers_are_copied),
+        cmocka_unit_test(time_stands_in_a_block),
         cmocka_unit_test(queries_are_jobs),
         cmocka_unit_test(constants_are_computed),
         cmocka_unit_test(parameters_are_described),

@@ -102,10 +102,9 @@ static void mistakes_have_their_class(void **state)
     expect_said(say(t, "SELECT 'a' ~ '('"), "...\nERROR 22023 ...\n");
     expect_said(say(t, "SELECT count(*) FROM generate_series(1, 1000000)"), "...\nERROR ...\n");
     /* Binary forms rely on the column's type. */
-    expect_said(say(t, "SELECT 99999999999::int, now()"), "int4:23|now:...\nERROR 22003 ...\n");
-    expect_said(say(t, "SELECT 9e300, now()"), "?column?:1700|now:...\nERROR 22003 ...\n");
-    expect_said(say(t, "SELECT CASE WHEN 1 = 2 THEN now() ELSE 'x' END"),
-                "case:1114\nERROR 22003 ...\n");
+    expect_said(say(t, "SELECT 99999999999::int, version()"),
+                "int4:23|version:...\nERROR 22003 ...\n");
+    expect_said(say(t, "SELECT 9e300, version()"), "?column?:1700|version:...\nERROR 22003 ...\n");
     expect_said(say(t, "SELECT coalesce(true, 'x'), coalesce(NULL, true)"), "ERROR 22P02 ...\n");
     /* Nothing but reading: what would write is no function here. */
     expect_said(say(t, "SELECT load_extension('x')"), "ERROR ...\n");

@@ -114,10 +114,12 @@ static void encode_settings(const cm_plan_settings *s, cm_buf *out)
     cm_buf_put_u8(out, (uint8_t)s->runs);
     cm_buf_put_u32(out, s->lanes);
     cm_buf_put_u8(out, s->lanes_fixed);
+    cm_buf_put_u64(out, (uint64_t)s->now);
     cm_put_double(out, s->rtt_seconds);
     cm_put_double(out, s->bytes_per_second);
 }
 
+static const int64_t NOW_MAX = (int64_t)8000 * 366 * 86400 * 1000000; /* microseconds */
 static const double RTT_MAX_SECONDS = 3600, RATE_MIN = 1, RATE_MAX = 1e15;
 
 static cm_plan_settings decode_settings(cm_reader *r)
@@ -134,11 +136,13 @@ static cm_plan_settings decode_settings(cm_reader *r)
     s.lanes = cm_reader_u32(r);
     uint8_t lanes_fixed = cm_reader_u8(r);
     s.lanes_fixed = lanes_fixed == 1;
+    s.now = (int64_t)cm_reader_u64(r);
     s.rtt_seconds = cm_reader_double(r);
     s.bytes_per_second = cm_reader_double(r);
     /* NaN is neither; what comes of these figures are sizes of messages and of memory. */
     bool link = s.rtt_seconds >= 0 && s.rtt_seconds <= RTT_MAX_SECONDS &&
                 s.bytes_per_second >= RATE_MIN && s.bytes_per_second <= RATE_MAX;
+    r->failed = r->failed || s.now < 0 || s.now > NOW_MAX;
     r->failed = r->failed || pushdown > 1 || cross_owner_keys > 1 || runs > CM_RUNS_ALWAYS ||
                 lanes_fixed > 1 || s.lanes < 1 || s.lanes > CM_LANES_MAX ||
                 s.domain_max > CM_PLAN_DOMAIN_MAX || !link;

@@ -82,7 +82,7 @@ static void settings_have_bounds(void **state)
 {
     fixture *f = *state;
     const cm_plan_settings usual = cm_plan_settings_default();
-    cm_plan_settings bad[8];
+    cm_plan_settings bad[10];
     for (size_t i = 0; i < CM_COUNT(bad); i++) {
         bad[i] = usual;
     }
@@ -94,6 +94,8 @@ static void settings_have_bounds(void **state)
     bad[5].rtt_seconds = 0.0 / (usual.rtt_seconds - usual.rtt_seconds);
     bad[6].bytes_per_second = 0;
     bad[7].bytes_per_second = 1e300;
+    bad[8].now = -1;
+    bad[9].now = INT64_MAX;
     for (size_t i = 0; i <= CM_COUNT(bad); i++) {
         CM_CLEANUP(cm_buf_free) cm_buf out = {0};
         cm_proposal got, p = example_proposal();

@@ -168,6 +168,7 @@ typedef struct cm_ast_row { /* of VALUES */
 /* A set operation has its two sides, WITH, ORDER BY and LIMIT; VALUES has rows in place of FROM. */
 struct cm_ast_select {
     int position; /* of the first thing that it shows */
+    int64_t now;  /* of a whole query: microseconds since 2000-01-01 */
     size_t views; /* of a whole query: CREATE VIEW statements before it */
     const cm_stmt *view;
     cm_ast_set set;

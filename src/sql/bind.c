@@ -473,6 +473,7 @@ cm_status cm_sql_bind(const cm_ast_select *select, const cm_schema *schema, cons
                    .param_values = param_values,
                    .params = params,
                    .presumes = presumes,
+                   .now = select->now,
                    .views = select->views,
                    .view = select->view};
     cm_type *asked = CM_NEW_SMALL(arena, cm_type, (size_t)params + 1);

@@ -381,10 +381,34 @@ static cm_status bind_date_trunc(const call *c, const cm_expr **ret)
                        : st;
 }
 
+/* The same at all nodes: it travels with the query.  There are no time zones: it is UTC. */
+static cm_status bind_now(const call *c, const cm_expr **ret)
+{
+    if (c->count != 0) {
+        return no_such(c);
+    }
+    *ret = cm_bind_number(c->b, cm_bind_plain(CM_TYPE_TIMESTAMP), c->b->now, c->position);
+    return CM_OK;
+}
+
+static cm_status bind_today(const call *c, const cm_expr **ret)
+{
+    const cm_i128 days = c->b->now / CM_MICROS_PER_DAY;
+
+    *ret = cm_bind_number(c->b, cm_bind_plain(CM_TYPE_DATE), days, c->position);
+    return c->count == 0 ? CM_OK : no_such(c);
+}
+
 static const struct {
     const char *name;
     bind_fn bind;
 } functions[] = {
+    {"now", bind_now},
+    {"current_timestamp", bind_now},
+    {"localtimestamp", bind_now},
+    {"transaction_timestamp", bind_now},
+    {"statement_timestamp", bind_now},
+    {"current_date", bind_today},
     {"abs", bind_abs},
     {"round", bind_round},
     {"trunc", bind_trunc},
@@ -439,12 +463,9 @@ static const char *const elsewhere[] = {
     "degrees",
     "radians",
     "factorial",
-    "now",
     "timezone",
     "age",
     "clock_timestamp",
-    "statement_timestamp",
-    "transaction_timestamp",
     "to_char",
     "to_date",
     "to_timestamp",

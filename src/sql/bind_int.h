@@ -40,6 +40,7 @@ typedef struct cm_binder {
     const cm_value *param_values;
     int params;
     unsigned presumes;
+    int64_t now;        /* microseconds since 2000-01-01 */
     unsigned relations; /* of the whole statement so far */
     size_t views;       /* that can be seen here: a view sees those before it */
     const cm_stmt *view;

@@ -1,4 +1,5 @@
-/* EXPLAIN as one JSON document. */
+/* EXPLAIN as one JSON document, with PostgreSQL's shape: an array with one object, whose "Plan" is
+ * the tree. */
 #include "sql/explain_int.h"
 
 #include <string.h>
@@ -84,7 +85,7 @@ static void put_node(const cm_plan_node *node, bool cost, const cm_measured *mea
     put_string(cm_explain_title(node), out);
     put_member("Runs At", level + 1, out);
     put_string(node->op == CM_PLAN_INPUT ? node->fragment->table->org : "MPC", out);
-    put_member("Rows", level + 1, out);
+    put_member("Plan Rows", level + 1, out);
     cm_buf_printf(out, "%llu", (unsigned long long)node->rows);
     put_member("Planes", level + 1, out);
     cm_buf_printf(out, "%u", cm_explain_planes(node));
@@ -142,7 +143,7 @@ static void put_disclosure(const cm_plan *plan, cm_buf *out)
 void cm_explain_json(const cm_plan *plan, bool cost, bool disclosure, const cm_measured *measured,
                      cm_buf *out)
 {
-    cm_buf_printf(out, "{\n  \"Plan\": ");
+    cm_buf_printf(out, "[{\n  \"Plan\": ");
     put_node(plan->root, cost, measured, 1, true, out);
     put_member("Protocol", 1, out);
     put_string(plan->protocol, out);
@@ -161,5 +162,5 @@ void cm_explain_json(const cm_plan *plan, bool cost, bool disclosure, const cm_m
     if (disclosure) {
         put_disclosure(plan, out);
     }
-    cm_buf_printf(out, "\n}\n");
+    cm_buf_printf(out, "\n}]\n");
 }

@@ -388,7 +388,7 @@ static cm_status cut_text(cm_parser *p, const PgQuery__RawStmt *raw, cm_stmt *st
             size_t end = end_of_copy(p, query, to);
             stmt->query = cm_arena_strndup(p->arena, p->sql + query, end - query);
         }
-        if (stmt->kind == CM_STMT_CREATE_MATVIEW) {
+        if (stmt->kind == CM_STMT_CREATE_MATVIEW || stmt->explain.matview) {
             size_t end = end_of_query(p, query, to);
             stmt->query = cm_arena_strndup(p->arena, p->sql + query, end - query);
         }

@@ -507,6 +507,27 @@ static cm_status parse_func(cm_parser *p, const PgQuery__FuncCall *f, const cm_a
     return st;
 }
 
+/* The date and time are functions of no arguments; who asks is the node's to say. */
+static cm_status parse_value_function(cm_parser *p, const PgQuery__SQLValueFunction *f,
+                                      const cm_ast **ret)
+{
+    const char *name =
+        f->op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE        ? "current_date"
+        : f->op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP ? "current_timestamp"
+        : f->op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP    ? "localtimestamp"
+                                                                           : NULL;
+
+    if (name == NULL) {
+        p->node_values++;
+        return unsupported(p, f->location, "a value of the session, such as CURRENT_USER,", NULL, 0,
+                           ret);
+    }
+    cm_ast *ast = new_node(p, CM_AST_FUNC, f->location);
+    ast->text = name;
+    *ret = ast;
+    return CM_OK;
+}
+
 static const char *operator_name(cm_parser *p, const PgQuery__SubLink *link)
 {
     const char *name =
@@ -625,9 +646,7 @@ static cm_status dispatch(cm_parser *p, const PgQuery__Node *node, const cm_ast 
     case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
         return parse_collate(p, node->collate_clause, ret);
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
-        p->node_values++;
-        return unsupported(p, node->sqlvalue_function->location,
-                           "a value of the session, such as CURRENT_DATE,", NULL, 0, ret);
+        return parse_value_function(p, node->sqlvalue_function, ret);
     case PG_QUERY__NODE__NODE_ROW_EXPR:
         return unsupported(p, node->row_expr->location, "a row", node->row_expr->args,
                            node->row_expr->n_args, ret);

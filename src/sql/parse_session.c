@@ -193,17 +193,21 @@ static cm_status explain_format(cm_parser *p, const PgQuery__DefElem *def, cm_st
 
 static cm_status explain_option(cm_parser *p, const PgQuery__DefElem *def, cm_stmt *stmt)
 {
-    static const char *const elsewhere[] = {"settings", "buffers", "wal", "timing", "summary"};
-    bool verbose;
+    /* What is asked for is always there, or is nothing here: pages and log. */
+    static const char *const ignored[] = {"verbose", "settings", "buffers",     "wal",
+                                          "timing",  "summary",  "generic_plan"};
+    bool unused;
     bool *target = strcmp(def->defname, "analyze") == 0      ? &stmt->explain.analyze
                    : strcmp(def->defname, "disclosure") == 0 ? &stmt->explain.disclosure
                    : strcmp(def->defname, "cost") == 0       ? &stmt->explain.cost
                    : strcmp(def->defname, "costs") == 0      ? &stmt->explain.cost
-                   : strcmp(def->defname, "verbose") == 0    ? &verbose
                                                              : NULL;
 
     if (strcmp(def->defname, "format") == 0) {
         return explain_format(p, def, stmt);
+    }
+    for (size_t i = 0; i < CM_COUNT(ignored); i++) {
+        target = strcmp(def->defname, ignored[i]) == 0 ? &unused : target;
     }
     if (target != NULL) {
         if (read_switch(def, target)) {
@@ -213,14 +217,33 @@ static cm_status explain_option(cm_parser *p, const PgQuery__DefElem *def, cm_st
         return cm_fail(p->diag, CM_EINVAL, CM_SQL_SYNTAX, "%s requires a Boolean value",
                        def->defname);
     }
-    for (size_t i = 0; i < CM_COUNT(elsewhere); i++) {
-        if (strcmp(def->defname, elsewhere[i]) == 0) {
-            return cm_parser_refuse(p, def->location, "EXPLAIN option \"%s\"", def->defname);
-        }
-    }
     cm_parser_at(p, def->location);
     return cm_fail(p->diag, CM_EINVAL, CM_SQL_SYNTAX,
                    "unrecognized EXPLAIN option \"" CM_QUOTE "\"", def->defname);
+}
+
+/* EXPLAIN of what has a query inside. */
+static cm_status parse_explained(cm_parser *p, const PgQuery__Node *query, cm_stmt *stmt)
+{
+    const cm_explain explain = stmt->explain;
+    cm_status st;
+
+    if (query != NULL && query->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT) {
+        st = parse_execute(p, query->execute_stmt, stmt);
+        stmt->explain.execute = true;
+    } else if (query != NULL && query->node_case == PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT) {
+        bool known;
+        st = cm_parse_view(p, query, stmt, &known);
+        stmt->explain.matview = true;
+        if (st == CM_OK && explain.analyze) {
+            return cm_parser_refuse(p, -1, "EXPLAIN ANALYZE of CREATE MATERIALIZED VIEW");
+        }
+    } else {
+        return parse_inner_select(p, query, "EXPLAIN", stmt);
+    }
+    stmt->kind = CM_STMT_EXPLAIN;
+    stmt->tag = "EXPLAIN";
+    return st;
 }
 
 /* Who learns what is always printed unless switched off, as costs are. */
@@ -235,7 +258,7 @@ static cm_status parse_explain(cm_parser *p, const PgQuery__ExplainStmt *s, cm_s
             return st;
         }
     }
-    return parse_inner_select(p, s->query, "EXPLAIN", stmt);
+    return parse_explained(p, s->query, stmt);
 }
 
 static cm_status parse_vacuum(cm_parser *p, const PgQuery__VacuumStmt *s, cm_stmt *stmt)

@@ -290,8 +290,11 @@ static void test_explain(void **state)
     s = one(f, "EXPLAIN (SELECT 1 FROM t)");
     assert_string_equal(s->query, "(SELECT 1 FROM t)");
     refused(f, "EXPLAIN (FOO) SELECT 1", "42601", "unrecognized EXPLAIN option \"foo\"", 10);
-    refused(f, "EXPLAIN (BUFFERS) SELECT 1", "0A000", "EXPLAIN option \"buffers\" is not supported",
-            10);
+    s = one(f, "EXPLAIN (BUFFERS, TIMING off, VERBOSE) EXECUTE p(1)");
+    assert_true(s->explain.execute && s->args == 1);
+    s = one(f, "EXPLAIN CREATE MATERIALIZED VIEW v (a) AS SELECT 1 FROM t WITH DATA");
+    assert_true(s->explain.matview && s->view.cols == 1);
+    assert_string_equal(s->query, "SELECT 1 FROM t ");
     refused(f, "EXPLAIN (FORMAT xml) SELECT 1", "0A000", "EXPLAIN format xml is not supported", 10);
     refused(f, "EXPLAIN DELETE FROM t", "0A000", "EXPLAIN of anything but SELECT is not supported",
             0);
@@ -579,10 +582,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_owner_ddl), CASE(test_foreign_table), CASE(test_rights),      CASE(test_session),
-        CASE(test_explain),   CASE(test_split),         CASE(test_cursors),     CASE(test_explain),
-        CASE(test_split),     CASE(test_whose_tables),  CASE(test_errors),      CASE(test_views),
-        CASE(test_depth),     CASE(test_garbage),       CASE(test_fingerprint), CASE(test_threads),
+        CASE(test_owner_ddl),   CASE(test_foreign_table), CASE(test_rights),
+        CASE(test_session),     CASE(test_explain),       CASE(test_split),
+        CASE(test_cursors),     CASE(test_whose_tables),  CASE(test_errors),
+        CASE(test_views),       CASE(test_depth),         CASE(test_garbage),
+        CASE(test_fingerprint), CASE(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

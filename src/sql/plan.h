@@ -265,6 +265,7 @@ typedef struct cm_plan_settings {
     cm_runs_use runs;        /* where that is cheaper */
     uint32_t lanes;          /* of each computing party, 1 to 16: the most, */
     bool lanes_fixed;        /* or exactly so many */
+    int64_t now;             /* what now() is: microseconds since 2000-01-01, UTC */
     double rtt_seconds;      /* measured link, rounded to steps, */
     double bytes_per_second; /* and to powers of 2 */
     double work_seconds;     /* of a party's processors, for each byte that it sends */

@@ -1,6 +1,7 @@
 /* From the text of a SELECT to its plan: what the coordinator does and every node repeats. */
 #include "sql/plan.h"
 
+#include "sql/ast.h"
 #include "sql/sql_int.h"
 
 /* ---- size ---------------------------------------------------------------------------------- */
@@ -246,6 +247,7 @@ cm_status cm_sql_prepare(const char *sql, const cm_schema *schema, const char *c
         return st;
     }
     CM_ASSERT(p.stmt != NULL);
+    ((cm_ast_select *)(uintptr_t)p.stmt->select)->now = settings->now; /* parsed for us */
     st = take_params(&p, params, param_count, diag);
     if (st == CM_OK) {
         st = prepare_stmt(&p, ret_query, ret_plan, diag);

@@ -99,6 +99,8 @@ typedef struct cm_relation_name {
 
 typedef struct cm_explain {
     bool analyze, disclosure, cost, json;
+    bool execute; /* of a prepared statement: name and args */
+    bool matview; /* of CREATE MATERIALIZED VIEW: name, view and query */
 } cm_explain;
 
 typedef enum cm_fetch {
