@@ -1,5 +1,4 @@
 """Bad SQL, policies, bad data: each gives a clear error, and every node keeps serving."""
-import json
 import unittest
 
 import psycopg2
@@ -52,7 +51,6 @@ class Refusals(Federation):
     def test_owners_are_measured_coarsely(self):
         """How long an owner's own SQL took would tell about its rows."""
         plan = self.ask("EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM visits WHERE region = 'west'")[0][0]
-        plan = json.loads(plan) if isinstance(plan, str) else plan
         inputs = []
 
         def walk(node):
@@ -61,11 +59,11 @@ class Refusals(Federation):
             for child in node.get("Plans", []):
                 walk(child)
 
-        walk(plan["Plan"])
+        walk(plan[0]["Plan"])
         self.assertEqual(3, len(inputs))
         for seconds in inputs:
             self.assertGreater(seconds, 0)
-            self.assertAlmostEqual(0, seconds * 100 % 1, 6)
+            self.assertAlmostEqual(round(seconds * 100), seconds * 100, 6)
 
     def test_grant(self):
         error = self.refused("SELECT count(*) FROM south.tumours", "42501", org="east")
