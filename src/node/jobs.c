@@ -13,7 +13,7 @@ enum { TICK_MS = 500, SWEEP_TICKS = 20 };
 cm_status cm_prepared_init(cm_prepared *prepared, cm_diag *diag)
 {
     memset(prepared, 0, sizeof *prepared);
-    if (cm_arena_init(&prepared->arena, JOB_ARENA_BYTES) != CM_OK) {
+    if (cm_arena_init_secret(&prepared->arena, JOB_ARENA_BYTES) != CM_OK) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     return CM_OK;

@@ -40,10 +40,15 @@ bool cm_stored_is_party(cm_node *node, const cm_plan *plan)
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
+static void wipe_key(cm_state_stored *row)
+{
+    cm_wipe(row->key, sizeof row->key);
+}
+
 static cm_status key_of(cm_node *node, const cm_org_table *view, cm_arena *arena,
                         cm_stored_key *ret, cm_diag *diag)
 {
-    cm_state_stored row;
+    CM_CLEANUP(wipe_key) cm_state_stored row = {0};
     bool found = false;
     const char *dir = NULL;
     cm_hash facts = cm_stored_digest(view);
@@ -103,7 +108,7 @@ cm_status cm_stored_keep(cm_node *node, const cm_plan *plan, const cm_stored_key
     CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
     const char *dir = NULL;
 
-    if (cm_arena_init(&arena, ARENA_BYTES) != CM_OK) {
+    if (cm_arena_init_secret(&arena, ARENA_BYTES) != CM_OK) {
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     cm_org_table view = *plan->stores;
@@ -150,10 +155,10 @@ static void wipe(cm_node *node, const uint8_t *id, cm_arena *arena)
 void cm_stored_forget(cm_node *node, const uint8_t id[static CM_STORED_ID_BYTES])
 {
     CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
-    cm_state_stored row;
+    CM_CLEANUP(wipe_key) cm_state_stored row = {0};
     bool found = false;
 
-    if (cm_arena_init(&arena, ARENA_BYTES) != CM_OK ||
+    if (cm_arena_init_secret(&arena, ARENA_BYTES) != CM_OK ||
         cm_state_stored_find(cm_node_state(node), id, &arena, &row, &found, NULL) != CM_OK ||
         (found && row.published)) {
         return;
@@ -165,10 +170,10 @@ void cm_stored_abort(cm_node *node, unsigned from, const uint8_t *data, size_t b
 {
     CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
     const cm_federation *f = cm_node_federation(node);
-    cm_state_stored row;
+    CM_CLEANUP(wipe_key) cm_state_stored row = {0};
     bool found = false;
 
-    if (bytes < CM_STORED_ID_BYTES || cm_arena_init(&arena, ARENA_BYTES) != CM_OK) {
+    if (bytes < CM_STORED_ID_BYTES || cm_arena_init_secret(&arena, ARENA_BYTES) != CM_OK) {
         return;
     }
     if (cm_state_stored_find(cm_node_state(node), data, &arena, &row, &found, NULL) == CM_OK &&
@@ -217,7 +222,7 @@ void cm_stored_sweep(cm_node *node)
     CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
     cm_diag why = {0};
 
-    if (cm_arena_init(&arena, ARENA_BYTES) != CM_OK) {
+    if (cm_arena_init_secret(&arena, ARENA_BYTES) != CM_OK) {
         return; /* later */
     }
     if (sweep(node, &arena, &why) != CM_OK) {
@@ -244,7 +249,7 @@ void cm_stored_clean_up(cm_node *node)
     CM_CLEANUP(cm_arena_fini) cm_arena arena = {0};
     const char *dir = NULL;
 
-    if (cm_arena_init(&arena, ARENA_BYTES) != CM_OK ||
+    if (cm_arena_init_secret(&arena, ARENA_BYTES) != CM_OK ||
         cm_node_stored_dir(node, &arena, &dir, NULL) != CM_OK) {
         return;
     }
@@ -253,7 +258,7 @@ void cm_stored_clean_up(cm_node *node)
     struct dirent *entry;
     while (list != NULL && (entry = readdir(list)) != NULL) {
         uint8_t id[CM_STORED_ID_BYTES];
-        cm_state_stored row;
+        CM_CLEANUP(wipe_key) cm_state_stored row = {0};
         bool found = false;
         if (!read_id(entry->d_name, id) ||
             cm_state_stored_find(cm_node_state(node), id, &arena, &row, &found, NULL) != CM_OK) {
