@@ -160,10 +160,10 @@ static cm_status run_fragment(cm_exec *x, reader *r)
     }
     cm_status st = find_tables(x, f, source, table);
     if (st == CM_OK) {
-        st = cm_source_run(source, table, f, cols, is_text, f->aggregated ? take_group : take_row,
-                           r, x->diag);
+        st = cm_source_run(source, table, f, cols, is_text,
+                           cm_fragment_is_dense(f) ? take_group : take_row, r, x->diag);
     }
-    if (st == CM_OK && f->aggregated) {
+    if (st == CM_OK && cm_fragment_is_dense(f)) {
         st = fill_groups(r);
     }
     free(is_text);
@@ -204,7 +204,7 @@ cm_status cm_exec_read_input(cm_exec *x, const cm_plan_node *node, cm_exec_input
         return cm_fail(x->diag, st, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
     reader r = {.node = node, .diag = x->diag};
-    r.key_cols = node->fragment->aggregated ? node->fragment->keys : 0;
+    r.key_cols = cm_fragment_is_dense(node->fragment) ? node->fragment->keys : 0;
     r.values = CM_NEW(&temporary, uint64_t *, node->cols + 1);
     r.nulls = CM_NEW(&temporary, uint64_t *, node->cols + 1);
     for (size_t i = 0; i < node->cols; i++) {

@@ -61,6 +61,33 @@ static const asked QUERIES[] = {
      "south.clients c ON c.client = p.person AND c.zone > 1) ON p.person = v.person "
      "GROUP BY v.region",
      1, false},
+    /* one owner's groups */
+    {"SELECT v.code, v.region, count(*), sum(v.cost), count(v.cost), min(p.stage), max(v.code) "
+     "FROM south.visits v JOIN south.people p ON p.person = v.person GROUP BY v.code, v.region",
+     1, false},
+    {"SELECT p.person, p.stage, count(v.cost), sum(v.cost) FROM south.people p LEFT JOIN "
+     "south.clients v2 ON v2.client = p.person JOIN south.visits v ON v.person = p.person "
+     "GROUP BY p.person, p.stage HAVING count(*) > 1 AND p.stage < 3",
+     1, false},
+    {"SELECT v.code, count(DISTINCT v.cost), sum(DISTINCT v.year), count(DISTINCT v.code) "
+     "FROM south.visits v GROUP BY v.code",
+     1, false},
+    {"SELECT v.region, count(DISTINCT v.person), count(*) FROM south.visits v GROUP BY v.region", 1,
+     false},
+    {"SELECT count(DISTINCT v.cost), sum(DISTINCT v.cost), count(DISTINCT v.code) "
+     "FROM south.visits v WHERE v.cost > 0",
+     1, false},
+    {"SELECT DISTINCT v.code, v.cost FROM south.visits v", 1, false},
+    {"SELECT c.client, x.n, x.code FROM clients c JOIN (SELECT v.person, v.code, count(*) AS n "
+     "FROM south.visits v GROUP BY v.person, v.code) x ON x.person = c.client AND x.n > 1",
+     0, true},
+    {"SELECT a.code, a.n, v.cost FROM (SELECT code, count(*) AS n FROM south.visits GROUP BY code) "
+     "a JOIN north.visits v ON v.code = a.code",
+     2, true},
+    {"SELECT count(*), max(n) FROM (SELECT count(*) AS n FROM south.visits GROUP BY person, year) "
+     "x",
+     1, false},
+    {"SELECT 7, count(*) FROM south.visits GROUP BY cost HAVING sum(year) > 4000", 1, false},
     /* beside what others have */
     {"SELECT c.zone, count(*), sum(p.stage) FROM south.visits v JOIN south.people p "
      "ON v.person = p.person JOIN clients c ON c.client = v.person GROUP BY c.zone",

@@ -100,7 +100,13 @@ static void grouping_fini(grouping *g)
 static bool worth_gathering(const cm_fragment *f)
 {
     bool args = false;
+    if (!cm_fragment_is_dense(f)) {
+        return false;
+    }
     for (size_t i = 0; i < f->outputs; i++) {
+        if (f->output[i]->distinct) {
+            return false;
+        }
         if (f->output[i]->args > 0) {
             args = true;
             if (f->output[i]->arg[0]->type.kind == CM_TYPE_TEXT ||
@@ -109,8 +115,7 @@ static bool worth_gathering(const cm_fragment *f)
             }
         }
     }
-    return f->aggregated && (args || f->keys > 0) &&
-           cm_fragment_groups(f) <= CELLS_MAX / (f->outputs + 1);
+    return (args || f->keys > 0) && cm_fragment_groups(f) <= CELLS_MAX / (f->outputs + 1);
 }
 
 /* The number of an argument among the distinct ones, added when it is new. */

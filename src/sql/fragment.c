@@ -507,8 +507,7 @@ static void put_aggregate(cm_fragment_writer *w, const cm_expr *x)
 {
     static const char *const names[] = {"count", "coalesce(sum", "avg", "min", "max"};
 
-    CM_ASSERT(x->op == CM_X_AGG && x->filter == NULL && !x->distinct &&
-              x->aggregate != CM_AGGREGATE_AVG);
+    CM_ASSERT(x->op == CM_X_AGG && x->filter == NULL && x->aggregate != CM_AGGREGATE_AVG);
     if (x->args == 0) {
         cm_fragment_put(w, "count(*)");
         return;
@@ -516,7 +515,7 @@ static void put_aggregate(cm_fragment_writer *w, const cm_expr *x)
     if (cm_fragment_put_native_aggregate(w, x)) {
         return;
     }
-    cm_buf_printf(w->out, "%s(", names[x->aggregate]);
+    cm_buf_printf(w->out, "%s(%s", names[x->aggregate], x->distinct ? "DISTINCT " : "");
     cm_fragment_put_operand(w, x->arg[0]);
     cm_fragment_put(w, x->aggregate == CM_AGGREGATE_SUM ? "), 0)" : ")");
 }

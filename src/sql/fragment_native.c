@@ -136,7 +136,7 @@ bool cm_fragment_put_native_aggregate(cm_fragment_writer *w, const cm_expr *x)
     bool extreme = x->aggregate == CM_AGGREGATE_MIN || x->aggregate == CM_AGGREGATE_MAX;
 
     if (native != NULL && x->aggregate == CM_AGGREGATE_COUNT) {
-        cm_buf_printf(w->out, "count(%s)", native->expr);
+        cm_buf_printf(w->out, "count(%s%s)", x->distinct ? "DISTINCT " : "", native->expr);
         return true;
     }
     if (native == NULL || native->kind != CM_NATIVE_NUMBER ||
@@ -147,7 +147,8 @@ bool cm_fragment_put_native_aggregate(cm_fragment_writer *w, const cm_expr *x)
         cm_buf_printf(w->out, "(%s(%s)", x->aggregate == CM_AGGREGATE_MIN ? "min" : "max",
                       native->expr);
     } else {
-        cm_buf_printf(w->out, "(coalesce(sum(%s), 0)", native->expr);
+        cm_buf_printf(w->out, "(coalesce(sum(%s%s), 0)", x->distinct ? "DISTINCT " : "",
+                      native->expr);
     }
     if (type->scale > 0) {
         cm_fragment_put(w, " * ");

@@ -35,7 +35,8 @@ typedef struct cm_plan_col {
 
 typedef enum cm_plan_op {
     CM_PLAN_INPUT,     /* owner's fragment -> rows (padded with invalid ones to the bound); one
-                          column per output; of an aggregated fragment all rows are valid */
+                          column per output; of a dense fragment all rows are valid, a sparse
+                          one has its keys' columns before */
     CM_PLAN_VALUES,    /* public constants, each row valid */
     CM_PLAN_STORED,    /* columns of a materialized view */
     CM_PLAN_CONCAT,    /* rows of all children, equal columns */
@@ -100,11 +101,13 @@ typedef struct cm_fragment {
     const cm_expr *filter;     /* or NULL */
     size_t outputs;            /* row-level expressions; or aggregates when aggregated */
     const cm_expr *const *output;
-    bool aggregated; /* dense: one row for every combination of the domains, in order, first key
-                        slowest; without keys one row */
+    /* Dense: one row for every combination of the domains, in order, first key slowest; without
+     * keys one row.  Without domains (sparse): a row for each group that there is, keys first, in
+     * any order, padded like rows. */
+    bool aggregated;
     size_t keys;
     const cm_expr *const *key;
-    const cm_domain *domain; /* keys entries */
+    const cm_domain *domain; /* keys entries, or NULL */
 } cm_fragment;
 
 /* SUM is the exact sum of the numbers that are not NULL; without any it is NULL where its column is
@@ -346,8 +349,12 @@ typedef struct cm_native {
 void cm_fragment_native_sql(const cm_fragment *fragment, const cm_native *native, const char *from,
                             cm_buf *out);
 
-/* The position of a group among all combinations of its keys' domains, first key slowest; false
- * when a key is outside of its domain.  And the keys of a position. */
+static inline bool cm_fragment_is_dense(const cm_fragment *fragment)
+{
+    return fragment->aggregated && (fragment->keys == 0 || fragment->domain != NULL);
+}
+/* Of a dense one: the position of a group among all combinations of its keys' domains, first key
+ * slowest; false when a key is outside of its domain.  And the keys of a position. */
 size_t cm_fragment_groups(const cm_fragment *fragment);
 CM_MUST bool cm_fragment_position(const cm_fragment *fragment, const cm_value *keys, size_t *ret);
 void cm_fragment_keys_at(const cm_fragment *fragment, size_t position, cm_value *ret_keys);

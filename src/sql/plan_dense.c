@@ -22,13 +22,18 @@ static bool halves_fit(cm_range range, uint64_t rows)
     return fits_int64(high, rows) && fits_int64(low, rows);
 }
 
-static bool is_dense_physical(const cm_block *b, const cm_physical *p, uint64_t rows)
+bool cm_group_is_owners(const cm_grouping *g, const cm_physical *p, const cm_org_table *table,
+                        bool whole)
 {
-    if (p->on != NULL || p->of != NULL || !cm_block_pushable(b, p->arg)) {
+    uint64_t rows = cm_plan_table_rows(table);
+
+    if (p->of != NULL || !cm_block_pushable(g->b, p->arg) ||
+        (p->on != NULL && (!whole || !cm_expr_equal(p->on, p->arg)))) {
         return false;
     }
     if (p->aggregate == CM_AGGREGATE_SUM) {
-        return fits_int64(p->arg->range, rows) || halves_fit(p->arg->range, rows);
+        return fits_int64(p->arg->range, rows) ||
+               (p->on == NULL && halves_fit(p->arg->range, rows));
     }
     return p->arg->type.kind != CM_TYPE_TEXT || p->aggregate == CM_AGGREGATE_COUNT ||
            p->arg->type.max_bytes <= CM_PLAN_MPC_TEXT_BYTES;
@@ -72,7 +77,8 @@ bool cm_group_is_dense(const cm_grouping *g)
     }
     for (size_t t = 0; t < relation->tables; t++) {
         for (size_t i = 0; i < g->physicals; i++) {
-            if (!is_dense_physical(g->b, &g->physical[i], cm_plan_table_rows(relation->table[t]))) {
+            if (!cm_group_is_owners(g, &g->physical[i], relation->table[t],
+                                    relation->tables == 1)) {
                 return false;
             }
         }
@@ -90,9 +96,8 @@ static const cm_domain *domains(cm_grouping *g)
     return domain;
 }
 
-/* One output of an owner's fragment and its column. */
-static cm_status dense_output(cm_grouping *g, const cm_physical *p, const cm_org_table *table,
-                              const cm_expr **ret, cm_plan_col *ret_col)
+cm_status cm_group_owner_output(cm_grouping *g, const cm_physical *p, const cm_org_table *table,
+                                const cm_expr **ret, cm_plan_col *ret_col)
 {
     const cm_expr *arg = NULL;
     uint64_t rows = cm_plan_table_rows(table);
@@ -104,8 +109,8 @@ static cm_status dense_output(cm_grouping *g, const cm_physical *p, const cm_org
         st = cm_plan_fold_org(g->pl, p->arg, table, &arg);
     }
     if (st == CM_OK) {
-        st = cm_expr_agg_new(g->pl->arena, aggregate, type, arg, false, NULL, rows, 0, ret,
-                             g->pl->diag);
+        st = cm_expr_agg_new(g->pl->arena, aggregate, type, arg, p != NULL && p->on != NULL, NULL,
+                             rows, 0, ret, g->pl->diag);
     }
     if (st != CM_OK) {
         return st;
@@ -135,8 +140,8 @@ static cm_status dense_input(cm_grouping *g, const cm_org_table *table, uint64_t
         st = cm_plan_fold_org(g->pl, g->key[i].expr, table, &key[i]);
     }
     for (size_t i = 0; st == CM_OK && i < cols; i++) {
-        st = dense_output(g, i < g->physicals ? &g->physical[i] : NULL, table, &output[i],
-                          &cm_node_cols(node)[i]);
+        st = cm_group_owner_output(g, i < g->physicals ? &g->physical[i] : NULL, table, &output[i],
+                                   &cm_node_cols(node)[i]);
     }
     cm_plan_read_table(g->pl, table, f);
     f->outputs = cols;
@@ -191,7 +196,7 @@ static cm_status split_sum(cm_grouping *g, cm_physical *p)
     return st;
 }
 
-static cm_status split_wide_sums(cm_grouping *g)
+cm_status cm_group_split_sums(cm_grouping *g)
 {
     const cm_relation *relation = &g->q->relation[g->b->from->rel];
     size_t count = g->physicals;
@@ -229,7 +234,7 @@ cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret
 
 cm_status cm_group_build_dense(cm_grouping *g)
 {
-    cm_status split = split_wide_sums(g);
+    cm_status split = cm_group_split_sums(g);
     if (split != CM_OK) {
         return split;
     }

@@ -306,14 +306,16 @@ cm_status cm_block_group(cm_block *b, const cm_need *need, size_t needs, cm_plan
 
     cm_status st = collect_all(&g);
     if (st == CM_OK) {
-        st = cm_group_is_dense(&g) ? cm_group_build_dense(&g) : cm_group_build_rows(&g);
+        st = cm_group_is_dense(&g)    ? cm_group_build_dense(&g)
+             : cm_group_is_sparse(&g) ? cm_group_build_sparse(&g)
+                                      : cm_group_build_rows(&g);
     }
     if (st != CM_OK) {
         return st;
     }
     *ret = (cm_planned){0};
-    ret->positions_public =
-        g.node->rows == 1 || (g.node->op != CM_PLAN_GROUP_SORT && shows_keys(&g));
+    ret->positions_public = g.node->rows == 1 || (g.node->op != CM_PLAN_GROUP_SORT &&
+                                                  g.node->op != CM_PLAN_INPUT && shows_keys(&g));
     st = filter_groups(&g);
     for (size_t i = 0; st == CM_OK && i < needs; i++) {
         const cm_target *target = &b->query->target[need[i].target];

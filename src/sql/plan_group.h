@@ -46,7 +46,7 @@ typedef struct cm_grouping {
     cm_plan_node *node;
     unsigned count_col;
     int pairs; /* physical that counts the rows that a group has, where it is not count(*); or -1 */
-    bool dense;
+    bool dense;  /* owners aggregate: a sum of no values is 0 */
     bool failed; /* while rewriting */
 } cm_grouping;
 
@@ -61,6 +61,18 @@ CM_MUST cm_status cm_group_when(cm_grouping *g, const cm_expr *filter, const cm_
 /* plan_dense.c: every owner aggregates its own rows over the keys' public domain. */
 bool cm_group_is_dense(const cm_grouping *g);
 CM_MUST cm_status cm_group_build_dense(cm_grouping *g);
+/* Whether owners compute it; DISTINCT ones where an owner has all rows of a group. */
+bool cm_group_is_owners(const cm_grouping *g, const cm_physical *p, const cm_org_table *table,
+                        bool whole);
+/* One output of a table's fragment and its column; p is NULL for count(*). */
+CM_MUST cm_status cm_group_owner_output(cm_grouping *g, const cm_physical *p,
+                                        const cm_org_table *table, const cm_expr **ret,
+                                        cm_plan_col *ret_col);
+/* Makes two of every sum that may leave 64 bits at an owner. */
+CM_MUST cm_status cm_group_split_sums(cm_grouping *g);
+/* plan_sparse.c: the owner of all rows groups them, by any keys. */
+bool cm_group_is_sparse(const cm_grouping *g);
+CM_MUST cm_status cm_group_build_sparse(cm_grouping *g);
 /* The value of a SUM from the columns of g->node. */
 CM_MUST cm_status cm_group_sum(cm_grouping *g, const cm_physical *p, const cm_expr **ret);
 /* plan_rows.c: row by row under MPC. */

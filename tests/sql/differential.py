@@ -140,6 +140,8 @@ def run(cursor, sql):
         return ("rows", cursor.fetchall())
     except psycopg2.Error as error:
         return ("error", error.pgcode, str(error).strip())
+    except ValueError as error:  # Python's dates end in the year 9999
+        return ("error", "python", str(error))
 
 
 class Verdicts:
@@ -152,7 +154,8 @@ class Verdicts:
 
     def add(self, where, sql, ordered, got, want):
         floats = want[0] == "rows" and any(isinstance(cell, float) for row in want[1] for cell in row)
-        if got[0] == "error" and (got[1] == "0A000" or "may need more than 126 bits" in got[2]):
+        if got[0] == "error" and (got[1] == "0A000" or "may need more than 126 bits" in got[2] or
+                                  "beyond what the query presumes" in got[2]):
             self.counts["refused"] += 1
             self.refused[re.sub(r'"[^"]*"', '""', got[2].splitlines()[0])] += 1
             if VERBOSE:

@@ -1,7 +1,8 @@
 """Random schemas and queries over the grammar that Comity supports; deterministic by seed.
 
-Four tables: t at all owners without a key; u and v at one owner each, with keys of one and of two columns; w at all
-owners, with keys that no two owners share.  They are joined on k, on (p, q), or on the text s.
+Seven tables: t at all owners without a key; u and v at one owner each, with keys of one and of two columns; w at all
+owners, with keys that no two owners share; h, hk and hp at one owner, without a key and with keys of one and of two
+columns.  They are joined on k, on (p, q), or on the text s.
 """
 import random
 
@@ -28,7 +29,11 @@ class Schema:
         self.u = Table(rng, "u", [rng.choice(owners)], [key(nullable=False)], ("k",))
         self.v = Table(rng, "v", [rng.choice(owners)], pair(False) + [text()], ("p", "q"))
         self.w = Table(rng, "w", owners, [key(nullable=False)], ("k",), (1, 3))
-        self.tables = [self.t, self.u, self.v, self.w]
+        home = [rng.choice(owners)]
+        self.h = Table(rng, "h", home, [key()] + pair(None) + [text()])
+        self.hk = Table(rng, "hk", home, [key(nullable=False)], ("k",), (1, 3))
+        self.hp = Table(rng, "hp", home, pair(False) + [text()], ("p", "q"), (1, 2))
+        self.tables = [self.t, self.u, self.v, self.w, self.h, self.hk, self.hp]
 
     # -- expressions over columns, which need not be of one table ---------------------------------
 

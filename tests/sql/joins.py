@@ -114,7 +114,40 @@ def text_key(schema):
     return f"t {kind} ({inner}) g ON g.s = t.s", of("t", schema.t) + [p.called("g.n"), p.called("g.m")]
 
 
+def looked_up(schema):
+    """Rows of one owner's table that another of its tables has, or has not."""
+    rng = schema.rng
+    where = rng.choice(["EXISTS (SELECT 1 FROM hk WHERE hk.k = h.k{c})", "NOT EXISTS (SELECT 1 FROM hk WHERE hk.k = h.k{c})",
+                        "h.k IN (SELECT k FROM hk{w})", "h.k NOT IN (SELECT k FROM hk{w})",
+                        "EXISTS (SELECT 1 FROM hp WHERE hp.s = h.s AND hp.p = h.q)",
+                        "NOT EXISTS (SELECT 1 FROM hp JOIN hk ON hk.k = hp.p WHERE hp.s = h.s AND h.p > 1)",
+                        "NOT EXISTS (SELECT 1 FROM hp WHERE hp.p = h.p AND hp.q < h.q)"])
+    columns = of("hk", schema.hk)
+    where = where.format(c=f" AND {schema.condition(columns, 1)}" if rng.random() < 0.5 else "",
+                         w=f" WHERE {schema.condition(columns, 1)}" if rng.random() < 0.5 else "")
+    return f"(SELECT h.* FROM h WHERE {where}) h", of("h", schema.h)
+
+
+def owned(schema):
+    """Tables of one owner among themselves, alone and beside others'."""
+    rng = schema.rng
+    if rng.random() < 0.3:
+        return looked_up(schema)
+    first, second, third = (rng.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN"]) for _ in range(3))
+    tables = rng.choice([["hk"], ["hp"], ["hk", "hp"], ["hk", "w"], ["hk", "u"], ["v", "hk"], ["hp", "hk", "w"]])
+    keys = {"hk": ["k"], "u": ["k"], "w": ["k"], "hp": ["p", "q"], "v": ["p", "q"]}
+    columns, text = of("h", schema.h), "h"
+    for name, kind in zip(tables, (first, second, third)):
+        table = getattr(schema, name)
+        equal = " AND ".join(f"h.{key} = {name}.{key}" for key in keys[name])
+        if rng.random() < 0.25:
+            equal += f" AND {schema.condition(of(name, table), 1)}"
+        text += f" {kind} {name} ON {equal}"
+        columns += of(name, table)
+    return text, columns
+
+
 def source(schema):
-    forms = [(40, keyed), (20, merged), (5, comma), (8, three), (10, grouped), (5, single), (7, many),
+    forms = [(40, keyed), (15, owned), (20, merged), (5, comma), (8, three), (10, grouped), (5, single), (7, many),
              (6, text_key), (6, any_condition), (3, windowed)]
     return schema.rng.choices([f for _, f in forms], [weight for weight, _ in forms])[0](schema)
