@@ -33,6 +33,9 @@ static const char *const QUERIES[] = {
     "GROUP BY person) g ON g.person = p.person",
     "SELECT v.person, v.cost, g.n FROM visits v JOIN (SELECT person, count(*) AS n FROM visits "
     "GROUP BY person) g ON g.person = v.person",
+    "SELECT region, year, rank() OVER (PARTITION BY region ORDER BY year DESC), "
+    "sum(cost) OVER (PARTITION BY region ORDER BY year DESC), "
+    "max(cost) OVER (PARTITION BY region) FROM visits WHERE cost > -500",
     "SELECT person, year FROM visits WHERE region = 1 UNION SELECT person, stage FROM people",
 };
 

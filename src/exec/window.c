@@ -155,13 +155,18 @@ static cm_status run_table(cm_exec *x, const cm_plan_node *node, const func_list
                                  .descending = node->order[i].descending,
                                  .nulls_first = node->order[i].nulls_first};
     }
+    bool tells_ties = false;
+    for (size_t i = 0; i < node->windows; i++) {
+        tells_ties = tells_ties || cm_plan_window_tells_ties(&node->window[i]);
+    }
     const cm_window_spec spec = {.parts = node->keys,
                                  .orders = node->orders,
                                  .funcs = list->count,
                                  .part = node->key,
                                  .order = order,
                                  .func = list->func,
-                                 .random_ties = true};
+                                 .ties = tells_ties ? CM_TIES_RANDOM : CM_TIES_ANY,
+                                 .runs = cm_exec_runs(x, node, 0, arena)};
     return cm_exec_mpc_failed(x, cm_table_window(x->mpc, from, &spec, arena, ret, x->scratch));
 }
 

@@ -401,6 +401,7 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
         return;
     case CM_PLAN_WINDOW:
         put_windows(node, out);
+        put_runs(node, out);
         return;
     case CM_PLAN_SORT:
         put_order(node, out);

@@ -134,6 +134,9 @@ typedef struct cm_plan_window {
     int64_t from, to; /* SLIDING */
 } cm_plan_window;
 
+/* Whether rows that tie in the order get different values: then their order has to be random. */
+bool cm_plan_window_tells_ties(const cm_plan_window *window);
+
 typedef struct cm_plan_bound {
     bool given;
     bool open;    /* equality does not match */
@@ -163,15 +166,15 @@ struct cm_plan_node {
     const cm_plan_node *const *child;
     const cm_plan_node *parent; /* the first that reads it; a node may be read by several */
     cm_plan_cost cost;
-    unsigned check;                 /* index + 1 of the check that the node makes; 0: none */
-    const cm_fragment *fragment;    /* INPUT */
-    size_t sorts;                   /* INPUT: the owner sorts its rows, padding last */
-    const cm_order *sort;           /* target is the node's column */
-    cm_plan_runs runs[2];           /* JOIN, GROUP_SORT: by child, in the order of the keys */
-    bool runs_valid_first;          /* rows that do not count come last in their run */
-    const cm_org_table *stored;     /* STORED */
-    const unsigned *stored_col;     /* STORED: cols entries, columns of it */
-    const cm_value *value;          /* VALUES: rows * cols, row by row */
+    unsigned check;              /* index + 1 of the check that the node makes; 0: none */
+    const cm_fragment *fragment; /* INPUT */
+    size_t sorts;                /* INPUT: the owner sorts its rows, padding last */
+    const cm_order *sort;        /* target is the node's column */
+    cm_plan_runs runs[2];        /* JOIN, GROUP_SORT, WINDOW: by child, in the order of the keys */
+    bool runs_valid_first;       /* rows that do not count come last in their run */
+    const cm_org_table *stored;  /* STORED */
+    const unsigned *stored_col;  /* STORED: cols entries, columns of it */
+    const cm_value *value;       /* VALUES: rows * cols, row by row */
     const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */
     const cm_expr *condition;       /* FILTER */
     const cm_expr *const *expr;     /* PROJECT: cols entries, over the child's columns */

@@ -78,18 +78,6 @@ static void add_shuffle(sizes *s, double rows, double planes)
     s->rounds += 2;
 }
 
-/* The sort's own schedule, and moving its rows. */
-static void add_sort(sizes *s, double rows, double keys, double payload)
-{
-    double tag = log2_up(rows);
-    cm_sort_cost cost = cm_table_sort_cost((size_t)rows, (unsigned)(keys + tag));
-
-    add_shuffle(s, rows, keys + tag + payload);
-    s->ands += cost.ands;
-    s->bytes += (cost.bytes - cost.ands / 8); /* opened; gates are counted at the end */
-    s->rounds += cost.rounds;
-}
-
 /* The first rows in order, of rows of so many planes, keys among them; tags are shuffled first. */
 static void add_order(sizes *s, double of, double rows, double keys, double planes)
 {
@@ -418,12 +406,21 @@ static void add_window(sizes *s, const cm_plan_node *node)
     const cm_plan_node *child = node->child[0];
     double rows = (double)node->rows, keys = key_planes(node, node->key, node->keys);
     double part = keys, copied = 0, extreme = 0, sums = 0;
+    size_t lengths[RUNS_MAX];
+    bool tells_ties = false;
 
     for (size_t i = 0; i < node->orders; i++) {
         keys += key_planes(node, &node->order[i].target, 1) - 1;
     }
-    add_shuffle(s, rows, log2_up(rows)); /* tags; then what is no key */
-    add_sort(s, rows, keys, planes_of(child) > keys ? planes_of(child) - keys : 0);
+    for (size_t i = 0; i < node->windows && !tells_ties; i++) {
+        tells_ties = cm_plan_window_tells_ties(&node->window[i]);
+    }
+    if (tells_ties) {
+        add_shuffle(s, rows, log2_up(rows)); /* tags; then what is no key */
+    }
+    cm_runs runs = runs_of(node, lengths);
+    double payload = planes_of(child) > keys ? planes_of(child) - keys : 0;
+    add_cost(s, cm_table_order_runs_cost((size_t)rows, (unsigned)keys, (unsigned)payload, &runs));
     add(s, rows * (keys + part), log2_up(keys) + 1);
     for (size_t i = 0; i < node->windows; i++) {
         const cm_plan_window *w = &node->window[i];

@@ -60,6 +60,27 @@ static const cm_order *through_project(cm_planner *pl, const cm_plan_node *node,
     return ret;
 }
 
+bool cm_plan_window_tells_ties(const cm_plan_window *window)
+{
+    switch (window->function) {
+    case CM_WIN_RANK:
+    case CM_WIN_DENSE_RANK:
+        return false;
+    case CM_WIN_COUNT:
+    case CM_WIN_SUM:
+    case CM_WIN_MIN:
+    case CM_WIN_MAX:
+        return window->frame != CM_WIN_PEERS && window->frame != CM_WIN_PARTITION;
+    case CM_WIN_ROW_NUMBER:
+    case CM_WIN_LAG:
+    case CM_WIN_LEAD:
+    case CM_WIN_FIRST:
+    case CM_WIN_LAST:
+        break;
+    }
+    return true;
+}
+
 static bool within(const cm_order *order, size_t orders, size_t cols)
 {
     for (size_t i = 0; i < orders; i++) {
@@ -172,6 +193,25 @@ static bool find_group(cm_planner *pl, cm_plan_node *node, candidate *ret)
     return find_side(pl, node->child[0], order, orders, &ret->side[0]);
 }
 
+/* Where some function tells ties apart, they have to come in a random order. */
+static bool find_window(cm_planner *pl, cm_plan_node *node, candidate *ret)
+{
+    cm_order *order = CM_NEW_SMALL(pl->arena, cm_order, node->keys + node->orders + 1);
+    bool tells = false;
+
+    for (size_t i = 0; i < node->windows; i++) {
+        tells = tells || cm_plan_window_tells_ties(&node->window[i]);
+    }
+    for (size_t i = 0; i < node->keys; i++) {
+        order[i].target = node->key[i];
+    }
+    for (size_t i = 0; i < node->orders; i++) {
+        order[node->keys + i] = node->order[i];
+    }
+    ret->sides = 1;
+    return !tells && find_side(pl, node->child[0], order, node->keys + node->orders, &ret->side[0]);
+}
+
 static bool find_join(cm_planner *pl, cm_plan_node *node, candidate *ret)
 {
     size_t keys = node->join.keys;
@@ -230,6 +270,7 @@ static void find_candidate(delivery *d, cm_plan_node *node)
 
     *c = (candidate){.node = node};
     bool found = node->op == CM_PLAN_GROUP_SORT ? find_group(d->pl, node, c)
+                 : node->op == CM_PLAN_WINDOW   ? find_window(d->pl, node, c)
                  : node->op == CM_PLAN_JOIN     ? find_join(d->pl, node, c)
                                                 : false;
     found = found && (wants_valid_first(c) || c->side[0].by_keys);

@@ -191,7 +191,7 @@ static cm_status draw_tags(cm_mpc *mpc, cm_bcol tag, cm_arena scratch)
 }
 
 cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,
-                          bool valid_first, bool random_ties, const cm_runs *runs, cm_arena *arena,
+                          bool valid_first, cm_ties ties, const cm_runs *runs, cm_arena *arena,
                           cm_table *ret, cm_bcol *ret_key, cm_arena scratch)
 {
     moved m = lay_out(table, keys, count, valid_first, &scratch);
@@ -202,7 +202,7 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
     cm_status st = CM_OK;
 
     CM_ASSERT(ret->cols == table->cols);
-    if (random_ties) {
+    if (ties == CM_TIES_RANDOM) {
         st = draw_tags(mpc, tag, scratch);
     } else {
         cm_rows_index_bits(mpc, tag, scratch);
@@ -216,9 +216,9 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
                           .tag = m.tag,
                           .key = m.key,
                           .payload = m.payload,
-                          .stable = true,
+                          .stable = ties == CM_TIES_KEPT,
                           .invalid_flag = valid_first};
-        if (runs && !random_ties) {
+        if (runs && ties != CM_TIES_RANDOM) {
             order.runs = *runs;
         }
         st = cm_order_rows(mpc, wide, &order, scratch);
@@ -246,8 +246,8 @@ cm_status cm_table_sort_runs(cm_mpc *mpc, cm_table *table, const cm_sort_key *ke
     if (table->rows < 2 || cm_sort_key_planes(table, keys, count, valid_first) == 0) {
         return CM_OK; /* in order already */
     }
-    return cm_sort_columns(mpc, table, keys, count, valid_first, false, runs, arena, table, NULL,
-                           scratch);
+    return cm_sort_columns(mpc, table, keys, count, valid_first, CM_TIES_KEPT, runs, arena, table,
+                           NULL, scratch);
 }
 
 cm_status cm_table_order(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys, size_t count,

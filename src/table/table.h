@@ -49,6 +49,9 @@ typedef struct cm_runs {
     cm_order_way way; /* by cost, or as told */
 } cm_runs;
 
+/* Rows of equal keys: as they were, in a secret random order, or as it comes. */
+typedef enum cm_ties { CM_TIES_KEPT, CM_TIES_RANDOM, CM_TIES_ANY } cm_ties;
+
 /* One key of a sort; ascending, NULLs last, is PostgreSQL's default. */
 typedef struct cm_sort_key {
     unsigned col;
@@ -256,8 +259,8 @@ CM_MUST cm_status cm_table_join_many(cm_mpc *mpc, const cm_table *points, const 
 
 /*
  * Window functions over partitions of equal `part` columns (NULLs are equal), in the order of
- * `order`.  Result: the valid rows first, by partition and order, in the child's order where both
- * tie; the child's columns, then one per function.  One sort for all functions.
+ * `order`.  Result: the valid rows first, by partition and order; the child's columns, then one
+ * per function.  One sort for all functions.
  */
 typedef enum cm_window_kind {
     CM_WINDOW_ROW_NUMBER,
@@ -299,8 +302,8 @@ typedef struct cm_window_spec {
     const unsigned *part;
     const cm_sort_key *order;
     const cm_window_func *func;
-    bool random_ties; /* rows that tie come in a secret random order, not in the child's */
-    cm_runs runs;     /* by part, NULLs last, then order; of use where ties are not random */
+    cm_ties ties;
+    cm_runs runs; /* by part, NULLs last, then order; of use where ties are not random */
 } cm_window_spec;
 CM_MUST cm_status cm_table_window(cm_mpc *mpc, const cm_table *table, const cm_window_spec *spec,
                                   cm_arena *arena, cm_table *ret, cm_arena scratch);

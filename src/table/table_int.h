@@ -205,14 +205,14 @@ CM_MUST cm_status cm_order_rows(cm_mpc *mpc, cm_bcol wide, const cm_order *order
 
 /*
  * The table's rows in order; ret, which may be the table, has its columns, some of which share
- * memory with the key.  Keys are not moved twice.  Rows that tie keep their order, or come in a
- * secret random one; runs (NULL: none) by these keys are of use in the first case only.  ret_key,
+ * memory with the key.  Keys are not moved twice.  runs, or NULL, by these keys are of no use
+ * where ties are random.  ret_key,
  * when not NULL, receives the key of cm_sort_key_build in order.
  */
 CM_MUST cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key *keys,
-                                  size_t count, bool valid_first, bool random_ties,
-                                  const cm_runs *runs, cm_arena *arena, cm_table *ret,
-                                  cm_bcol *ret_key, cm_arena scratch);
+                                  size_t count, bool valid_first, cm_ties ties, const cm_runs *runs,
+                                  cm_arena *arena, cm_table *ret, cm_bcol *ret_key,
+                                  cm_arena scratch);
 
 /* ---- lookup.c ------------------------------------------------------------------------------- */
 

@@ -79,7 +79,7 @@ static cm_status sort_rows(window *w, const cm_table *table, cm_arena *arena, cm
     }
     w->sorted = (cm_table){.rows = table->rows, .cols = table->cols};
     w->sorted.col = CM_NEW(arena, cm_scol, table->cols + spec->funcs + 1);
-    return cm_sort_columns(w->mpc, table, keys, count, true, spec->random_ties, &spec->runs, arena,
+    return cm_sort_columns(w->mpc, table, keys, count, true, spec->ties, &spec->runs, arena,
                            &w->sorted, ret_key, *w->keep);
 }
 

@@ -63,14 +63,14 @@ static const cm_window_func sliding[] = {
 };
 
 static const cm_window_spec cases[] = {
-    {1, 1, CM_COUNT(sliding), parts, orders, sliding, false, {0}},
-    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding, false, {0}},
-    {2, 1, CM_COUNT(ranks), parts, orders, ranks, false, {0}},
-    {1, 2, CM_COUNT(sums), parts, orders, sums, false, {0}},
-    {2, 1, CM_COUNT(values), parts, orders, values, false, {0}},
-    {0, 1, CM_COUNT(sums), NULL, orders, sums, false, {0}},
-    {1, 0, CM_COUNT(values), parts, NULL, values, false, {0}},
-    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks, false, {0}},
+    {1, 1, CM_COUNT(sliding), parts, orders, sliding, CM_TIES_KEPT, {0}},
+    {0, 0, CM_COUNT(sliding), NULL, NULL, sliding, CM_TIES_KEPT, {0}},
+    {2, 1, CM_COUNT(ranks), parts, orders, ranks, CM_TIES_KEPT, {0}},
+    {1, 2, CM_COUNT(sums), parts, orders, sums, CM_TIES_KEPT, {0}},
+    {2, 1, CM_COUNT(values), parts, orders, values, CM_TIES_KEPT, {0}},
+    {0, 1, CM_COUNT(sums), NULL, orders, sums, CM_TIES_KEPT, {0}},
+    {1, 0, CM_COUNT(values), parts, NULL, values, CM_TIES_KEPT, {0}},
+    {0, 0, CM_COUNT(ranks), NULL, NULL, ranks, CM_TIES_KEPT, {0}},
 };
 
 static cm_status op_window(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
@@ -326,7 +326,8 @@ static void test_extremes(void **state)
 static void test_random_ties(void **state)
 {
     static const cm_sort_key total[] = {{ORDER, true, false}, {WIDE, false, false}};
-    static const cm_window_spec spec = {1, 2, CM_COUNT(ranks), parts, total, ranks, true, {0}};
+    static const cm_window_spec spec = {1,     2,     CM_COUNT(ranks), parts,
+                                        total, ranks, CM_TIES_RANDOM,  {0}};
     cm_rng rng = {74};
     cm_arena arena;
     (void)state;
@@ -338,6 +339,9 @@ static void test_random_ties(void **state)
             p.col[WIDE].value[r] = p.rows - r;
         }
         check(&p, &spec, protocols[i % 2], &arena);
+        cm_window_spec any = spec;
+        any.ties = CM_TIES_ANY;
+        check_runs(&p, &any, i % 3 == 0, protocols[i % 2], &arena);
     }
     plain p = plain_random(&arena, &rng, 100, COLS, specs);
     assert_true(fixture_same_traces(&p, 1, op_window, &spec, &arena));
