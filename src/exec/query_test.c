@@ -268,7 +268,8 @@ static const char *const EQUIVALENTS[][2] = {
     {"SELECT cost FROM visits EXCEPT ALL SELECT cost FROM visits WHERE year < 2020 ORDER BY cost",
      "SELECT cost FROM (SELECT cost, row_number() OVER (PARTITION BY cost) FROM visits EXCEPT "
      "SELECT cost, row_number() OVER (PARTITION BY cost) FROM visits WHERE year < 2020)"},
-    {"SELECT region, 2 * percentile_cont(0.5) WITHIN GROUP (ORDER BY cost), percentile_disc(0.25) "
+    {"SELECT region, 2 * percentile_cont(0.5) WITHIN GROUP (ORDER BY cost)::numeric, "
+     "percentile_disc(0.25) "
      "WITHIN GROUP (ORDER BY cost DESC), percentile_disc(0.5) WITHIN GROUP (ORDER BY year), "
      "mode() WITHIN GROUP (ORDER BY person DESC), count(DISTINCT cost) FROM visits GROUP BY region",
      "SELECT region, (max(CASE WHEN up = (n + 1) / 2 THEN cost END) + max(CASE WHEN up = n / 2 + 1 "

@@ -1,5 +1,6 @@
 #include "pgwire/binary.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -8,6 +9,7 @@ enum {
     OID_INT2 = 21,
     OID_INT4 = 23,
     OID_OID = 26,
+    OID_FLOAT8 = 701,
     OID_NUMERIC = 1700,
     OID_DATE = 1082,
     OID_TIMESTAMP = 1114,
@@ -113,6 +115,13 @@ cm_status cm_binary_put(cm_buf *out, uint32_t oid, const char *text, cm_arena *a
         }
         return st;
     }
+    case OID_FLOAT8: {
+        const double number = strtod(text, NULL);
+        uint64_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        put_int(out, bits, sizeof bits);
+        return CM_OK;
+    }
     case OID_NUMERIC:
         put_numeric(out, text);
         return CM_OK;
@@ -192,6 +201,19 @@ cm_status cm_binary_text(uint32_t oid, const uint8_t *data, size_t bytes, cm_are
             return malformed(diag);
         }
         cm_value_print(&type, &value, &text);
+        *ret = cm_arena_strdup(arena, cm_buf_text(&text));
+        cm_buf_free(&text);
+        return CM_OK;
+    }
+    case OID_FLOAT8: {
+        const uint64_t bits = get_int(data, bytes < sizeof bits ? bytes : sizeof bits);
+        double number;
+        cm_buf text = {0};
+        memcpy(&number, &bits, sizeof number);
+        if (bytes != sizeof bits || number - number != 0) { /* infinities and NaN differ from 0 */
+            return malformed(diag);
+        }
+        cm_double_print(number, &text);
         *ret = cm_arena_strdup(arena, cm_buf_text(&text));
         cm_buf_free(&text);
         return CM_OK;

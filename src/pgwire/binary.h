@@ -1,6 +1,6 @@
 /*
  * pgwire/binary.h - PostgreSQL's binary formats of the types that drivers send and ask for: bool,
- * int2/4/8, numeric, date, timestamp; everything else is its text.
+ * int2/4/8, float8, numeric, date, timestamp; everything else is its text.
  */
 #ifndef CM_PGWIRE_BINARY_H
 #define CM_PGWIRE_BINARY_H

@@ -77,6 +77,7 @@ static cm_status bind_sum(const cm_agg_call *c, const cm_expr **ret)
         type = cm_bind_numeric(0, false, 0);
     } else if (arg->kind == CM_TYPE_NUMERIC) {
         type = cm_bind_numeric(arg->scale, arg->quotient, arg->quotient ? arg->precision : 0);
+        type.floats = arg->floats;
     }
     cm_status st = new_agg(c, CM_AGGREGATE_SUM, type, ret);
     return st == CM_OK ? cm_bind_checked(c->b, *ret, ret) : st;
@@ -111,8 +112,9 @@ static cm_status bind_avg(const cm_agg_call *c, const cm_expr **ret)
            !sum_fits(c->arg->range, c->rows, scale - own)) {
         scale--;
     }
-    return new_agg(c, CM_AGGREGATE_AVG,
-                   cm_bind_numeric(scale, true, arg->quotient ? arg->precision : own), ret);
+    cm_type type = cm_bind_numeric(scale, true, arg->quotient ? arg->precision : own);
+    type.floats = arg->floats;
+    return new_agg(c, CM_AGGREGATE_AVG, type, ret);
 }
 
 cm_status cm_bind_avg_of(const cm_agg_call *c, const cm_expr *arg, const cm_expr **ret)

@@ -212,9 +212,15 @@ static cm_status cast_number(cm_binder *b, const cm_expr *expr, cm_type to, int 
     cm_status st = CM_OK;
 
     if (to.kind == CM_TYPE_NUMERIC) {
+        if (expr->type.floats) {
+            cm_type exact = expr->type;
+            exact.floats = false;
+            st = cm_bind_op1(b, CM_X_CAST, exact, expr, position, &expr);
+        }
         if (to.precision == 0) { /* ::numeric keeps the scale */
             *ret = expr;
-            return expr->type.kind == CM_TYPE_NUMERIC
+            return st != CM_OK ? st
+                   : expr->type.kind == CM_TYPE_NUMERIC
                        ? CM_OK
                        : cm_bind_rescale(b, CM_X_RESCALE, expr, 0, position, ret);
         }

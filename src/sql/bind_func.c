@@ -92,7 +92,11 @@ static cm_status bind_digits(const call *c, cm_expr_op op, const cm_expr **ret)
     if (digits < 0) {
         return bind_powers(c, op, digits, ret);
     }
-    return cm_bind_rescale(c->b, op, c->args[0], digits, c->position, ret);
+    cm_status st = cm_bind_rescale(c->b, op, c->args[0], digits, c->position, ret);
+    if (st == CM_OK && c->count == 1 && cm_bind_is_int(&c->args[0]->type)) {
+        *ret = cm_bind_float(c->b, *ret); /* PostgreSQL has these for floats and numerics */
+    }
+    return st;
 }
 
 static cm_status bind_round(const call *c, const cm_expr **ret)
@@ -360,6 +364,14 @@ static cm_status bind_extract(const call *c, const cm_expr **ret)
                       1, (unsigned)field, 0, c->position, ret);
 }
 
+static cm_status bind_date_part(const call *c, const cm_expr **ret)
+{
+    cm_status st = bind_extract(c, ret);
+
+    *ret = st == CM_OK ? cm_bind_float(c->b, *ret) : *ret;
+    return st;
+}
+
 static cm_status bind_date_trunc(const call *c, const cm_expr **ret)
 {
     const cm_expr *when;
@@ -440,7 +452,7 @@ static const struct {
     {"pow", cm_bind_power},
     {"concat", bind_concat},
     {"extract", bind_extract},
-    {"date_part", bind_extract},
+    {"date_part", bind_date_part},
     {"date_trunc", bind_date_trunc},
 };
 

@@ -156,6 +156,8 @@ const char *cm_bind_type_name(cm_binder *b, const cm_type *type);
 
 /* bind_type.c: expressions and types */
 cm_type cm_bind_numeric(int scale, bool quotient, int least_digits);
+/* What PostgreSQL has as double precision. */
+const cm_expr *cm_bind_float(cm_binder *b, const cm_expr *expr);
 cm_type cm_bind_plain(cm_type_kind kind);
 cm_type cm_bind_text(size_t max_bytes);
 bool cm_bind_is_int(const cm_type *type);

@@ -4,7 +4,7 @@
 #include "sql/expr_int.h"
 #include "sql/stat.h"
 
-enum { EXPONENT_MAX = 16 };
+enum { EXPONENT_MAX = 38 }; /* the range says what fits */
 
 static cm_status no_such(const cm_call *c)
 {
@@ -26,6 +26,20 @@ static cm_status compare_zero(const cm_call *c, cm_expr_op op, const cm_expr **r
     const cm_expr *zero = cm_bind_number(c->b, c->args[0]->type, 0, c->position);
 
     return cm_bind_op2(c->b, op, cm_bind_plain(CM_TYPE_BOOL), c->args[0], zero, c->position, ret);
+}
+
+/* Exact, as numerics are; of integers PostgreSQL has floats. */
+static cm_status float_of_ints(const cm_call *c, cm_status st, const cm_expr **ret)
+{
+    bool ints = true;
+
+    for (size_t i = 0; i < c->count; i++) {
+        ints = ints && cm_bind_is_int(&c->args[i]->type);
+    }
+    if (st == CM_OK && ints) {
+        *ret = cm_bind_float(c->b, *ret);
+    }
+    return st;
 }
 
 /* NULL stays NULL: no comparison is true, and 0 is not the ELSE. */
@@ -50,9 +64,11 @@ cm_status cm_bind_sign(const cm_call *c, const cm_expr **ret)
     args[6] = cm_expr_const(c->b->arena, args[1]->type, none, c->position);
     size_t count = c->args[0]->nullable ? 7 : 5;
     args[4] = count == 5 ? args[5] : args[4];
-    return st != CM_OK
-               ? st
-               : cm_bind_op(c->b, CM_X_CASE, args[1]->type, args, count, 0, 0, c->position, ret);
+    return st != CM_OK ? st
+                       : float_of_ints(c,
+                                       cm_bind_op(c->b, CM_X_CASE, args[1]->type, args, count, 0, 0,
+                                                  c->position, ret),
+                                       ret);
 }
 
 /* The quotient's whole part: integer division at one scale. */
@@ -86,7 +102,7 @@ static cm_i128 root_of(cm_i128 x)
     return cm_big_get(&root);
 }
 
-cm_status cm_bind_sqrt(const cm_call *c, const cm_expr **ret)
+static cm_status exact_sqrt(const cm_call *c, const cm_expr **ret)
 {
     const cm_expr *arg = c->args[0], *args[CM_STAT_ARGS];
     int scale = CM_QUOTIENT_SCALE;
@@ -126,7 +142,7 @@ static bool is_half(const cm_expr *exponent)
 }
 
 /* A constant whole exponent, or one half. */
-cm_status cm_bind_power(const cm_call *c, const cm_expr **ret)
+static cm_status exact_power(const cm_call *c, const cm_expr **ret)
 {
     cm_status st = CM_OK;
 
@@ -136,7 +152,7 @@ cm_status cm_bind_power(const cm_call *c, const cm_expr **ret)
     const cm_expr *base = c->args[0], *exponent = c->args[1];
     if (cm_bind_is_const(exponent) && !exponent->value.null && is_half(exponent)) {
         const cm_call root = {c->b, c->ast, c->args, 1, c->position};
-        return cm_bind_sqrt(&root, ret);
+        return exact_sqrt(&root, ret);
     }
     cm_i128 unit = exponent->type.kind == CM_TYPE_NUMERIC ? cm_pow10(exponent->type.scale) : 1;
     if (!cm_bind_is_const(exponent) || exponent->value.null || exponent->value.number < 0 ||
@@ -166,4 +182,14 @@ cm_status cm_bind_power(const cm_call *c, const cm_expr **ret)
         st = cm_bind_arith(c->b, '*', *ret, base, c->position, ret);
     }
     return st;
+}
+
+cm_status cm_bind_sqrt(const cm_call *c, const cm_expr **ret)
+{
+    return float_of_ints(c, exact_sqrt(c, ret), ret);
+}
+
+cm_status cm_bind_power(const cm_call *c, const cm_expr **ret)
+{
+    return float_of_ints(c, exact_power(c, ret), ret);
 }

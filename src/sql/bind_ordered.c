@@ -73,6 +73,7 @@ static cm_status widen(const cm_agg_call *c, int digits, cm_expr *agg)
     cm_i128 power = cm_pow10(digits);
 
     agg->type = cm_bind_numeric(scale, of->quotient, of->quotient ? of->precision : 0);
+    agg->type.floats = true;
     if (scale > 37 || !cm_range_mul(c->arg->range, (cm_range){power, power}, &agg->range)) {
         cm_bind_at(c->b, c->ast->position);
         return cm_fail(c->b->diag, CM_ERANGE, CM_SQL_RANGE,

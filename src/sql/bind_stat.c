@@ -330,8 +330,18 @@ static cm_status finish(stat_call *c, const cm_expr **ret)
         cm_bind_number(c->b, cm_bind_numeric(scale, false, 0), scaled.hi, c->agg->ast->position);
     int shown = own > 0 && !unit ? own : 0;
     int shift = cm_stat_is_root(c->stat) ? 2 * (scale - own) : scale - own;
-    return cm_bind_op(c->b, CM_X_STAT, cm_bind_numeric(scale, true, shown < scale ? shown : 0),
-                      c->arg, CM_STAT_ARGS, (unsigned)c->stat, shift, c->agg->ast->position, ret);
+    cm_type type = cm_bind_numeric(scale, true, shown < scale ? shown : 0);
+    type.floats = cm_bind_stat_args(c->agg->ast->text) == 2;
+    return cm_bind_op(c->b, CM_X_STAT, type, c->arg, CM_STAT_ARGS, (unsigned)c->stat, shift,
+                      c->agg->ast->position, ret);
+}
+
+static cm_status float_average(const cm_agg_call *agg, const cm_expr *of, const cm_expr **ret)
+{
+    cm_status st = cm_bind_avg_of(agg, of, ret);
+
+    *ret = st == CM_OK ? cm_bind_float(agg->b, *ret) : *ret;
+    return st;
 }
 
 cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret)
@@ -362,7 +372,7 @@ cm_status cm_bind_stat(const cm_agg_call *agg, const cm_expr **ret)
                                ret);
     case AVG_X:
     case AVG_Y:
-        return cm_bind_avg_of(agg, names[i].shape == AVG_X ? c.x.value : c.y.value, ret);
+        return float_average(agg, names[i].shape == AVG_X ? c.x.value : c.y.value, ret);
     case ONE:
     case TWO:
         break;

@@ -71,6 +71,15 @@ cm_type cm_bind_text(size_t max_bytes)
     return (cm_type){.kind = CM_TYPE_TEXT, .max_bytes = (unsigned)max_bytes};
 }
 
+const cm_expr *cm_bind_float(cm_binder *b, const cm_expr *expr)
+{
+    cm_expr *copy = CM_NEW_SMALL(b->arena, cm_expr, 1);
+
+    *copy = *expr;
+    copy->type.floats = copy->type.kind == CM_TYPE_NUMERIC;
+    return copy;
+}
+
 bool cm_bind_is_int(const cm_type *type)
 {
     return type->kind == CM_TYPE_INT2 || type->kind == CM_TYPE_INT4 || type->kind == CM_TYPE_INT8;
@@ -79,6 +88,36 @@ bool cm_bind_is_int(const cm_type *type)
 bool cm_bind_is_const(const cm_expr *expr)
 {
     return expr->op == CM_X_CONST;
+}
+
+/* What is made of a float is one, where PostgreSQL computes with floats. */
+static bool makes_float(cm_expr_op op, const cm_expr *const *args, size_t count)
+{
+    bool made = false;
+
+    switch ((int)op) {
+    case CM_X_ADD:
+    case CM_X_SUB:
+    case CM_X_MUL:
+    case CM_X_QUOT:
+    case CM_X_NEG:
+    case CM_X_ABS:
+    case CM_X_RESCALE:
+    case CM_X_TRUNC:
+    case CM_X_FLOOR:
+    case CM_X_CEIL:
+    case CM_X_CASE:
+    case CM_X_COALESCE:
+    case CM_X_NULLIF:
+    case CM_X_GREATEST:
+    case CM_X_LEAST:
+        for (size_t i = 0; i < count; i++) {
+            made = made || args[i]->type.floats;
+        }
+        return made;
+    default:
+        return false;
+    }
 }
 
 /* Folding never raises: an error that evaluation would meet stays where it may not be reached. */
@@ -103,6 +142,9 @@ cm_status cm_bind_op(cm_binder *b, cm_expr_op op, cm_type type, const cm_expr *c
     const cm_expr *expr;
 
     cm_status st = cm_bind_room(b);
+    if (type.kind == CM_TYPE_NUMERIC && makes_float(op, args, count)) {
+        type.floats = true;
+    }
     if (st == CM_OK) {
         st =
             cm_expr_op_new(b->arena, op, type, args, count, index, shift, position, &expr, b->diag);
@@ -330,8 +372,10 @@ static cm_type common_of(const cm_type *a, const cm_type *b)
         int least = 0;
         least = a->quotient && a->precision > least ? a->precision : least;
         least = b->quotient && b->precision > least ? b->precision : least;
-        return cm_bind_numeric(a->scale > b->scale ? a->scale : b->scale,
-                               a->quotient || b->quotient, least);
+        common = cm_bind_numeric(a->scale > b->scale ? a->scale : b->scale,
+                                 a->quotient || b->quotient, least);
+        common.floats = a->floats || b->floats;
+        return common;
     }
     if (a->kind == CM_TYPE_TEXT) {
         if (a->text != b->text || a->max_bytes != b->max_bytes) {

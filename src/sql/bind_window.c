@@ -208,7 +208,7 @@ static const cm_expr *ratio(win_call *c, const cm_expr *a, const cm_expr *b)
         c->status = cm_bind_op(c->b, CM_X_QUOT, cm_bind_numeric(RATIO_SCALE, true, RATIO_SCALE - 1),
                                args, 2, 0, RATIO_SCALE, c->ast->position, &ret);
     }
-    return ret;
+    return c->status == CM_OK ? cm_bind_float(c->b, ret) : ret;
 }
 
 /*

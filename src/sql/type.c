@@ -154,7 +154,8 @@ static cm_type_facts facts_of(const cm_type *type)
     case CM_TYPE_INT8:
         return (cm_type_facts){20, 8, "bigint"};
     case CM_TYPE_NUMERIC:
-        return (cm_type_facts){1700, -1, "numeric"};
+        return type->floats ? (cm_type_facts){701, 8, "double precision"}
+                            : (cm_type_facts){1700, -1, "numeric"};
     case CM_TYPE_DATE:
         return (cm_type_facts){1082, 4, "date"};
     case CM_TYPE_TIMESTAMP:
@@ -188,7 +189,7 @@ int16_t cm_type_len(const cm_type *type)
 
 int32_t cm_type_mod(const cm_type *type)
 {
-    if (type->kind == CM_TYPE_NUMERIC && type->precision > 0 && !type->quotient) {
+    if (type->kind == CM_TYPE_NUMERIC && type->precision > 0 && !type->quotient && !type->floats) {
         return (type->precision << 16 | type->scale) + 4;
     }
     if (type->kind == CM_TYPE_TEXT && type->text != CM_TEXT_TEXT) {
@@ -200,7 +201,7 @@ int32_t cm_type_mod(const cm_type *type)
 void cm_type_name(const cm_type *type, cm_buf *out)
 {
     cm_buf_printf(out, "%s", facts_of(type).name);
-    if (type->kind == CM_TYPE_NUMERIC && type->precision > 0 && !type->quotient) {
+    if (type->kind == CM_TYPE_NUMERIC && type->precision > 0 && !type->quotient && !type->floats) {
         cm_buf_printf(out, "(%d,%d)", type->precision, type->scale);
     } else if (type->kind == CM_TYPE_TEXT && type->text != CM_TEXT_TEXT) {
         cm_buf_printf(out, "(%u)", type->max_bytes);

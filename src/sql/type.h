@@ -42,6 +42,8 @@ typedef struct cm_type {
     int scale;          /* NUMERIC: digits after the point of the canonical integer */
     bool quotient;      /* NUMERIC from a division: truncated at `scale`, shown with the number of
                            digits that PostgreSQL's select_div_scale would choose */
+    bool floats;        /* NUMERIC, computed exactly, that PostgreSQL has as double precision: named
+                           and shown as the nearest one */
     unsigned max_bytes; /* TEXT: public bound of a value's bytes */
     cm_text_kind text;  /* TEXT: what DDL said, for display */
     const cm_enum *labels; /* ENUM */
@@ -79,6 +81,8 @@ CM_MUST cm_status cm_value_parse(const cm_type *type, const char *text, cm_arena
 /* Appends PostgreSQL's output text of a non-NULL value (dates ISO, numeric with its scale,
  * quotients as described above). */
 void cm_value_print(const cm_type *type, const cm_value *value, cm_buf *out);
+/* A finite double as PostgreSQL shows it: the fewest digits that tell it from all others. */
+void cm_double_print(double value, cm_buf *out);
 /* Canonical integer to another numeric scale, half away from zero as PostgreSQL rounds. */
 CM_MUST cm_status cm_value_rescale(cm_i128 number, int from_scale, int to_scale, cm_i128 *ret);
 /* Order of two non-NULL values of one type: <0, 0, >0. */

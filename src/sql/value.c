@@ -2,6 +2,8 @@
 #include "sql/sql_int.h"
 #include "sql/type.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool cm_utf8_valid(const char *text, size_t bytes)
@@ -444,6 +446,35 @@ static void print_quotient(const cm_type *type, cm_i128 number, cm_buf *out)
     print_decimal(rounded, digits, out);
 }
 
+void cm_double_print(double value, cm_buf *out)
+{
+    enum { DIGITS_EXACT = 17, FIXED_LEAST = -4, FIXED_MOST = 15 };
+    char text[48];
+    int digits = 1;
+
+    do {
+        (void)snprintf(text, sizeof text, "%.*e", digits - 1, value);
+    } while (strtod(text, NULL) != value && ++digits <= DIGITS_EXACT);
+    const char *mark = strchr(text, 'e');
+    CM_ASSERT(mark != NULL);
+    const int exponent = (int)strtol(mark + 1, NULL, 10);
+    if (exponent >= FIXED_LEAST && exponent < FIXED_MOST) {
+        const int after = digits - 1 - exponent;
+        cm_buf_printf(out, "%.*f", after > 0 ? after : 0, value);
+    } else {
+        cm_buf_printf(out, "%s", text);
+    }
+}
+
+static void print_float(cm_i128 number, int scale, cm_buf *out)
+{
+    cm_buf exact = {0};
+
+    print_decimal(number, scale, &exact);
+    cm_double_print(strtod(cm_buf_text(&exact), NULL), out);
+    cm_buf_free(&exact);
+}
+
 static void print_text(const cm_type *type, const char *text, cm_buf *out)
 {
     cm_buf_printf(out, "%s", text);
@@ -476,7 +507,9 @@ void cm_value_print(const cm_type *type, const cm_value *value, cm_buf *out)
         cm_buf_printf(out, "%s", cm_i128_print(value->number, buffer));
         return;
     case CM_TYPE_NUMERIC:
-        if (type->quotient) {
+        if (type->floats) {
+            print_float(value->number, type->scale, out);
+        } else if (type->quotient) {
             print_quotient(type, value->number, out);
         } else {
             print_decimal(value->number, type->scale, out);

@@ -292,6 +292,42 @@ static void test_rescale(void **state)
 }
 
 /* numerator / denominator, truncated at `scale`, as printed; PostgreSQL 15's own results. */
+/* PostgreSQL's texts of double precision. */
+static void test_floats(void **state)
+{
+    static const struct {
+        cm_i128 number;
+        int scale;
+        const char *text;
+    } shown[] = {
+        {2253080, 3, "2253.08"},
+        {0, 5, "0"},
+        {-5, 1, "-0.5"},
+        {20, 1, "2"},
+        {1, 5, "1e-05"},
+        {1, 4, "0.0001"},
+        {100000000000000, 0, "100000000000000"},
+        {1000000000000000, 0, "1e+15"},
+        {1234567890123456, 0, "1.234567890123456e+15"},
+        {33333333333333333, 17, "0.3333333333333333"},
+        {(cm_i128)1414213562373095048 * 10 + 8, 19, "1.4142135623730951"},
+    };
+    const cm_type kind = {.kind = CM_TYPE_NUMERIC, .floats = true};
+
+    (void)state;
+    for (size_t i = 0; i < CM_COUNT(shown); i++) {
+        cm_type type = kind;
+        cm_buf out = {0};
+        type.scale = shown[i].scale;
+        const cm_value value = {.number = shown[i].number};
+        cm_value_print(&type, &value, &out);
+        assert_string_equal(cm_buf_text(&out), shown[i].text);
+        cm_buf_free(&out);
+    }
+    assert_int_equal(cm_type_oid(&kind), 701);
+    assert_int_equal(cm_type_len(&kind), 8);
+}
+
 static void test_quotients(void **state)
 {
     static const struct {
@@ -390,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_intervals, setup, teardown),
         cmocka_unit_test(test_rescale),
         cmocka_unit_test_setup_teardown(test_quotients, setup, teardown),
+        cmocka_unit_test(test_floats),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test(test_utf8),
     };
