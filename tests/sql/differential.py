@@ -107,8 +107,8 @@ class Owner:
 def same(got, want):
     if got == want or got is None or want is None:
         return got == want
-    if isinstance(got, decimal.Decimal) and isinstance(want, float):
-        return abs(float(got) - want) <= 1e-9 * max(abs(want), 1)
+    if isinstance(want, float):
+        return isinstance(got, (float, decimal.Decimal)) and abs(float(got) - want) <= 1e-9 * max(abs(want), 1)
     if isinstance(got, decimal.Decimal) and isinstance(want, decimal.Decimal):
         # quotients: PostgreSQL's number of digits depends on the digits of sum and count
         scale = max(abs(want), decimal.Decimal(1))

@@ -7,6 +7,7 @@ columns.  They are joined on k, on (p, q), or on the text s.
 import random
 
 from tests.sql import joins, sets, subqueries
+from tests.sql.constants import values_source
 from tests.sql.tables import KEYS, NUMBERS, TEXTS, Column, Table
 from tests.sql.windows import window_query
 
@@ -50,7 +51,8 @@ class Schema:
                            "greatest({a}, {b})", "least({a}, {b})", "nullif({a}, {b})", "round({a}::numeric, 1)",
                            "({a} % 7)", "mod({a}::numeric, 3)", "floor({a}::numeric)", "ceil({a}::numeric)",
                            "trunc({a}::numeric, 1)", "({a} / nullif({b}, 0))", "({a} / 3)", "{a}::numeric(20,2)",
-                           "({a}::bigint * 1000)", "round({a}::numeric / 7, 3)"])
+                           "({a}::bigint * 1000)", "round({a}::numeric / 7, 3)", "round({a}::numeric, -1)",
+                           "trunc({a}::numeric, -2)", "div({a}::numeric, 7)", "sign({a}::numeric)"])
         return form.format(a=a, b=b, c=self.condition(columns, 0))
 
     def number_of_other(self, columns):
@@ -76,9 +78,16 @@ class Schema:
         elif column.kind == "timestamp":
             form = rng.choice(["({c} + interval '1 day')", "date_trunc('day', {c})", "{c}::date"])
         elif column.kind == "bool":
-            form = rng.choice(["(NOT {c})", "coalesce({c}, true)", "({c} IS NULL)"])
+            form = rng.choice(["(NOT {c})", "coalesce({c}, true)", "({c} IS NULL)", "upper({c}::text)",
+                               "({c}::text || '!')"])
+        elif column.kind == "enum":
+            form = rng.choice(["upper({c}::text)", "coalesce({c}::text, 'none')", "substring({c}::text from 3)",
+                               "concat({c}::text, '-', '1')", "CASE WHEN {d} THEN {c} END", "replace({c}::text, '_', '')"])
+        elif column.kind in NUMBERS and column.check and column.check[1] - column.check[0] < 256:
+            form = rng.choice(["{c}::text", "('n' || {c})", "length({c}::text)", "CASE WHEN {d} THEN {c} END"])
         else:
-            form = rng.choice(["CASE WHEN {d} THEN {c} END", "CASE WHEN {d} THEN 'x' ELSE 'yy' END"])
+            form = rng.choice(["CASE WHEN {d} THEN {c} END", "CASE WHEN {d} THEN 'x' ELSE 'yy' END",
+                               "lower(CASE WHEN {d} THEN 'X' ELSE 'yY' END)"])
         return form.format(c=column.name, d=self.condition(columns, 0))
 
     def condition(self, columns, depth=2):
@@ -97,6 +106,16 @@ class Schema:
         if column.kind in ("varchar", "text", "long"):
             forms += ["{c} LIKE 'a%'", "{c} LIKE '%e'", "{c} NOT LIKE '_b%'", "{c} ILIKE '%A%'", "lower({c}) = 'z'",
                       "length({c}) > 2"]
+        if column.kind in ("bool", "enum"):
+            forms += ["{c}::text LIKE '%1'", "{c}::text ILIKE 'T%'", "length({c}::text) > 4"]
+        else:
+            forms += ["{c} = ANY (ARRAY[{l}, {m}])"]
+        other = rng.choice(columns)
+        if rng.random() < 0.1:
+            return (f"(({column.name}, {other.name}) {rng.choice(['=', '<>'])} ({self.literal(column)}, {self.literal(other)}))"
+                    if rng.random() < 0.5 else
+                    f"(({column.name}, {other.name}) {rng.choice(['IN', 'NOT IN'])} (({self.literal(column)}, "
+                    f"{self.literal(other)}), ({self.literal(column)}, {self.literal(other)})))")
         if column.kind == "date":
             forms += ["extract(year from {c}) = 2024", "{c} + 30 > {l}", "{c} - 7 <= {l}",
                       "{c} >= {l} - interval '3 months'"]
@@ -158,6 +177,8 @@ class Schema:
     def source(self):
         """FROM clause and the columns that it offers."""
         rng = self.rng
+        if rng.random() < 0.06:
+            return values_source(self)
         if rng.random() < 0.5:
             table = rng.choice([self.t, self.t, self.t, self.u, self.w])
             return table.name, table.columns
