@@ -139,9 +139,24 @@ static const asked QUERIES[] = {
      6, true},
     {"SELECT count(*) FROM visits v JOIN people p ON p.person = v.person WHERE p.person = 5", 4,
      true},
-    /* not an owner's: no bound, or what only the parties can decide */
-    {"SELECT v.person, c.client FROM south.visits v JOIN south.clients c ON c.zone = v.region", 2,
-     true},
+    /* neither side is unique: what comes of the pairs is small */
+    {"SELECT v.person, c.client FROM south.visits v JOIN south.clients c ON c.zone = v.region", 1,
+     false},
+    {"SELECT v.region, count(*), sum(v.cost + c.score) FROM south.visits v JOIN south.clients c "
+     "ON c.zone = v.region GROUP BY v.region",
+     1, false},
+    {"SELECT v.code, count(DISTINCT c.client), max(w.cost), sum(w.year) FROM south.visits v "
+     "JOIN south.clients c ON c.zone = v.region JOIN south.visits w ON w.person = v.person "
+     "GROUP BY v.code",
+     1, false},
+    {"SELECT count(*) FROM south.visits v JOIN south.visits w ON w.region = v.region "
+     "AND w.year > v.year JOIN south.people p ON p.person = w.person",
+     1, false},
+    {"SELECT x.code, x.n, n.cost FROM (SELECT v.code, count(*) AS n FROM south.visits v "
+     "JOIN south.clients c ON c.zone = v.region GROUP BY v.code) x "
+     "JOIN north.visits n ON n.code = x.code",
+     2, true},
+    /* what only the parties can decide */
     {"SELECT v.person FROM south.visits v JOIN south.people p ON v.person = p.person "
      "AND 100 / (v.region + 1) > p.stage",
      1, false},

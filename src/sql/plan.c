@@ -698,27 +698,43 @@ static cm_status plan_one_way(cm_planner *pl, const cm_query *query, cm_plan **r
     return query->kept == CM_KEPT_NOT ? plan_query(pl, query, plan) : plan_kept(pl, query, plan);
 }
 
+/* The plan made so, if it costs less, or if there was none. */
+static void try_way(const cm_planner *pl, bool late, bool many, const cm_query *query,
+                    cm_status *st, cm_plan **best)
+{
+    cm_planner way = *pl;
+    cm_diag why = {0};
+    cm_plan *plan = NULL;
+
+    way.diag = &why;
+    way.own_late = late;
+    way.own_many = many;
+    if (plan_one_way(&way, query, &plan) == CM_OK &&
+        (*st != CM_OK || plan->total.seconds < (*best)->total.seconds)) {
+        *best = plan;
+        *st = CM_OK;
+        cm_diag_reset(pl->diag);
+    }
+}
+
 /*
  * Where owners join, what they join may be better grouped first: wide columns then meet groups
- * instead of rows.  Both ways are planned, and the one that costs less is it.
+ * instead of rows.  And what an owner adds up itself may be pairs of rows of which neither side is
+ * unique.  All ways are planned, and the one that costs least is it.
  */
 static cm_status plan_cheapest(cm_planner *pl, const cm_query *query, cm_plan **ret)
 {
-    cm_plan *late = NULL;
-    cm_planner again = *pl;
+    cm_planner before = *pl;
     cm_status st = plan_one_way(pl, query, ret);
 
-    if (!pl->own_joined || (st != CM_OK && st != CM_EUNSUPPORTED)) {
+    if (st != CM_OK && st != CM_EUNSUPPORTED) {
         return st;
     }
-    cm_diag why = {0};
-    again.diag = &why;
-    again.own_late = true;
-    if (plan_one_way(&again, query, &late) == CM_OK &&
-        (st != CM_OK || late->total.seconds < (*ret)->total.seconds)) {
-        cm_diag_reset(pl->diag);
-        *ret = late;
-        st = CM_OK;
+    if (pl->own_joined) {
+        try_way(&before, true, false, query, &st, ret);
+    }
+    if (pl->own_wide) {
+        try_way(&before, false, true, query, &st, ret);
     }
     return st;
 }

@@ -35,6 +35,8 @@ typedef struct cm_planner {
     const cm_plan_unit *units;
     bool own_late;   /* owners join after it is settled what is grouped before it is joined */
     bool own_joined; /* some owner joins */
+    bool own_many;   /* and may where neither side is unique: for what it adds up itself */
+    bool own_wide;   /* which it then could */
     size_t checks;
     cm_plan_check *check;   /* CM_PLAN_CHECKS_MAX of them */
     const char **node_text; /* canonical, by number, once nodes have numbers */
@@ -268,6 +270,7 @@ struct cm_plan_unit {
     const cm_org_table *table; /* with the relation's columns */
     const cm_org_table *real;
     const cm_own_join *join;    /* or NULL: real alone */
+    bool many;                  /* a join without a unique side: table->rows are pairs */
     const cm_expr *const *expr; /* per column, over the real tables */
     const cm_expr *filter;      /* or NULL */
     const cm_plan_unit *next;
@@ -277,6 +280,8 @@ const cm_plan_unit *cm_plan_unit_of(const cm_planner *pl, const cm_org_table *ta
 void cm_plan_unit_add(cm_planner *pl, cm_plan_unit *unit);
 /* What a fragment of the table reads. */
 void cm_plan_read_table(const cm_planner *pl, const cm_org_table *table, cm_fragment *ret);
+/* So many rows may be delivered of it: 0A000 for more pairs than are tried anywhere. */
+CM_MUST cm_status cm_plan_check_pairs(cm_planner *pl, const cm_org_table *table, uint64_t rows);
 /* The pseudo-column org's value. */
 const cm_expr *cm_plan_org(cm_planner *pl, const cm_expr *expr, const char *org);
 /* Makes a union of tables of a UNION ALL of such rows, where owners can compute all of it. */

@@ -283,6 +283,7 @@ static cm_own *join(joiner *j, cm_from_kind kind, const cm_own *left, const cm_o
     memcpy(own->rel + left->rels, right->rel, right->rels * sizeof *right->rel);
     own->rels += right->rels;
     own->shown |= seen ? right->shown : 0;
+    own->many = left->many || right->many;
     own->nullable |= right->nullable | (kind == CM_FROM_LEFT ? right->shown : 0);
     j->changed = true;
     return own;
@@ -300,6 +301,16 @@ static void narrow(joiner *j, cm_own *own, const cm_own *left, const cm_own *rig
         uint64_t rows = right->rows[org_index(right, own->org[i])];
         own->rows[i] = rows < own->rows[i] ? rows : own->rows[i];
     }
+}
+
+/* Neither side is unique: as many rows as pairs, and nothing tells them apart. */
+static void widen(cm_own *own, const cm_own *right)
+{
+    for (size_t i = 0; i < own->orgs; i++) {
+        own->rows[i] *= right->rows[org_index(right, own->org[i])];
+    }
+    own->keys = 0;
+    own->many = true;
 }
 
 /* Takes the conjuncts that link the two from the list. */
@@ -329,15 +340,37 @@ static void both_lists(joiner *j, const cm_exprs *a, const cm_exprs *b, cm_exprs
     }
 }
 
-/* Inner join of two parts of the group, where right is unique; NULL when it is not an owner's. */
+/* The pairs are not too many, should the planner want to try that. */
+static bool may_widen(joiner *j, const cm_own *left, const cm_own *right, const cm_exprs *conjuncts)
+{
+    bool linked = false;
+
+    for (size_t i = 0; i < conjuncts->count; i++) {
+        linked = linked || (links(conjuncts->at[i], left->shown, right->shown) &&
+                            cm_expr_pushable(conjuncts->at[i]));
+    }
+    for (size_t i = 0; linked && i < left->orgs; i++) {
+        size_t at = org_index(right, left->org[i]);
+        linked = at == SIZE_MAX || right->rows[at] <= CM_OWN_PAIRS_MAX / left->rows[i];
+    }
+    j->pl->own_wide = j->pl->own_wide || linked;
+    return linked && j->pl->own_many;
+}
+
+/* Inner join of two parts of the group, where right is unique, or need not be; NULL when it is not
+ * an owner's. */
 static cm_own *join_pair(joiner *j, cm_own_part *group, cm_exprs *where, const cm_own *left,
-                         const cm_own *right)
+                         const cm_own *right, bool many)
 {
     cm_exprs all = {0}, taken = {0};
 
     both_lists(j, &group->conjuncts, where, &all);
     if (left->rels + right->rels > CM_OWN_JOIN_MAX || common_orgs(left, right) == 0 ||
-        !same_owner(j, left, right, &all) || !is_unique(right, left->shown, &all)) {
+        !same_owner(j, left, right, &all)) {
+        return NULL;
+    }
+    bool unique = is_unique(right, left->shown, &all);
+    if (!unique && (!may_widen(j, left, right, &all) || !many)) {
         return NULL;
     }
     bool both = is_unique(left, right->shown, &all);
@@ -349,20 +382,22 @@ static cm_own *join_pair(joiner *j, cm_own_part *group, cm_exprs *where, const c
         return NULL;
     }
     cm_own *own = join(j, CM_FROM_INNER, left, right, on, left->tree->position);
-    if (both) {
+    if (!unique) {
+        widen(own, right);
+    } else if (both) {
         narrow(j, own, left, right);
     }
     return own;
 }
 
-static bool join_some_pair(joiner *j, cm_own_part *group, cm_exprs *where)
+static bool join_some_pair(joiner *j, cm_own_part *group, cm_exprs *where, bool many)
 {
     for (size_t a = 0; a < group->parts; a++) {
         for (size_t b = 0; b < group->parts; b++) {
             const cm_own *left = group->part[a]->own, *right = group->part[b]->own;
             cm_own *own = a == b || left == NULL || right == NULL
                               ? NULL
-                              : join_pair(j, group, where, left, right);
+                              : join_pair(j, group, where, left, right, many);
             if (own != NULL) {
                 group->part[a]->own = own;
                 group->parts--;
@@ -418,7 +453,8 @@ static void join_group(joiner *j, cm_own_part *group, cm_exprs *where)
     if (group->parts < 2) {
         return;
     }
-    while (may && join_some_pair(j, group, where)) {
+    while (may &&
+           (join_some_pair(j, group, where, false) || join_some_pair(j, group, where, true))) {
     }
     if (group->parts == 1) {
         settle_rest(j, group, where);

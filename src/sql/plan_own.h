@@ -4,6 +4,9 @@
 
 #include "sql/plan_int.h"
 
+/* Most pairs of rows of a join without a unique side, which its owner adds up. */
+#define CM_OWN_PAIRS_MAX ((uint64_t)1 << 40)
+
 /* Columns of one relation that no two rows of an owner have in common. */
 typedef struct cm_own_key {
     unsigned rel;
@@ -18,6 +21,7 @@ typedef struct cm_own {
     unsigned rel[CM_OWN_JOIN_MAX];
     uint64_t shown;    /* not inside of EXISTS */
     uint64_t nullable; /* on the right of a LEFT JOIN */
+    bool many;         /* a join in it has no unique side */
     size_t orgs;
     const char **org;
     uint64_t *rows; /* per owner: public bound */

@@ -138,7 +138,8 @@ static cm_status add_unit(builder *b, const cm_own *own, size_t org, const cm_re
                             .rows = own->rows[org],
                             .join_sizes = sizes};
     set_keys(b, own, col, table);
-    *unit = (cm_plan_unit){.table = table, .real = real[0], .join = join, .expr = expr};
+    *unit = (cm_plan_unit){
+        .table = table, .real = real[0], .join = join, .many = own->many, .expr = expr};
     cm_plan_unit_add(b->pl, unit);
     *ret = table;
     return own_tree(b, own->tree, &join->from);

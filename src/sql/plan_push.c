@@ -391,7 +391,10 @@ static cm_status input_node(cm_block *b, unsigned rel, const cm_org_table *table
     cm_fragment *fragment = CM_NEW_SMALL(b->pl->arena, cm_fragment, 1);
     const cm_expr **output = CM_NEW_SMALL(b->pl->arena, const cm_expr *, cols + 1);
 
-    cm_status st = cm_block_fragment_filter(b, rel, table, &fragment->filter);
+    cm_status st = cm_plan_check_pairs(b->pl, table, node->rows);
+    if (st == CM_OK) {
+        st = cm_block_fragment_filter(b, rel, table, &fragment->filter);
+    }
     for (size_t i = 0; st == CM_OK && i < cols; i++) {
         if (flow->item[i] < 0) {
             output[i] = cm_plan_int(b->pl, 0);

@@ -152,10 +152,11 @@ cm_status cm_group_build_sparse(cm_grouping *g)
         return st;
     }
     node->rows = groups_bound(g, f, most);
+    st = cm_plan_check_pairs(g->pl, table, node->rows);
     node->cols = g->keys + f->outputs;
     node->fragment = f;
     g->node = node;
     g->count_col = (unsigned)(g->keys + g->physicals);
     g->dense = true;
-    return CM_OK;
+    return st;
 }

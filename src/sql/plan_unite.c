@@ -7,7 +7,7 @@
  * Such a relation has a table of its own for each arm and owner, with the union's columns; what it
  * stands for is a unit.
  */
-#include "sql/plan_int.h"
+#include "sql/plan_join.h"
 
 #include <string.h>
 
@@ -68,6 +68,15 @@ cm_status cm_plan_fold_org(cm_planner *pl, const cm_expr *expr, const cm_org_tab
     cm_status st = cm_expr_rewrite(pl->arena, expr, fold_column, &f, ret, pl->diag);
 
     return st == CM_OK && f.unit != NULL ? cm_plan_fold_constants(pl, *ret, ret) : st;
+}
+
+cm_status cm_plan_check_pairs(cm_planner *pl, const cm_org_table *table, uint64_t rows)
+{
+    const cm_plan_unit *u = cm_plan_unit_of(pl, table);
+
+    return u != NULL && u->many && rows > CM_PLAN_PAIRS_MAX
+               ? cm_plan_unsupported(pl, 0, "an owner's join of that many pairs of rows", NULL)
+               : CM_OK;
 }
 
 void cm_plan_read_table(const cm_planner *pl, const cm_org_table *table, cm_fragment *ret)
@@ -142,6 +151,7 @@ static cm_status add_unit(cm_planner *pl, const cm_relation *relation, const cm_
     *unit = (cm_plan_unit){.table = table,
                            .real = below == NULL ? from : below->real,
                            .join = below == NULL ? NULL : below->join,
+                           .many = below != NULL && below->many,
                            .expr = expr};
     for (unsigned i = 0; st == CM_OK && i < relation->cols; i++) {
         st = cm_plan_fold_org(pl, arm->target[cm_query_target(arm, i)].expr, from, &expr[i]);
