@@ -79,24 +79,33 @@ static inline void loop_mul_cross(uint64_t *z, cm_cross in, size_t words)
     }
 }
 
-/* A register's words at a time, so that the sum stays in it while the terms pass. */
+/* Eight words: one register or several, as the instruction set has them. */
+typedef uint64_t loop_words __attribute__((vector_size(64), aligned(8), may_alias));
+
+static inline const loop_words *loop_at(const uint64_t *x)
+{
+    return (const loop_words *)(const void *)x;
+}
+
+/* Four times eight words at a time, whose sums stay in registers while the terms pass. */
 static inline void loop_mask_cross(uint64_t *z, cm_masked in, size_t words)
 {
-    enum { REGISTER = 8 };
+    enum { STEP = 32 };
     size_t i = 0;
 
-    for (; i + REGISTER <= words; i += REGISTER) {
-        uint64_t sum[REGISTER] = {0};
+    for (; i + STEP <= words; i += STEP) {
+        loop_words sum[4] = {{0}};
         for (size_t k = 0; k < in.terms; k++) {
-            const uint64_t *y0 = in.y0 + k * words + i, *y01 = in.y01 + k * words + i;
-            CM_INDEPENDENT
-            for (size_t r = 0; r < REGISTER; r++) {
-                sum[r] ^= (in.x0[k] & y01[r]) ^ (in.x1[k] & y0[r]);
-            }
+            const loop_words *y0 = loop_at(in.y0 + k * words + i);
+            const loop_words *y01 = loop_at(in.y01 + k * words + i);
+            const loop_words x0 = (loop_words){0} + in.x0[k], x1 = (loop_words){0} + in.x1[k];
+            sum[0] ^= (x0 & y01[0]) ^ (x1 & y0[0]);
+            sum[1] ^= (x0 & y01[1]) ^ (x1 & y0[1]);
+            sum[2] ^= (x0 & y01[2]) ^ (x1 & y0[2]);
+            sum[3] ^= (x0 & y01[3]) ^ (x1 & y0[3]);
         }
-        CM_INDEPENDENT
-        for (size_t r = 0; r < REGISTER; r++) {
-            z[i + r] ^= sum[r];
+        for (size_t r = 0; r < STEP; r++) {
+            z[i + r] ^= sum[r / 8][r % 8];
         }
     }
     for (; i < words; i++) {

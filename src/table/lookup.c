@@ -52,7 +52,7 @@ static unsigned best_high(unsigned key_planes, unsigned value_planes)
 cm_sort_cost cm_lookup_cost(size_t unique_rows, size_t other_rows, unsigned key_planes,
                             unsigned value_planes)
 {
-    static const double terms_a_byte = 1500; /* products of bits in the time that a byte takes */
+    static const double terms_a_byte = 1000; /* products of bits in the time that a byte takes */
     unsigned high = best_high(key_planes, value_planes), low = key_planes - high;
     double m = (double)unique_rows, n = (double)other_rows, w = value_planes;
     double keys = (double)((size_t)1 << low) * (double)((size_t)1 << high);
