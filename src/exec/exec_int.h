@@ -93,6 +93,8 @@ CM_MUST cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table 
 CM_MUST cm_status cm_exec_group(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 
 /* join.c: JOIN, JOIN_MANY, PRODUCT, NUMBER. */
+/* The check's flag goes up when the bit is 1; it may be up already, from another node. */
+CM_MUST cm_status cm_exec_raise_check(cm_exec *x, const cm_plan_node *node, cm_bcol bit);
 CM_MUST cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 /* What a JOIN_MANY or RANGES node matches; aggs are left empty. */

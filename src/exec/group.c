@@ -285,10 +285,15 @@ cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret)
 
     cm_range_spec spec = cm_exec_range(node);
     cm_ranges ranges = {0};
+    cm_bcol repeated = {0};
     spec.aggs = list.count;
     spec.agg = list.agg;
+    spec.ret_duplicate = node->check > 0 ? &repeated : NULL;
     cm_status st = cm_exec_mpc_failed(
         x, cm_table_ranges(x->mpc, points, intervals, &spec, arena, &ranges, x->scratch));
+    if (st == CM_OK && node->check > 0) {
+        st = cm_exec_raise_check(x, node, repeated);
+    }
     if (st != CM_OK) {
         return st;
     }

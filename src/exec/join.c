@@ -21,8 +21,7 @@ static cm_join_kind join_kind(cm_from_kind kind)
     }
 }
 
-/* The check's flag goes up when the bit is 1; it may be up already, from another node. */
-static cm_status raise_check(cm_exec *x, const cm_plan_node *node, cm_bcol bit)
+cm_status cm_exec_raise_check(cm_exec *x, const cm_plan_node *node, cm_bcol bit)
 {
     cm_arena scratch = x->scratch;
     cm_bcol flag = cm_bcol_planes(x->error, CM_ROW_ERRORS + node->check - 1, 1);
@@ -54,7 +53,7 @@ cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     cm_status st = cm_exec_mpc_failed(x, cm_table_join_unique(x->mpc, &x->table[unique->number],
                                                               &x->table[node->child[1]->number],
                                                               &spec, x->arena, ret, x->scratch));
-    return st == CM_OK && node->check > 0 ? raise_check(x, node, repeated) : st;
+    return st == CM_OK && node->check > 0 ? cm_exec_raise_check(x, node, repeated) : st;
 }
 
 static cm_bound bound_of(const cm_plan_bound *bound)
@@ -159,7 +158,7 @@ cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         cm_exec_mpc_failed(x, cm_table_join_many(x->mpc, &x->table[node->child[0]->number],
                                                  &x->table[node->child[1]->number], &spec, x->arena,
                                                  ret, &overflow, x->scratch));
-    return st == CM_OK && node->check > 0 ? raise_check(x, node, overflow) : st;
+    return st == CM_OK && node->check > 0 ? cm_exec_raise_check(x, node, overflow) : st;
 }
 
 static cm_scol gather(cm_exec *x, const cm_scol *from, const uint32_t *rows, size_t count)

@@ -513,6 +513,78 @@ static void test_presumed_keys(void **state)
     world_fini(&w);
 }
 
+static unsigned fused_nodes(const cm_plan *plan, bool checked)
+{
+    unsigned ret = 0;
+
+    for (size_t i = 0; i < plan->nodes; i++) {
+        ret += plan->node[i]->op == CM_PLAN_RANGES && (plan->node[i]->check > 0) == checked;
+    }
+    return ret;
+}
+
+/* Keys of many planes, for which a join is a sort. */
+static void widen_keys(world *w)
+{
+    for (size_t i = 0; i < w->schema->tables; i++) {
+        cm_column *person = (cm_column *)(uintptr_t)&w->schema->table[i].col[0];
+        person->range.hi = (cm_i128)1 << 30;
+    }
+}
+
+/* Groups and what they are joined to, in one sort; a key that is presumed is checked there. */
+static void test_groups_joined_by_their_key(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool checked;
+    } cases[] = {
+        {"SELECT c.client, c.zone, c.score, count(*), sum(v.cost), count(v.cost) FROM visits v "
+         "JOIN clients c ON c.client = v.person WHERE v.year > 2005 "
+         "GROUP BY c.client, c.zone, c.score ORDER BY 1",
+         true},
+        {"SELECT count(*), sum(c.zone) FROM clients c WHERE c.client IN "
+         "(SELECT v.person FROM visits v GROUP BY v.person HAVING sum(v.cost) > 10)",
+         false},
+        {"SELECT count(*), sum(c.zone) FROM clients c WHERE NOT EXISTS "
+         "(SELECT 1 FROM visits v WHERE v.person = c.client AND v.year > 2010)",
+         false},
+        {"SELECT a.person, a.cost, g.n * 2 + 1 FROM visits a JOIN (SELECT person, count(cost) n, "
+         "sum(year) y FROM visits GROUP BY person) g ON g.person = a.person AND g.y > 4000 "
+         "ORDER BY 1, 2 NULLS LAST, 3",
+         false},
+    };
+    world w;
+    run_state s;
+    cm_plan_settings settings = cm_plan_settings_default();
+    (void)state;
+    settings.pushdown = false;
+    settings.rtt_seconds = 0;
+    world_init(&w, 6, BOUND);
+    widen_keys(&w);
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        run_query_as(&w, cases[i].sql, settings, &s, NULL);
+        assert_int_equal(fused_nodes(s.plan, cases[i].checked), 1);
+        size_t rows = 0;
+        size_t expected = 0;
+        const char **got = own_rows(&w, &s, &rows);
+        const char **want = pooled_rows(&w, cases[i].sql, &expected);
+        assert_int_equal(rows, expected);
+        for (size_t r = 0; r < rows; r++) {
+            assert_string_equal(got[r], want[r]);
+        }
+        cm_arena_fini(&s.result_arena);
+    }
+    world_fini(&w);
+    world_init_as(&w, 6, BOUND, WORLD_REPEATED);
+    widen_keys(&w);
+    run_query_as(&w, cases[0].sql, settings, &s, NULL);
+    assert_int_equal(fused_nodes(s.plan, true), 1);
+    assert_string_equal(s.diag[s.plan->coordinator].sqlstate, CM_SQL_CARDINALITY);
+    cm_arena_fini(&s.result_arena);
+    world_fini(&w);
+}
+
 /* Groups before a join with a key that repeats across owners: each of its rows adds what they have.
  */
 static void test_repeated_keys_after_grouping(void **state)
@@ -693,6 +765,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_presumed_keys),
         cmocka_unit_test(test_join_bound),
         cmocka_unit_test(test_disclosed_sizes),
+        cmocka_unit_test(test_groups_joined_by_their_key),
         cmocka_unit_test(test_repeated_keys_after_grouping),
         cmocka_unit_test(test_bad_row),
         cmocka_unit_test(test_presumed_range),

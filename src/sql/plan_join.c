@@ -250,11 +250,13 @@ cm_status cm_flow_join(cm_block *b, cm_part *part, cm_from_kind kind, cm_flow *u
     *ret = (cm_flow){.rels = other->rels | (carries ? unique->rels : 0)};
     set_columns(b, node, unique, other, ret);
     cm_node_children(b->pl, node, (cm_plan_node *[]){unique->node, other->node}, 2);
-    ret->node = node;
     ret->unique = other->unique;
     ret->uniques = other->uniques;
-    cm_flow_prune(b, ret);
-    return CM_OK;
+    cm_status st = cm_join_fuse(b->pl, node, &ret->node);
+    if (st == CM_OK) {
+        cm_flow_prune(b, ret);
+    }
+    return st;
 }
 
 /* When both sides are unique on the keys, the uniqueness of both survives an inner join; as far as

@@ -85,6 +85,10 @@ CM_MUST cm_status cm_join_residual(cm_block *b, const cm_part *part, const cm_fl
 void cm_join_set_keys(cm_block *b, cm_part *part, cm_plan_node *node, const cm_flow *unique,
                       const cm_flow *other, const cm_edge *e);
 
+/* plan_fuse.c: the same rows and columns as the JOIN's, or the node itself: a grouping and a join
+ * on its keys may be one. */
+CM_MUST cm_status cm_join_fuse(cm_planner *pl, cm_plan_node *join, cm_plan_node **ret);
+
 /* plan_outer.c */
 CM_MUST cm_status cm_block_build_outer(cm_block *b, cm_part *part, cm_flow *ret);
 

@@ -34,6 +34,10 @@ typedef struct walk {
     unsigned *limb_shift;
     unsigned factor_planes, total_planes; /* of all factors */
 
+    cm_bcol open;      /* intervals that can match */
+    cm_bcol duplicate; /* whether two of them share a key */
+    cm_bcol open_end;  /* sorted, where duplicates are looked for: ends of those */
+
     cm_bcol tag, key;  /* sorted */
     cm_bcol of_points; /* sorted: the factors, one below the other */
     cm_bcol total;     /* sorted: prefix sums, exclusive, and one row more, all the points */
@@ -55,6 +59,10 @@ static void lay_out_walk(walk *w)
     }
     if (s->lower.given || s->upper.given) {
         w->order_planes = w->points->col[s->order].data.planes;
+    }
+    if (s->ret_duplicate) { /* ends that can match come before the others of a key */
+        CM_ASSERT(w->order_planes == 0);
+        w->order_planes = 1;
     }
     w->lower_probe = s->lower.given;
     w->upper_probe = s->upper.given || !s->lower.given;
@@ -102,7 +110,7 @@ static cm_status find_live(walk *w, cm_bcol live, cm_arena scratch)
     for (size_t i = 0; st == CM_OK && i < w->spec->keys; i++) {
         st = drop_nulls(w, live, w->points->col[w->spec->point_key[i]], scratch);
     }
-    if (st == CM_OK && w->order_planes > 0) {
+    if (st == CM_OK && (w->spec->lower.given || w->spec->upper.given)) {
         st = drop_nulls(w, live, w->points->col[w->spec->order], scratch);
     }
     return st;
@@ -239,7 +247,7 @@ static void put_keys(cm_bcol wide, unsigned at, size_t first, const cm_table *ta
 }
 
 /* One end of all intervals. */
-static void put_ends(walk *w, cm_bcol wide, size_t first, const cm_bound *bound)
+static void put_ends(walk *w, cm_bcol wide, size_t first, const cm_bound *bound, cm_arena scratch)
 {
     const cm_range_spec *s = w->spec;
 
@@ -248,10 +256,16 @@ static void put_ends(walk *w, cm_bcol wide, size_t first, const cm_bound *bound)
         CM_ASSERT(value.planes == w->order_planes);
         put(wide, w->tag_planes, first, value);
     }
+    if (s->ret_duplicate) {
+        cm_bcol closed = cm_bcol_new(&scratch, w->legs, 1, w->open.rows);
+        cm_rows_not(w->mpc, w->open, closed);
+        put(wide, w->tag_planes, first, closed);
+        put(wide, wide.planes - 1, first, w->open);
+    }
     put_keys(wide, w->tag_planes + w->order_planes, first, w->intervals, s->interval_key, s->keys);
 }
 
-/* Planes from the lowest: tag, order, keys | factors. */
+/* Planes from the lowest: tag, order, keys | factors, and for duplicates what ends can match. */
 static void lay_out_rows(walk *w, cm_bcol wide, cm_arena scratch)
 {
     const cm_range_spec *s = w->spec;
@@ -259,12 +273,12 @@ static void lay_out_rows(walk *w, cm_bcol wide, cm_arena scratch)
 
     cm_rows_index_bits(w->mpc, cm_bcol_planes(wide, 0, w->tag_planes), scratch);
     if (w->lower_probe) {
-        put_ends(w, wide, w->first_lower, &s->lower);
+        put_ends(w, wide, w->first_lower, &s->lower, scratch);
     }
     if (w->upper_probe) {
-        put_ends(w, wide, w->first_upper, &s->upper);
+        put_ends(w, wide, w->first_upper, &s->upper, scratch);
     }
-    if (w->order_planes > 0) {
+    if (s->lower.given || s->upper.given) {
         put(wide, w->tag_planes, w->first_point, w->points->col[s->order].data);
     }
     put_keys(wide, w->tag_planes + w->order_planes, w->first_point, w->points, s->point_key,
@@ -277,7 +291,7 @@ static void lay_out_rows(walk *w, cm_bcol wide, cm_arena scratch)
 static cm_status sort_walk(walk *w, cm_arena *keep)
 {
     unsigned sorted_by = w->tag_planes + w->order_planes + w->key_planes;
-    unsigned planes = sorted_by + w->factor_planes;
+    unsigned planes = sorted_by + w->factor_planes + (w->spec->ret_duplicate ? 1 : 0);
     cm_bcol sorted = cm_bcol_new(keep, w->legs, planes, w->rows);
     cm_arena scratch = *keep;
     cm_status st = CM_OK;
@@ -289,6 +303,9 @@ static cm_status sort_walk(walk *w, cm_arena *keep)
     w->tag = cm_bcol_planes(sorted, 0, w->tag_planes);
     w->key = cm_bcol_planes(sorted, w->tag_planes + w->order_planes, w->key_planes);
     w->of_points = cm_bcol_planes(sorted, sorted_by, w->factor_planes);
+    if (w->spec->ret_duplicate) {
+        w->open_end = cm_bcol_planes(sorted, planes - 1, 1);
+    }
     return st;
 }
 
@@ -339,6 +356,22 @@ static cm_status mark_starts(walk *w, cm_bcol start, cm_arena scratch)
     return st;
 }
 
+/* Ends that can match follow each other in a key: two of them, next to each other, and no start of
+ * a key between. */
+static cm_status find_duplicates(walk *w, cm_bcol start, cm_bcol ret, cm_arena scratch)
+{
+    cm_bcol above = cm_bcol_new(&scratch, w->legs, 1, w->rows);
+    cm_bcol same = cm_bcol_new(&scratch, w->legs, 1, w->rows);
+
+    cm_bcol_shift_down(w->open_end, above);
+    cm_rows_not(w->mpc, start, same);
+    cm_status st = cm_mpc_and_col(w->mpc, above, w->open_end, above, scratch);
+    if (st == CM_OK) {
+        st = cm_mpc_and_col(w->mpc, above, same, above, scratch);
+    }
+    return st == CM_OK ? cm_rows_any(w->mpc, above, ret, scratch) : st;
+}
+
 /*
  * What is absent when there is one end in the walk: above the key's first row, or after its last,
  * which is the row above the next start.
@@ -355,6 +388,9 @@ static cm_status find_edges(walk *w, cm_arena *keep)
     cm_bcol start = cm_bcol_new(&scratch, w->legs, 1, w->rows);
     cm_bcol at = cm_bcol_new(&scratch, w->legs, w->total_planes, w->rows);
     cm_status st = mark_starts(w, start, scratch);
+    if (st == CM_OK && w->spec->ret_duplicate) {
+        st = find_duplicates(w, start, w->duplicate, scratch);
+    }
     cm_bcol mark = start;
     if (up) {
         mark = cm_bcol_new(&scratch, w->legs, 1, w->rows);
@@ -443,8 +479,8 @@ static cm_status subtract(walk *w, cm_bcol low, cm_bcol high, const cm_ranges *r
     cm_bcol *in = CM_NEW(&scratch, cm_bcol, 1 + 2 * w->factors);
     cm_bcol *out = CM_NEW(&scratch, cm_bcol, 1 + w->spec->aggs);
 
-    in[0] = cm_bcol_new(&scratch, w->legs, 1, w->intervals->rows);
-    cm_status st = find_open(w, in[0], scratch);
+    cm_status st = CM_OK;
+    in[0] = w->open;
     split_totals(w, low, in + 1);
     split_totals(w, high, in + 1 + w->factors);
     out[0] = ret->count;
@@ -535,8 +571,15 @@ cm_status cm_table_ranges(cm_mpc *mpc, const cm_table *points, const cm_table *i
     lay_out_walk(&w);
     CM_ASSERT(w.rows < UINT32_MAX);
     cm_ranges result = new_ranges(&w, arena);
+    if (spec->ret_duplicate) {
+        w.duplicate = cm_bcol_new(arena, w.legs, 1, 1); /* 0 */
+    }
     if (points->rows > 0) { /* else nothing matches: 0 as they are */
         st = find_live(&w, result.live, scratch);
+        w.open = cm_bcol_new(&scratch, w.legs, 1, intervals->rows);
+        if (st == CM_OK && intervals->rows > 0) {
+            st = find_open(&w, w.open, scratch);
+        }
         if (st == CM_OK) {
             st = make_factors(&w, result.live, &scratch);
         }
@@ -555,6 +598,9 @@ cm_status cm_table_ranges(cm_mpc *mpc, const cm_table *points, const cm_table *i
     }
     if (st == CM_OK) {
         *ret = result;
+        if (spec->ret_duplicate) {
+            *spec->ret_duplicate = w.duplicate;
+        }
     }
     return st;
 }

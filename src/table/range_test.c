@@ -80,6 +80,35 @@ static cm_status op_points(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena 
     return st;
 }
 
+/* Everything of intervals, while duplicates are looked for; and whether there are, as one row. */
+static cm_status op_looking(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                            cm_arena scratch, cm_table *ret)
+{
+    cm_bcol duplicate;
+    cm_range_spec spec = *(const cm_range_spec *)arg;
+
+    spec.ret_duplicate = &duplicate;
+    return op_intervals(mpc, in, &spec, arena, scratch, ret);
+}
+
+static cm_status op_duplicate(cm_mpc *mpc, cm_table *in, const void *arg, cm_arena *arena,
+                              cm_arena scratch, cm_table *ret)
+{
+    static const unsigned planes[] = {1};
+    cm_bcol duplicate;
+    cm_ranges ranges;
+    cm_range_spec spec = *(const cm_range_spec *)arg;
+
+    spec.ret_duplicate = &duplicate;
+    *ret = cm_table_new(arena, cm_mpc_legs(mpc), 1, 1, planes, NULL);
+    cm_mpc_set_public(mpc, ret->valid, 0, true);
+    cm_status st = cm_table_ranges(mpc, &in[0], &in[1], &spec, arena, &ranges, scratch);
+    if (st == CM_OK) {
+        cm_bcol_copy(ret->col[0].data, duplicate);
+    }
+    return st;
+}
+
 /* ---- the reference ------------------------------------------------------------------------- */
 
 static bool bounded(const cm_range_spec *s)
@@ -264,8 +293,54 @@ static void test_extremes(void **state)
     }
 }
 
+static bool same_key(const plain *t, size_t a, size_t b, size_t keys)
+{
+    bool same = t->valid[a] && t->valid[b];
+
+    for (size_t i = 0; i < keys; i++) {
+        const plain_col *key = &t->col[interval_keys[i]];
+        same = same && !key->null[a] && !key->null[b] && key->value[a] == key->value[b];
+    }
+    return same;
+}
+
+/* Rows that do not count repeat keys, and stand between those that do. */
+static void test_duplicates(void **state)
+{
+    cm_rng rng = {4};
+    plain tables[2];
+    unsigned seen[2] = {0};
+
+    for (size_t i = 0; i < 60; i++) {
+        size_t keys = 1 + i % 2, rows = 1 + i % 12;
+        cm_range_spec spec = spec_of(0, keys);
+        random_tables(*state, &rng, 1 + i % 9, rows, tables);
+        bool duplicate = false;
+        for (size_t b = 0; b < rows; b++) {
+            for (size_t a = 0; a < b; a++) {
+                bool same = same_key(&tables[1], a, b, keys);
+                bool keep = i % 3 == 0;
+                tables[1].valid[b] = tables[1].valid[b] && !(same && keep);
+                duplicate = duplicate || (same && !keep);
+            }
+        }
+        plain got = fixture_run(protocols[i % 2], 3, NULL, tables, 2, op_duplicate, &spec, *state);
+        assert_int_equal(got.col[0].value[0], duplicate);
+        seen[duplicate]++;
+        plain expected = match_intervals(*state, &tables[0], &tables[1], &spec);
+        got = fixture_run(protocols[i % 2], 3, NULL, tables, 2, op_looking, &spec, *state);
+        assert_true(plain_equal(&expected, &got));
+    }
+    assert_true(seen[0] > 10 && seen[1] > 10);
+}
+
 static void test_trace(void **state)
 {
+    plain few[] = {plain_new(*state, 150, CM_COUNT(point_specs), point_specs),
+                   plain_new(*state, 90, CM_COUNT(interval_specs), interval_specs)};
+    cm_range_spec equality = spec_of(0, 1);
+
+    assert_true(fixture_same_traces(few, 2, op_duplicate, &equality, *state));
     for (unsigned bounds = 0; bounds < BOUNDS; bounds++) {
         plain like[] = {
             plain_new(*state, 100 + 300 * (bounds % 2), CM_COUNT(point_specs), point_specs),
@@ -278,9 +353,8 @@ static void test_trace(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_extremes), cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_trace),
     };
 

@@ -211,6 +211,11 @@ typedef struct cm_range_spec {
     unsigned order; /* column of points, read where a bound is given */
     size_t aggs;
     const cm_agg *agg; /* COUNT_ROWS, COUNT and SUM over columns of points: of the points matched */
+    /*
+     * Where not NULL, without bounds, it receives one secret bit (from `arena`): 1 when two valid
+     * intervals without NULL in it share a key.  Costs a plane more to sort by.
+     */
+    cm_bcol *ret_duplicate;
 } cm_range_spec;
 /*
  * Live points, that may match, have ranks 0, 1, ... by keys, order, and position.  Those that match
