@@ -204,6 +204,8 @@ cm_status cm_bind_split_windows(cm_select_state *q)
     if (st != CM_OK) {
         return st;
     }
+    q->query->relations = q->s->relations; /* that one row, too */
+    q->query->relation = q->s->relation;
     s.below = query_below(b, q->query);
     st = collect_targets(&s, &windows);
     if (st != CM_OK) {

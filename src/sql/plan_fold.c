@@ -277,7 +277,7 @@ cm_status cm_group_fold(cm_grouping *g)
     uint64_t above = 0;
 
     g->pairs = -1;
-    if (g->keys == 0 || g->q->relations + 1 >= CM_PLAN_RELATIONS_MAX) {
+    if (*slot == NULL || g->keys == 0 || g->q->relations + 1 >= CM_PLAN_RELATIONS_MAX) {
         return CM_OK;
     }
     if ((*slot)->kind == CM_FROM_INNER && (*slot)->parts == 1) {

@@ -347,6 +347,30 @@ static void test_wide_sum(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* Grouped, distinct and windowed rows of no table. */
+static void test_no_tables(void **state)
+{
+    static const char *const queries[] = {
+        "SELECT 'a' IN ('b', 'c') GROUP BY 1, 1",
+        "SELECT DISTINCT 1",
+        "SELECT max(x) FROM (SELECT 1 AS x GROUP BY 1) s",
+        "SELECT sum(1) OVER (), row_number() OVER ()",
+        "SELECT sum(1) OVER (), (SELECT count(*) FROM visits)",
+        "SELECT year, (SELECT row_number() OVER ()) FROM visits",
+        "SELECT year FROM visits WHERE year IN (SELECT sum(1) OVER ())",
+        "VALUES (1) EXCEPT SELECT sum(1) OVER ()",
+        "SELECT mode() WITHIN GROUP (ORDER BY 1) GROUP BY 2 - 1",
+    };
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_REVEAL, 0});
+    for (size_t i = 0; i < CM_COUNT(queries); i++) {
+        (void)plan_of(&f, queries[i]);
+    }
+    cm_plan_fixture_fini(&f);
+}
+
 /* What operators cannot number is refused here, and not by an assertion in a job. */
 static void test_rows_max(void **state)
 {
@@ -1006,6 +1030,7 @@ int main(void)
         cmocka_unit_test(test_min_rows),
         cmocka_unit_test(test_wide_sum),
         cmocka_unit_test(test_rows_max),
+        cmocka_unit_test(test_no_tables),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_window_sorts),
         cmocka_unit_test(test_participants),
