@@ -111,9 +111,39 @@ static void test_bounds(void **state)
               "(2024, 2025)) OR (\"year\" = 2027)) GROUP BY 1\n");
 }
 
+/* Whoever groups, small groups are left out under MPC, and labels are asked of the query. */
+static void test_policy(void **state)
+{
+    const char *const sql = "SELECT t.stage, count(*) FROM tumours t JOIN doctors d ON t.person = "
+                            "d.name WHERE d.age > 30 GROUP BY t.stage, t.size";
+    const cm_query *query;
+    const cm_plan *plan;
+    cm_plan_fixture f;
+
+    (void)state;
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_GROUP, 10});
+    f.tumours[2].range.hi = 1000000; /* too many for a list of all groups */
+    cm_plan_fixture_build(&f);
+    plan = plan_of(&f, sql);
+    assert_int_equal(plan->min_rows, 10);
+    assert_int_equal(plan->node[0]->op, CM_PLAN_INPUT);
+    assert_null(plan->node[0]->fragment->domain);
+    assert_int_equal(plan->node[0]->rows, 64); /* of doctors, whose names are found once */
+    assert_int_equal(plan->node[1]->op, CM_PLAN_FILTER);
+    assert_int_equal(plan->node[1]->condition->op, CM_X_GE);
+    assert_int_equal(plan->node[1]->condition->arg[1]->value.number, 10);
+    assert_true(plan->shuffle_output);
+    cm_plan_fixture_fini(&f);
+    cm_plan_fixture_init(&f, (cm_label){CM_LABEL_JOIN, 0});
+    assert_int_not_equal(cm_plan_fixture_plan(&f, sql, &query, &plan), CM_OK);
+    assert_string_equal(f.diag.sqlstate, CM_SQL_DENIED);
+    cm_plan_fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_own_joins),
-                                       cmocka_unit_test(test_bounds)};
+                                       cmocka_unit_test(test_bounds),
+                                       cmocka_unit_test(test_policy)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 """TPC-H's 22 queries as they are, over three owners, against PostgreSQL's answers.
 
-Three times: with each table at one owner but for lineitem, with the rows of every table split among all, and so
-split while one of the owners has no rows and nobody has declared a domain.
+Four times: with each table at one owner but for lineitem, with lineitem where orders are, with the rows of every table
+split among all, and so split while one of the owners has no rows and nobody has declared a domain.
 
 The data is not part of the project: COMITY_TPCH names a folder with schema.sql, queries/, answers/sf0.001/ and
 sf0.001/ (CSV, gzip, header row); without it ../shared/tpch beside the project is looked for, and
@@ -27,6 +27,7 @@ TOLERANCE = Tolerance("0.005", "1e-9")
 # where each table is; lineitem's rows are spread over all three owners
 PLACES = {"region": ["north"], "nation": ["north"], "customer": ["north"], "part": ["south"], "supplier": ["south"],
           "partsupp": ["east"], "orders": ["east"], "lineitem": OWNERS}
+ORDERS_WITH_LINES = PLACES | {"lineitem": ["east"]}  # so that their owner joins them
 BY_ROWS = {table: OWNERS for table in PLACES}  # every table is everybody's
 KEYS = {"region": "r_regionkey", "nation": "n_nationkey", "part": "p_partkey", "supplier": "s_suppkey",
         "partsupp": "ps_partkey, ps_suppkey", "customer": "c_custkey", "orders": "o_orderkey",
@@ -105,6 +106,9 @@ class Tpch(unittest.TestCase):
 
     def test_tables_at_their_owners(self):
         self.check(PLACES)
+
+    def test_orders_with_their_lines(self):
+        self.check(ORDERS_WITH_LINES)
 
     def test_rows_split_among_owners(self):
         self.check(BY_ROWS)
