@@ -97,6 +97,7 @@ CM_MUST static cm_status open_links(party *p, cm_diag *diag)
     for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
         certs[i] = *cm_identity_cert(p->run->identity[i]);
     }
+    const cm_plan_settings *settings = &p->run->settings;
     cm_mesh_tls links = {.me = p->me,
                          .participants = CM_BENCH_PARTIES,
                          .identity = p->run->identity[p->me],
@@ -104,11 +105,13 @@ CM_MUST static cm_status open_links(party *p, cm_diag *diag)
                          .names = CM_TPCH_ORGS,
                          .timeout_ms = HANDSHAKE_MS,
                          .idle_timeout_ms = IDLE_MS};
-    const cm_mpc_options session = {.protocol = CM_PROTOCOL_REP3,
-                                    .lanes = p->lanes,
-                                    .mesh = p->mesh,
-                                    .parties = CM_BENCH_PARTIES,
-                                    .scratch_bytes = ARENA_BYTES};
+    const cm_mpc_options session = {
+        .protocol = CM_PROTOCOL_REP3,
+        .lanes = p->lanes,
+        .mesh = p->mesh,
+        .parties = CM_BENCH_PARTIES,
+        .scratch_bytes = ARENA_BYTES,
+        .round_bytes = cm_round_bytes_of(settings->rtt_seconds, settings->bytes_per_second)};
     cm_status st = CM_OK;
     for (unsigned i = 0; st == CM_OK && i < p->lanes; i++) {
         links.fds = p->fds[i];

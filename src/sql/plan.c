@@ -9,7 +9,7 @@ cm_plan_settings cm_plan_settings_default(void)
                               .domain_max = 4096,
                               .cross_owner_keys = true,
                               .lanes = 1,
-                              .rtt_seconds = 0.0005,
+                              .rtt_seconds = 0.000125,
                               .bytes_per_second = 134217728.0,
                               .work_seconds = 3.2e-9};
 }

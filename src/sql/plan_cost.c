@@ -23,7 +23,8 @@ static const double header_bytes = 4;
 
 typedef struct sizes {
     double ands, bytes, rounds;
-    double work; /* what is computed beyond what goes with the bytes, as bytes */
+    double work;        /* what is computed beyond what goes with the bytes, as bytes */
+    size_t round_bytes; /* as for cm_mpc_round_bytes: what the operators choose by */
 } sizes;
 
 static double log2_up(double x)
@@ -82,7 +83,8 @@ static void add_shuffle(sizes *s, double rows, double planes)
 static void add_order(sizes *s, double of, double rows, double keys, double planes)
 {
     double tag = log2_up(of);
-    cm_sort_cost cost = cm_table_order_cost((size_t)of, (size_t)rows, (unsigned)(keys + tag));
+    cm_sort_cost cost =
+        cm_table_order_cost((size_t)of, (size_t)rows, (unsigned)(keys + tag), s->round_bytes);
 
     add_shuffle(s, of, tag);
     add_shuffle(s, of, tag + planes);
@@ -306,7 +308,7 @@ static void add_join(sizes *s, const cm_plan_node *node)
                                .key_planes = (unsigned)keys - 1,
                                .payload_planes = (unsigned)payload - 1,
                                .runs = runs_of(node, rows)};
-    add_cost(s, cm_table_join_unique_cost(&size));
+    add_cost(s, cm_table_join_unique_cost(&size, s->round_bytes));
 }
 
 /* What matches what: JOIN_MANY and RANGES. */
@@ -332,14 +334,15 @@ static void add_join_many(sizes *s, const cm_plan_node *node)
 
     add_cost(s, cm_table_join_many_cost(
                     &size, (size_t)node->rows, (unsigned)planes_of(node->child[1]),
-                    (unsigned)key_planes(node->child[0], node->join.payload, node->join.payloads)));
+                    (unsigned)key_planes(node->child[0], node->join.payload, node->join.payloads),
+                    s->round_bytes));
 }
 
 static void add_ranges(sizes *s, const cm_plan_node *node)
 {
     cm_ranges_size size = ranges_size(node);
 
-    add_cost(s, cm_table_ranges_cost(&size));
+    add_cost(s, cm_table_ranges_cost(&size, s->round_bytes));
 }
 
 /* Planes of what is added up, and whether a MIN or MAX is among it. */
@@ -393,7 +396,7 @@ static void add_group_sort(sizes *s, const cm_plan_node *node)
     size_t lengths[RUNS_MAX];
     cm_runs runs = runs_of(node, lengths);
     add_cost(s, cm_table_order_runs_cost((size_t)rows, (unsigned)keys, (unsigned)(planes + extreme),
-                                         &runs));
+                                         &runs, s->round_bytes));
     add(s, rows * keys, log2_up(keys) + 1);
     s->bytes += rows * 16 * (double)(node->aggs + 1);
     add_partition(s, rows, planes + extreme + keys);
@@ -420,7 +423,8 @@ static void add_window(sizes *s, const cm_plan_node *node)
     }
     cm_runs runs = runs_of(node, lengths);
     double payload = planes_of(child) > keys ? planes_of(child) - keys : 0;
-    add_cost(s, cm_table_order_runs_cost((size_t)rows, (unsigned)keys, (unsigned)payload, &runs));
+    add_cost(s, cm_table_order_runs_cost((size_t)rows, (unsigned)keys, (unsigned)payload, &runs,
+                                         s->round_bytes));
     add(s, rows * (keys + part), log2_up(keys) + 1);
     for (size_t i = 0; i < node->windows; i++) {
         const cm_plan_window *w = &node->window[i];
@@ -438,9 +442,9 @@ static void add_window(sizes *s, const cm_plan_node *node)
         4 * log2_up(rows) + (extreme > 0 ? 2 * log2_up(rows) * (log2_up(extreme) + 1) : 0) + 20);
 }
 
-static sizes sizes_of(const cm_plan_node *node)
+static sizes sizes_of(const cm_plan_node *node, const cm_plan_settings *settings)
 {
-    sizes s = {0};
+    sizes s = {.round_bytes = cm_round_bytes_of(settings->rtt_seconds, settings->bytes_per_second)};
     double rows = (double)node->rows, planes = planes_of(node);
 
     switch (node->op) {
@@ -596,7 +600,7 @@ static double local_seconds(const cm_plan_node *node, const cm_plan_settings *se
 
 void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings)
 {
-    sizes s = sizes_of(node);
+    sizes s = sizes_of(node, settings);
 
     node->cost = (cm_plan_cost){.ands = s.ands, .bytes = s.bytes, .rounds = s.rounds};
     node->cost.seconds = seconds_of(s, settings);
@@ -608,7 +612,7 @@ void cm_plan_cost_node(cm_plan_node *node, const cm_plan_settings *settings)
 
 double cm_plan_cost_group(const cm_plan_node *node, const cm_plan_settings *settings)
 {
-    return seconds_of(sizes_of(node), settings);
+    return seconds_of(sizes_of(node, settings), settings);
 }
 
 /* ---- the whole ---- */

@@ -59,20 +59,21 @@ static void add_ring_to_bits(cm_sort_cost *cost, double rows, unsigned planes)
     add_bytes(cost, rows * 0.4 * planes, 9);
 }
 
-cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes)
+cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
+                                     size_t round_bytes)
 {
     unsigned key = key_planes + cm_bits_for(rows);
     cm_sort_cost ret = {0};
 
     if (rows > 1) {
-        ret = cm_table_sort_cost(rows, key);
+        ret = cm_table_sort_cost(rows, key, round_bytes);
         add_shuffle(&ret, (double)rows, key + payload_planes);
     }
     return ret;
 }
 
 cm_sort_cost cm_table_order_runs_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
-                                      const cm_runs *runs)
+                                      const cm_runs *runs, size_t round_bytes)
 {
     const cm_order order = {.rows = rows,
                             .tag = cm_bits_for(rows),
@@ -84,7 +85,7 @@ cm_sort_cost cm_table_order_runs_cost(size_t rows, unsigned key_planes, unsigned
     cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
 
     CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_cost ret = cm_order_cost(&order, CM_ROUND_BYTES_USUAL, scratch);
+    cm_sort_cost ret = cm_order_cost(&order, round_bytes, scratch);
     cm_arena_fini(&scratch);
     return ret;
 }
@@ -137,29 +138,30 @@ cm_sort_cost cm_join_merge_cost(const cm_join_size *size, size_t round_bytes, cm
     return ret;
 }
 
-static double price_of(cm_sort_cost cost)
+static double price_of(cm_sort_cost cost, size_t round_bytes)
 {
-    return cost.bytes + cost.work + cost.rounds * CM_ROUND_BYTES_USUAL;
+    return cost.bytes + cost.work + cost.rounds * (double)round_bytes;
 }
 
-static cm_sort_cost cheaper(cm_sort_cost a, cm_sort_cost b)
+static cm_sort_cost cheaper(cm_sort_cost a, cm_sort_cost b, size_t round_bytes)
 {
-    return price_of(b) < price_of(a) ? b : a;
+    return price_of(b, round_bytes) < price_of(a, round_bytes) ? b : a;
 }
 
-cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size)
+cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size, size_t round_bytes)
 {
     unsigned keys = size->key_planes, payload = size->payload_planes;
     cm_arena scratch;
     cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
 
     CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_cost ret = cm_join_sort_cost(size, CM_ROUND_BYTES_USUAL, scratch);
+    cm_sort_cost ret = cm_join_sort_cost(size, round_bytes, scratch);
     if (size->runs.count > 0) {
-        ret = cheaper(ret, cm_join_merge_cost(size, CM_ROUND_BYTES_USUAL, scratch));
+        ret = cheaper(ret, cm_join_merge_cost(size, round_bytes, scratch), round_bytes);
     }
     if (keys <= CM_LOOKUP_KEY_MAX) {
-        ret = cheaper(ret, cm_lookup_cost(size->unique_rows, size->other_rows, keys, 1 + payload));
+        ret = cheaper(ret, cm_lookup_cost(size->unique_rows, size->other_rows, keys, 1 + payload),
+                      round_bytes);
     }
     cm_arena_fini(&scratch);
     add_gates(&ret, (double)size->other_rows, 1, 1);
@@ -173,7 +175,7 @@ static void add_edges(cm_sort_cost *cost, const cm_ranges_size *size, size_t row
     add_gates(cost, (double)rows, 2 * (totals + 1), 2 * cm_bits_for(rows));
 }
 
-cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size)
+cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size, size_t round_bytes)
 {
     size_t rows = size->points + (size->bounds > 1 ? 2 : 1) * size->intervals;
     unsigned rank = cm_bits_for(size->points + 1);
@@ -186,7 +188,7 @@ cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size)
     add_gates(&ret, (double)size->points, 1 + size->sum_planes, 3);
     if (size->key_planes + size->order_planes > 0) {
         unsigned key = size->key_planes + (size->bounds > 0 ? size->order_planes : 0);
-        add_cost(&ret, cm_table_sort_rows_cost(rows, key, 1 + size->sum_planes));
+        add_cost(&ret, cm_table_sort_rows_cost(rows, key, 1 + size->sum_planes, round_bytes));
     }
     add_bytes(&ret, 8 * (double)rows, 2);
     add_ring_to_bits(&ret, (double)rows, rank);
@@ -228,10 +230,11 @@ cm_sort_cost cm_table_expand_cost(size_t table_rows, size_t rows, unsigned plane
 }
 
 cm_sort_cost cm_table_join_many_cost(const cm_ranges_size *size, size_t rows,
-                                     unsigned interval_planes, unsigned payload_planes)
+                                     unsigned interval_planes, unsigned payload_planes,
+                                     size_t round_bytes)
 {
     unsigned rank = cm_bits_for(size->points + 1);
-    cm_sort_cost ret = cm_table_ranges_cost(size);
+    cm_sort_cost ret = cm_table_ranges_cost(size, round_bytes);
 
     add_cost(&ret, cm_table_expand_cost(size->intervals, rows, interval_planes + rank + 1, rank));
     add_gates(&ret, (double)rows, 2 * rank, cm_bits_for(rank) + 1);
@@ -239,6 +242,6 @@ cm_sort_cost cm_table_join_many_cost(const cm_ranges_size *size, size_t rows,
                                .other_rows = rows,
                                .key_planes = rank,
                                .payload_planes = payload_planes};
-    add_cost(&ret, cm_table_join_unique_cost(&join));
+    add_cost(&ret, cm_table_join_unique_cost(&join, round_bytes));
     return ret;
 }

@@ -41,9 +41,9 @@ cm_status cm_extreme_candidates(cm_mpc *mpc, const cm_table *table, const cm_agg
 
 /* ---- tree ---------------------------------------------------------------------------------- */
 
-static cm_program *build_greater(unsigned planes)
+static cm_program *build_greater(const cm_mpc *mpc, unsigned planes, size_t rows)
 {
-    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
+    cm_circuit *c = cm_circuit_new_for(mpc, rows);
     cm_num x = cm_circuit_input(c, planes);
     cm_num y = cm_circuit_input(c, planes);
     cm_num greater = cm_num_max(c, x, y);
@@ -91,19 +91,19 @@ cm_status cm_extreme_reduce(cm_mpc *mpc, cm_bcol x, size_t rows, cm_bcol ret, cm
         cm_bcol_xor(ret, ret, ret); /* no flag */
         return CM_OK;
     }
-    cm_program *greater = build_greater(x.planes);
     cm_status st = CM_OK;
     while (st == CM_OK && rows > 1) {
         size_t half = rows - rows / 2;
+        cm_program *greater = build_greater(mpc, x.planes, groups * half);
         cm_bcol z = cm_bcol_new(&scratch, cm_mpc_legs(mpc), x.planes, groups * half);
         st = halve(mpc, greater, x, groups, rows, z, scratch);
+        cm_program_free(greater);
         x = z;
         rows = half;
     }
     if (st == CM_OK) {
         cm_bcol_copy(ret, x);
     }
-    cm_program_free(greater);
     return st;
 }
 

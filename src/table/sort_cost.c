@@ -57,18 +57,19 @@ cm_sort_cost cm_sort_comparisons_cost(size_t rows, unsigned key_planes, size_t r
     return first_cost(rows, rows, key_planes, round_bytes, scratch);
 }
 
-cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes)
+cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes,
+                                 size_t round_bytes)
 {
     cm_arena scratch;
     cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
 
     CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_cost ret = first_cost(table_rows, rows, key_planes, CM_ROUND_BYTES_USUAL, scratch);
+    cm_sort_cost ret = first_cost(table_rows, rows, key_planes, round_bytes, scratch);
     cm_arena_fini(&scratch);
     return ret;
 }
 
-cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes)
+cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes, size_t round_bytes)
 {
-    return cm_table_order_cost(rows, rows, key_planes);
+    return cm_table_order_cost(rows, rows, key_planes, round_bytes);
 }

@@ -161,10 +161,10 @@ static cm_status totals_to_bits(cm_mpc *mpc, cm_acol totals, size_t first, size_
     return st;
 }
 
-static cm_program *build_finish(const cm_sums *sums, const cm_agg *aggs, size_t count, bool any,
-                                cm_arena scratch)
+static cm_program *build_finish(const cm_mpc *mpc, const cm_sums *sums, const cm_agg *aggs,
+                                size_t count, size_t groups, bool any, cm_arena scratch)
 {
-    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
+    cm_circuit *c = cm_circuit_new_for(mpc, groups);
     cm_num *total = CM_NEW(&scratch, cm_num, sums->factors);
     cm_num *term = CM_NEW(&scratch, cm_num, sums->factors + 1);
 
@@ -226,7 +226,8 @@ cm_status cm_sums_finish(cm_mpc *mpc, const cm_sums *sums, const cm_agg *aggs, s
                             sums->limb_planes, inputs + sums->counts, &scratch);
     }
     if (st == CM_OK) {
-        cm_program *program = build_finish(sums, aggs, count, ret_any != NULL, scratch);
+        cm_program *program =
+            build_finish(mpc, sums, aggs, count, groups, ret_any != NULL, scratch);
         st = cm_program_run(program, mpc, inputs, outputs, scratch);
         cm_program_free(program);
     }

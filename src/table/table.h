@@ -83,15 +83,17 @@ CM_MUST cm_status cm_table_order(cm_mpc *mpc, const cm_table *table, const cm_so
                                  cm_arena scratch);
 /*
  * What the comparisons of a sort cost one party (rep3), without shuffling and moving the rows;
- * key_planes counts the tag's ceil(log2 rows) planes, too.
+ * key_planes counts the tag's ceil(log2 rows) planes, too.  A round costs as much as round_bytes,
+ * as for cm_mpc_round_bytes: the schedule follows from it.
  */
 typedef struct cm_sort_cost {
     double ands, bytes, rounds;
     double work; /* what it computes beyond what goes with its bytes, as bytes */
 } cm_sort_cost;
-cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes);
+cm_sort_cost cm_table_sort_cost(size_t rows, unsigned key_planes, size_t round_bytes);
 /* The same for the first rows alone. */
-cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes);
+cm_sort_cost cm_table_order_cost(size_t table_rows, size_t rows, unsigned key_planes,
+                                 size_t round_bytes);
 /*
  * Stable partition: rows with flag = 1 first, order kept on both sides.  One bit-to-ring
  * conversion, one shuffle, one opening of a uniformly random permutation.

@@ -466,7 +466,7 @@ static cm_scol number_column(window *w, unsigned planes, cm_arena *arena)
 static cm_status subtract(window *w, const cm_bcol *x, const cm_bcol *y, size_t count,
                           unsigned shift, unsigned more, cm_bcol ret, cm_arena scratch)
 {
-    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
+    cm_circuit *c = cm_circuit_new_for(w->mpc, ret.rows);
     cm_bcol *inputs = CM_NEW(&scratch, cm_bcol, 2 * count + 1);
     cm_num sum = cm_num_const((cm_i128)more, ret.planes);
 

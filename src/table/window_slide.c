@@ -95,9 +95,9 @@ cm_status cm_slide_running(const cm_slide *s, cm_bcol running, cm_bcol before, c
 }
 
 /* Inputs: x, y and whether y is left out.  Output: the greater one. */
-static cm_program *build_greater(unsigned planes)
+static cm_program *build_greater(const cm_mpc *mpc, unsigned planes, size_t rows)
 {
-    cm_circuit *c = cm_circuit_new(CM_SHAPE_FEW_ROUNDS);
+    cm_circuit *c = cm_circuit_new_for(mpc, rows);
     cm_num x = cm_circuit_input(c, planes), y = cm_circuit_input(c, planes);
     cm_wire out = cm_circuit_input(c, 1).wire[0];
     cm_wire take = cm_gate_and(c, cm_gate_not(c, out), cm_num_lt(c, x, y));
@@ -141,7 +141,7 @@ cm_status cm_slide_extreme(const cm_slide *s, cm_bcol x, int64_t from, int64_t t
     unsigned legs = cm_mpc_legs(s->mpc);
     cm_bcol none = cm_bcol_new(&scratch, legs, 1, x.rows);
     cm_bcol down = cm_bcol_new(&scratch, legs, x.planes, x.rows);
-    cm_program *greater = build_greater(x.planes);
+    cm_program *greater = build_greater(s->mpc, x.planes, x.rows);
 
     CM_ASSERT(from <= 0 && to >= 0);
     cm_bcol_copy(ret, x);
