@@ -404,6 +404,7 @@ static void explain_prepared(cm_session *s, const cm_stmt *stmt)
         cm_session_fail(s, &diag);
         return;
     }
+    CM_ASSERT(prepared != NULL);
     cm_stmt *copy = CM_NEW_SMALL(&s->arena, cm_stmt, 1);
     *copy = *prepared;
     copy->explain = stmt->explain;

@@ -280,6 +280,7 @@ void cm_cursor_fetch(cm_session *s, const cm_stmt *stmt)
         cm_session_fail(s, &diag);
         return;
     }
+    CM_ASSERT(c != NULL);
     if (!move) {
         s->sink.columns(s->sink.arg, c->col, c->cols);
     }
@@ -324,6 +325,11 @@ void cm_cursor_describe(cm_session *s, const cm_stmt *stmt, const cm_result_col 
                         size_t *ret_cols)
 {
     const cm_cursor *c = *find(s, stmt->name);
-    *ret_col = c != NULL && !stmt->cursor.move ? c->col : NULL;
-    *ret_cols = c != NULL && !stmt->cursor.move ? c->cols : 0;
+    if (c != NULL && !stmt->cursor.move) {
+        *ret_col = c->col;
+        *ret_cols = c->cols;
+    } else {
+        *ret_col = NULL;
+        *ret_cols = 0;
+    }
 }

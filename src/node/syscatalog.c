@@ -392,6 +392,7 @@ static cm_status value_text(cm_session *s, const prepared *p, size_t column, con
 
 static cm_status send_rows(cm_session *s, prepared *p, cm_diag *diag)
 {
+    CM_ASSERT(p->catalog != NULL); /* it was prepared */
     const char **row = CM_NEW_SMALL(&s->arena, const char *, p->cols + 1);
     uint64_t bytes = 0;
     int code;
