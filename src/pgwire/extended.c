@@ -406,7 +406,9 @@ static void send_rows(cm_pg_conn *conn, cm_pg_portal *p)
         p->rows_sent += 1 + cm_reader_u32(&row);
         sent++;
     }
-    cm_buf_put(&conn->out, p->rows.data + from, p->rows_sent - from);
+    if (p->rows_sent > from) { /* without rows there is no place of any */
+        cm_buf_put(&conn->out, p->rows.data + from, p->rows_sent - from);
+    }
     if (p->rows_sent < p->rows.bytes || (conn->fetch != 0 && sent == conn->fetch)) {
         cm_pg_put_empty(&conn->out, 's');
         return;
