@@ -654,6 +654,14 @@ static void test_disclosed_sizes(void **state)
             listed = listed || strstr(plan->disclosure[d].what, "two significant bits") != NULL;
         }
         assert_true(listed);
+        cm_buf text = {0};
+        cm_explain_print(plan, &(cm_explain){.json = false}, NULL, &text);
+        assert_non_null(strstr(cm_buf_text(&text), "at most "));
+        assert_non_null(strstr(cm_buf_text(&text), "planes, disclosed at run time"));
+        cm_buf_clear(&text);
+        cm_explain_print(plan, &(cm_explain){.json = true}, NULL, &text);
+        assert_non_null(strstr(cm_buf_text(&text), "\"Rows Disclosed At Run Time\": true"));
+        cm_buf_free(&text);
         check_answer(&w, SQL[i], SQL[i]);
     }
     world_fini(&w);

@@ -65,8 +65,10 @@ static void put_line(printer *p, const cm_plan_node *node)
     } else {
         cm_buf_printf(p->out, "MPC");
     }
-    cm_buf_printf(p->out, ", %llu row%s of %u planes", (unsigned long long)node->rows,
-                  node->rows == 1 ? "" : "s", cm_explain_planes(node));
+    bool disclosed = cm_explain_rows_disclosed(node);
+    cm_buf_printf(p->out, ", %s%llu row%s of %u planes%s", disclosed ? "at most " : "",
+                  (unsigned long long)node->rows, node->rows == 1 ? "" : "s",
+                  cm_explain_planes(node), disclosed ? ", disclosed at run time" : "");
     if (p->cost) {
         cm_buf_printf(p->out, "; ");
         put_cost(&node->cost, p->out);
@@ -74,8 +76,11 @@ static void put_line(printer *p, const cm_plan_node *node)
     cm_buf_printf(p->out, ")");
     if (p->measured != NULL) {
         const cm_measured *m = &p->measured[node->number];
-        cm_buf_printf(p->out, " (actual: %llu row%s, ", (unsigned long long)node->rows,
-                      node->rows == 1 ? "" : "s");
+        cm_buf_printf(p->out, " (actual: ");
+        if (!disclosed) {
+            cm_buf_printf(p->out, "%llu row%s, ", (unsigned long long)node->rows,
+                          node->rows == 1 ? "" : "s");
+        }
         put_traffic(m->bytes, m->rounds, m->seconds, p->out);
         cm_buf_printf(p->out, ")");
     }

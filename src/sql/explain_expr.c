@@ -176,6 +176,42 @@ void cm_explain_expr(const cm_expr *expr, const cm_plan_node *over, cm_buf *out)
     }
 }
 
+bool cm_explain_rows_disclosed(const cm_plan_node *node)
+{
+    switch (node->op) {
+    case CM_PLAN_INPUT:
+    case CM_PLAN_VALUES:
+    case CM_PLAN_STORED:
+    case CM_PLAN_COMBINE:
+    case CM_PLAN_AGGREGATE:
+    case CM_PLAN_GROUP_DOMAIN:
+        return false;
+    case CM_PLAN_JOIN_MANY: /* else in so many places as it says */
+        return node->join.disclosed != NULL;
+    case CM_PLAN_JOIN:
+    case CM_PLAN_RANGES: /* child 1's rows */
+        return cm_explain_rows_disclosed(node->child[1]);
+    case CM_PLAN_CONCAT:
+    case CM_PLAN_PRODUCT:
+        for (size_t i = 0; i < node->children; i++) {
+            if (cm_explain_rows_disclosed(node->child[i])) {
+                return true;
+            }
+        }
+        return false;
+    case CM_PLAN_FILTER:
+    case CM_PLAN_PROJECT:
+    case CM_PLAN_NUMBER:
+    case CM_PLAN_GROUP_SORT:
+    case CM_PLAN_WINDOW:
+    case CM_PLAN_SORT:
+    case CM_PLAN_LIMIT:
+    case CM_PLAN_STORE:
+        break;
+    }
+    return cm_explain_rows_disclosed(node->child[0]);
+}
+
 const char *cm_explain_title(const cm_plan_node *node)
 {
     switch (node->op) {

@@ -12,6 +12,9 @@ const char *cm_explain_title(const cm_plan_node *node);
  */
 void cm_explain_detail(const cm_plan_node *node, cm_buf *out);
 unsigned cm_explain_planes(const cm_plan_node *node);
+/* Whether the node has as many rows as a join below it, or itself, discloses; node->rows is the
+ * most that there can be then. */
+bool cm_explain_rows_disclosed(const cm_plan_node *node);
 void cm_explain_json(const cm_plan *plan, bool cost, bool disclosure, const cm_measured *measured,
                      cm_buf *out);
 

@@ -54,8 +54,10 @@ static void put_costs(const char *prefix, const cm_plan_cost *cost, unsigned lev
 static void put_measured(const cm_plan_node *node, const cm_measured *measured, unsigned level,
                          cm_buf *out)
 {
-    put_member("Actual Rows", level, out);
-    cm_buf_printf(out, "%llu", (unsigned long long)node->rows);
+    if (!cm_explain_rows_disclosed(node)) {
+        put_member("Actual Rows", level, out);
+        cm_buf_printf(out, "%llu", (unsigned long long)node->rows);
+    }
     put_member("Actual Bytes", level, out);
     cm_buf_printf(out, "%.0f", measured->bytes);
     put_member("Actual Rounds", level, out);
@@ -87,6 +89,10 @@ static void put_node(const cm_plan_node *node, bool cost, const cm_measured *mea
     put_string(node->op == CM_PLAN_INPUT ? node->fragment->table->org : "MPC", out);
     put_member("Plan Rows", level + 1, out);
     cm_buf_printf(out, "%llu", (unsigned long long)node->rows);
+    if (cm_explain_rows_disclosed(node)) {
+        put_member("Rows Disclosed At Run Time", level + 1, out);
+        cm_buf_printf(out, "true");
+    }
     put_member("Planes", level + 1, out);
     cm_buf_printf(out, "%u", cm_explain_planes(node));
     cm_explain_detail(node, &detail);
