@@ -93,14 +93,12 @@ CM_MUST static cm_status load_table(cm_sqlite *db, cm_source *source, const cm_s
     loading l = {.db = db, .diag = diag};
     l.used = calloc(table->table->cols + 1, sizeof *l.used);
     l.is_text = calloc(table->table->cols + 1, sizeof *l.is_text);
-    cm_status st = CM_OK;
     if (l.used == NULL || l.is_text == NULL) {
-        st = cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+        loading_fini(&l);
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
-    if (st == CM_OK) {
-        cm_fragment_mark(fragment, number, 0, l.used);
-        st = put_statements(&l, source, table, number, &create, &insert, &select);
-    }
+    cm_fragment_mark(fragment, number, 0, l.used);
+    cm_status st = put_statements(&l, source, table, number, &create, &insert, &select);
     if (st == CM_OK) {
         st = cm_sqlite_exec(db, cm_buf_text(&create), diag);
     }
