@@ -104,8 +104,11 @@ cm_sort_cost cm_join_sort_cost(const cm_join_size *size, size_t round_bytes, cm_
     size_t count = size->unique_rows + size->other_rows;
     unsigned keys = size->key_planes, payload = size->payload_planes;
     double rows = (double)count, carried = 1 + keys + payload;
-    const cm_order order = {
-        .rows = count, .tag = cm_bits_for(count), .key = 1 + keys, .payload = payload + 1};
+    const cm_order order = {.rows = count,
+                            .tag = cm_bits_for(count),
+                            .key = 1 + keys,
+                            .payload = payload + 1,
+                            .runs = {.way = CM_ORDER_SORT}};
     cm_sort_cost ret = cm_order_cost(&order, round_bytes, scratch);
 
     cm_sort_cost scan = {0}, partition = {0};

@@ -83,7 +83,9 @@ static const plain_spec specs[] = {{3, true, 0}, {9, false, 0}, {100, true, 0}, 
 
 static void check_merge(plain *p, const merge_arg *a, cm_protocol protocol, cm_arena *arena)
 {
-    plain_sort_runs(p, a->keys, a->count, a->valid_first, &a->runs);
+    if (a->runs.count > 0) {
+        plain_sort_runs(p, a->keys, a->count, a->valid_first, &a->runs);
+    }
     plain_number(p, ID);
     plain out = fixture_run(protocol, p->rows, NULL, p, 1, op_merge, a, arena);
     assert_true(plain_sorted(p, &out, a->keys, a->count, a->valid_first, ID));
@@ -193,6 +195,61 @@ static void test_trace(void **state)
     }
 }
 
+/* ---- radix passes --------------------------------------------------------------------------- */
+
+static const cm_runs radix = {.way = CM_ORDER_RADIX};
+
+static void test_radix(void **state)
+{
+    static const size_t rows[] = {0, 1, 2, 3, 63, 64, 65, 129, 1000};
+    cm_rng rng = {5};
+
+    for (size_t i = 0; i < CM_COUNT(rows); i++) {
+        for (unsigned flags = 0; flags < 4; flags++) {
+            plain p = plain_random(*state, &rng, rows[i], CM_COUNT(specs), specs);
+            merge_arg arg = {flags % 2 ? keys : keys + 1, 1, flags > 1, radix};
+            for (size_t k = 0; k < CM_COUNT(protocols); k++) {
+                check_merge(&p, &arg, protocols[k], *state);
+            }
+        }
+    }
+}
+
+static void test_radix_trace(void **state)
+{
+    static const size_t rows[] = {2, 65, 600};
+
+    for (size_t i = 0; i < CM_COUNT(rows); i++) {
+        plain like = plain_new(*state, rows[i], CM_COUNT(specs), specs);
+        merge_arg arg = {keys, 1, true, radix};
+        assert_true(fixture_same_traces(&like, 1, op_merge, &arg, *state));
+    }
+}
+
+/* A few planes are cheaper in passes; more where there are few rows, or rounds cost much. */
+static void test_radix_choice(void **state)
+{
+    static const struct {
+        size_t rows, round_bytes;
+        unsigned passes, sorts; /* planes */
+    } cases[] = {{1 << 12, CM_ROUND_BYTES_USUAL, 3, 12},
+                 {1 << 20, CM_ROUND_BYTES_USUAL, 1, 3},
+                 {1 << 16, 500000, 5, 16}};
+    cm_arena scratch = *(cm_arena *)*state;
+
+    for (size_t i = 0; i < CM_COUNT(cases); i++) {
+        cm_order order = {.rows = cases[i].rows, .tag = cm_bits_for(cases[i].rows), .payload = 32};
+        order.key = cases[i].passes;
+        cm_sort_cost passes = cm_order_cost(&order, cases[i].round_bytes, scratch);
+        assert_true(passes.rounds == 6.0 * order.key);
+        order.key = cases[i].sorts;
+        cm_sort_cost sorts = cm_order_cost(&order, cases[i].round_bytes, scratch);
+        order.runs.way = CM_ORDER_SORT;
+        cm_sort_cost sort = cm_order_cost(&order, cases[i].round_bytes, scratch);
+        assert_true(sorts.bytes == sort.bytes && sorts.rounds == sort.rounds);
+    }
+}
+
 /* ---- choice --------------------------------------------------------------------------------- */
 
 static bool merges(size_t runs, size_t rows, size_t round_bytes, cm_arena scratch)
@@ -228,7 +285,8 @@ int main(void)
         cmocka_unit_test(test_comparators), cmocka_unit_test(test_two),
         cmocka_unit_test(test_many),        cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_large),       cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_choice),      cmocka_unit_test(test_radix),
+        cmocka_unit_test(test_radix_trace), cmocka_unit_test(test_radix_choice),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

@@ -1,8 +1,11 @@
 /*
- * Putting rows in order: by a sort, or where they lie in sorted runs by a merge, whichever costs
- * less.  docs/design/table.md, "Merge".
+ * Putting rows in order: by a sort, where they lie in sorted runs by a merge, or where the key is
+ * short by a stable partition for each of its planes from the lowest; whichever costs least.
+ * docs/design/table.md, "Merge" and "Radix passes".
  */
 #include "table/table_int.h"
+
+enum { RADIX_KEY_MAX = 16 }; /* no link makes more passes cheaper than a sort */
 
 /* ---- what it costs -------------------------------------------------------------------------- */
 
@@ -55,6 +58,18 @@ static cm_sort_cost sort_cost(const cm_order *o, size_t round_bytes, cm_arena sc
     return ret;
 }
 
+/* Planes that a partition moves. */
+static unsigned partitioned(const cm_order *o)
+{
+    return o->key + o->payload + (o->keep_tag ? o->tag : 0);
+}
+
+/* A bit into the ring, a product, a shuffle, an opening. */
+static void add_partition(cm_sort_cost *cost, const cm_order *o)
+{
+    add_bytes(cost, (double)o->rows * (24 + (64 + partitioned(o)) / 6.0), 6);
+}
+
 /* The network with rows of so many planes. */
 static cm_sort_cost net_cost(const cm_order *o, unsigned planes, size_t round_bytes,
                              cm_arena scratch)
@@ -105,9 +120,8 @@ static cm_sort_cost merge_cost_by(const cm_order *o, merge_way way, size_t round
     if (way == WITH_TAG) {
         add_fetch(&ret, o);
     }
-    if (wants_partition(o)) { /* a bit into the ring, a product, a shuffle, an opening */
-        unsigned rest = o->key + o->payload + (o->keep_tag ? o->tag : 0);
-        add_bytes(&ret, (double)o->rows * (24 + (64 + rest) / 6.0), 6);
+    if (wants_partition(o)) {
+        add_partition(&ret, o);
     }
     return ret;
 }
@@ -122,16 +136,45 @@ static cm_sort_cost merge_cost(const cm_order *o, size_t round_bytes, merge_way 
     return *ret_way == WITH_TAG ? tag : payload;
 }
 
+static cm_sort_cost radix_cost(const cm_order *o)
+{
+    cm_sort_cost ret = {0};
+
+    if (o->random) {
+        add_bytes(&ret, (double)o->rows * partitioned(o) / 6.0, 2);
+    }
+    for (unsigned p = 0; p < o->key; p++) {
+        add_partition(&ret, o);
+    }
+    return ret;
+}
+
+/* Among what does not merge. */
+static bool takes_radix(const cm_order *o, size_t round_bytes, cm_arena scratch)
+{
+    return o->runs.way == CM_ORDER_RADIX ||
+           (o->runs.way == CM_ORDER_BEST && o->key > 0 && o->key <= RADIX_KEY_MAX &&
+            price(radix_cost(o), round_bytes) <
+                price(sort_cost(o, round_bytes, scratch), round_bytes));
+}
+
+static cm_sort_cost unmerged_cost(const cm_order *o, size_t round_bytes, cm_arena scratch)
+{
+    return takes_radix(o, round_bytes, scratch) ? radix_cost(o)
+                                                : sort_cost(o, round_bytes, scratch);
+}
+
 bool cm_order_merges(const cm_order *o, size_t round_bytes, cm_arena scratch)
 {
     merge_way way;
 
-    if (o->runs.count == 0 || o->runs.way == CM_ORDER_SORT || run_key(o) == 0) {
+    if (o->runs.count == 0 || o->runs.way == CM_ORDER_SORT || o->runs.way == CM_ORDER_RADIX ||
+        run_key(o) == 0) {
         return false;
     }
     return o->runs.way == CM_ORDER_MERGE ||
            price(merge_cost(o, round_bytes, &way, scratch), round_bytes) <
-               price(sort_cost(o, round_bytes, scratch), round_bytes);
+               price(unmerged_cost(o, round_bytes, scratch), round_bytes);
 }
 
 cm_sort_cost cm_order_cost(const cm_order *o, size_t round_bytes, cm_arena scratch)
@@ -142,7 +185,7 @@ cm_sort_cost cm_order_cost(const cm_order *o, size_t round_bytes, cm_arena scrat
         return (cm_sort_cost){0};
     }
     return cm_order_merges(o, round_bytes, scratch) ? merge_cost(o, round_bytes, &way, scratch)
-                                                    : sort_cost(o, round_bytes, scratch);
+                                                    : unmerged_cost(o, round_bytes, scratch);
 }
 
 /* ---- merge ---------------------------------------------------------------------------------- */
@@ -166,19 +209,26 @@ static cm_status fetch(cm_mpc *mpc, cm_bcol tag, cm_bcol payload, cm_arena scrat
     return st == CM_OK ? cm_rows_place_bits(mpc, moved, tag.planes, payload, scratch) : st;
 }
 
-/* Rows that count first, in order. */
-static cm_status partition(cm_mpc *mpc, cm_bcol wide, const cm_order *o, cm_arena scratch)
+/* What a partition moves of the rows. */
+static cm_bcol moved(cm_bcol wide, const cm_order *o)
 {
-    unsigned legs = cm_mpc_legs(mpc), first = o->keep_tag ? 0 : o->tag;
-    cm_bcol rest = cm_bcol_planes(wide, first, wide.planes - first);
-    cm_bcol valid = cm_bcol_new_raw(&scratch, legs, 1, wide.rows);
+    return cm_bcol_planes(wide, wide.planes - partitioned(o), partitioned(o));
+}
+
+/* Rows whose plane of the key is 0 first, in order; then the others, in order. */
+static cm_status partition(cm_mpc *mpc, cm_bcol wide, const cm_order *o, unsigned plane,
+                           cm_arena scratch)
+{
+    unsigned legs = cm_mpc_legs(mpc);
+    cm_bcol rest = moved(wide, o);
+    cm_bcol zero = cm_bcol_new_raw(&scratch, legs, 1, wide.rows);
     cm_acol dest = cm_acol_new(&scratch, legs, wide.rows);
     cm_rows from = {.bits = cm_bcol_new_raw(&scratch, legs, rest.planes, rest.rows)};
     cm_rows to = {.bits = rest};
 
-    cm_rows_not(mpc, cm_bcol_planes(wide, o->tag + o->key - 1, 1), valid);
+    cm_rows_not(mpc, cm_bcol_planes(wide, o->tag + plane, 1), zero);
     cm_bcol_copy(from.bits, rest);
-    cm_status st = cm_partition_destination(mpc, valid, dest, scratch);
+    cm_status st = cm_partition_destination(mpc, zero, dest, scratch);
     return st == CM_OK ? cm_rows_place(mpc, dest, &from, &to, scratch) : st;
 }
 
@@ -200,7 +250,20 @@ static cm_status merge(cm_mpc *mpc, cm_bcol wide, const cm_order *o, cm_arena sc
                        cm_bcol_planes(wide, o->tag + o->key, o->payload), scratch);
         }
     }
-    return st == CM_OK && wants_partition(o) ? partition(mpc, wide, o, scratch) : st;
+    return st == CM_OK && wants_partition(o) ? partition(mpc, wide, o, o->key - 1, scratch) : st;
+}
+
+/* ---- radix passes --------------------------------------------------------------------------- */
+
+static cm_status radix(cm_mpc *mpc, cm_bcol wide, const cm_order *o, cm_arena scratch)
+{
+    cm_bcol rest = moved(wide, o);
+    cm_status st = o->random ? cm_mpc_shuffle(mpc, NULL, 0, &rest, 1, scratch) : CM_OK;
+
+    for (unsigned p = 0; st == CM_OK && p < o->key; p++) {
+        st = partition(mpc, wide, o, p, scratch);
+    }
+    return st;
 }
 
 cm_status cm_order_rows(cm_mpc *mpc, cm_bcol wide, const cm_order *o, cm_arena scratch)
@@ -209,7 +272,10 @@ cm_status cm_order_rows(cm_mpc *mpc, cm_bcol wide, const cm_order *o, cm_arena s
     if (wide.rows < 2) {
         return CM_OK;
     }
-    return cm_order_merges(o, cm_mpc_round_bytes(mpc), scratch)
-               ? merge(mpc, wide, o, scratch)
-               : cm_sort_rows(mpc, wide, o->tag + o->key, scratch);
+    size_t round_bytes = cm_mpc_round_bytes(mpc);
+    if (cm_order_merges(o, round_bytes, scratch)) {
+        return merge(mpc, wide, o, scratch);
+    }
+    return takes_radix(o, round_bytes, scratch) ? radix(mpc, wide, o, scratch)
+                                                : cm_sort_rows(mpc, wide, o->tag + o->key, scratch);
 }

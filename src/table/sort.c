@@ -217,6 +217,7 @@ cm_status cm_sort_columns(cm_mpc *mpc, const cm_table *table, const cm_sort_key 
                           .key = m.key,
                           .payload = m.payload,
                           .stable = ties == CM_TIES_KEPT,
+                          .random = ties == CM_TIES_RANDOM,
                           .invalid_flag = valid_first};
         if (runs && ties != CM_TIES_RANDOM) {
             order.runs = *runs;

@@ -40,7 +40,12 @@ CM_MUST cm_status cm_table_filter(cm_mpc *mpc, cm_table *table, cm_bcol keep, cm
  * order that an operator wants, which its rows' owner saw to.  Lengths are public.  An operator
  * merges runs where that costs less than a sort; a run that is not in order gives a wrong result.
  */
-typedef enum cm_order_way { CM_ORDER_BEST, CM_ORDER_SORT, CM_ORDER_MERGE } cm_order_way;
+typedef enum cm_order_way {
+    CM_ORDER_BEST,
+    CM_ORDER_SORT,
+    CM_ORDER_MERGE,
+    CM_ORDER_RADIX, /* one stable partition for each plane of the keys */
+} cm_order_way;
 typedef struct cm_runs {
     size_t count; /* 0: rows are in no known order */
     const size_t *rows;

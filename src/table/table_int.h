@@ -182,7 +182,7 @@ void cm_merge_costs(const cm_sort_less *less, unsigned planes, cm_sort_costs *re
 CM_MUST cm_status cm_merge_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_first, unsigned key_planes,
                                 const cm_runs *runs, cm_arena scratch);
 
-/* ---- order.c: a sort or a merge -------------------------------------------------------------- */
+/* ---- order.c: a sort, a merge or radix passes ------------------------------------------------ */
 
 /* Rows to be put in order by their keys.  Planes from the lowest: the tag, which is each row's
  * place, the key, the payload. */
@@ -190,6 +190,7 @@ typedef struct cm_order {
     size_t rows;
     unsigned tag, key, payload;
     bool stable;       /* ties by the tag; a sort is, a merge compares the tag then */
+    bool random;       /* the tags are in a secret random order, which ties come in */
     bool keep_tag;     /* it is read afterwards; else what is in it then has no meaning */
     bool invalid_flag; /* the key's top plane says which rows do not count */
     cm_runs runs;      /* by the key; without its invalid flag unless runs.valid_first */
