@@ -419,7 +419,8 @@ static void run_session_statement(cm_session *s, const cm_stmt *stmt)
 
     switch ((int)stmt->kind) {
     case CM_STMT_SET:
-        st = cm_session_set(s, stmt->name, stmt->value, &diag);
+        st = stmt->local ? cm_session_set_local(s, stmt->name, stmt->value, &diag)
+                         : cm_session_set(s, stmt->name, stmt->value, &diag);
         break;
     case CM_STMT_PREPARE:
         st = prepare(s, stmt, &diag);

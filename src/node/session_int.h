@@ -43,6 +43,8 @@ struct cm_session {
     int64_t now;      /* when the block or, outside of one, the statement began: see plan.h */
     char *setting[CM_SESSION_SETTINGS];
     char *setting_before[CM_SESSION_SETTINGS]; /* at BEGIN: ROLLBACK puts them back */
+    bool setting_local[CM_SESSION_SETTINGS];   /* by SET LOCAL: COMMIT puts `outside` back */
+    char *setting_outside[CM_SESSION_SETTINGS];
     cm_option reported[CM_SESSION_SETTINGS];
     cm_named_query *named;
     cm_cursor *cursor;       /* the newest first */
@@ -124,6 +126,9 @@ void cm_session_settings_end(cm_session *s, char **kept, bool commit);
 const char *cm_session_setting(cm_session *s, const char *name, cm_arena *arena);
 /* SET and RESET (value NULL). */
 CM_MUST cm_status cm_session_set(cm_session *s, const char *name, const char *value, cm_diag *diag);
+/* Until the transaction block ends; outside of one a notice and nothing else. */
+CM_MUST cm_status cm_session_set_local(cm_session *s, const char *name, const char *value,
+                                       cm_diag *diag);
 /* Calls fn for every setting, ordered by name within its kind. */
 typedef void (*cm_setting_fn)(void *arg, const char *name, const char *value, const char *what);
 void cm_session_settings_walk(cm_session *s, cm_setting_fn fn, void *arg);

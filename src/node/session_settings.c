@@ -132,7 +132,8 @@ void cm_session_settings_fini(cm_session *s)
     for (size_t i = 0; i < CM_SESSION_SETTINGS; i++) {
         free(s->setting[i]);
         free(s->setting_before[i]);
-        s->setting[i] = s->setting_before[i] = NULL;
+        free(s->setting_outside[i]);
+        s->setting[i] = s->setting_before[i] = s->setting_outside[i] = NULL;
     }
 }
 
@@ -166,12 +167,31 @@ static void report(cm_session *s, size_t i)
     }
 }
 
+/* What the setting is after the block: nothing that SET LOCAL made of it. */
+static void end_local(cm_session *s, size_t i, char **before, bool *restore)
+{
+    char *outside = s->setting_outside[i];
+    if (s->setting_local[i] && !*restore) {
+        free(*before);
+        *before = outside;
+        *restore = true;
+    } else {
+        free(outside);
+    }
+    s->setting_outside[i] = NULL;
+    s->setting_local[i] = false;
+}
+
 void cm_session_settings_end(cm_session *s, char **kept, bool commit)
 {
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
         char *before = kept[i];
+        bool restore = !commit;
         kept[i] = NULL;
-        if (commit) {
+        if (kept == s->setting_before) {
+            end_local(s, i, &before, &restore);
+        }
+        if (!restore) {
             free(before);
             continue;
         }
@@ -426,6 +446,9 @@ static cm_status set_own(cm_session *s, size_t i, const char *value, cm_diag *di
     }
     free(s->setting[i]);
     s->setting[i] = copy;
+    free(s->setting_outside[i]); /* what SET LOCAL had covered is no more */
+    s->setting_outside[i] = NULL;
+    s->setting_local[i] = false;
     report(s, i);
     return CM_OK;
 }
@@ -497,6 +520,31 @@ cm_status cm_session_set(cm_session *s, const char *name, const char *value, cm_
     cm_status st = cm_fail(diag, CM_ENOTFOUND, CM_SQL_UNDEFINED_OBJECT,
                            "unrecognized configuration parameter \"%s\"", name);
     cm_diag_hint(diag, "SHOW ALL lists them.");
+    return st;
+}
+
+cm_status cm_session_set_local(cm_session *s, const char *name, const char *value, cm_diag *diag)
+{
+    int i = find(name);
+    if (s->transaction == 'I') {
+        cm_session_notice(s, "25P01", "SET LOCAL can only be used in transaction blocks");
+        return CM_OK;
+    }
+    if (i < 0) { /* the node's own cannot change in a block */
+        return cm_session_set(s, name, value, diag);
+    }
+    bool local = s->setting_local[i];
+    char *outside = local                   ? s->setting_outside[i]
+                    : s->setting[i] != NULL ? strdup(s->setting[i])
+                                            : NULL;
+    s->setting_outside[i] = NULL;
+    cm_status st = cm_session_set(s, name, value, diag);
+    if (st != CM_OK && !local) {
+        free(outside);
+        return st;
+    }
+    s->setting_local[i] = true;
+    s->setting_outside[i] = outside;
     return st;
 }
 

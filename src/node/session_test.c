@@ -99,6 +99,21 @@ static void transactions_are_accepted(void **state)
     expect_said(say(t, "ROLLBACK"), "NOTICE there is no transaction in progress\nROLLBACK\n");
     expect_said(say(t, "BEGIN; SET application_name = 'x'; ROLLBACK"),
                 "BEGIN\nSETTING application_name=x\nSET\nSETTING application_name=\nROLLBACK\n");
+    expect_said(say(t, "BEGIN; SET LOCAL application_name = 'x'; COMMIT"),
+                "BEGIN\nSETTING application_name=x\nSET\nSETTING application_name=\nCOMMIT\n");
+    expect_said(
+        say(t, "BEGIN; SET work_mem = '1MB'; SET LOCAL work_mem = '2MB'; COMMIT; SHOW work_mem"),
+        "BEGIN\nSET\nSET\nCOMMIT\nwork_mem:25\n1MB\nSHOW\n");
+    expect_said(say(t,
+                    "BEGIN; SET LOCAL work_mem = '2MB'; SET LOCAL work_mem = '3MB'; COMMIT; SHOW "
+                    "work_mem"),
+                "BEGIN\nSET\nSET\nCOMMIT\nwork_mem:25\n1MB\nSHOW\n");
+    expect_said(
+        say(t, "BEGIN; SET LOCAL work_mem = '2MB'; SET work_mem = '5MB'; COMMIT; SHOW work_mem"),
+        "BEGIN\nSET\nSET\nCOMMIT\nwork_mem:25\n5MB\nSHOW\n");
+    expect_said(say(t, "RESET work_mem; SET LOCAL work_mem = '3MB'; SHOW work_mem"),
+                "RESET\nNOTICE SET LOCAL can only be used in transaction blocks\nSET\n"
+                "work_mem:25\n4MB\nSHOW\n");
     expect_said(say(t, "BEGIN; CREATE TYPE mood AS ENUM ('a'); ROLLBACK"),
                 "BEGIN\nERROR 25001 ...\nROLLBACK\n");
 }

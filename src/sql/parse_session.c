@@ -26,6 +26,7 @@ static cm_status parse_set(cm_parser *p, const PgQuery__VariableSetStmt *s, cm_s
     stmt->kind = CM_STMT_SET;
     stmt->tag = "SET";
     stmt->name = cm_arena_strdup(p->arena, s->name);
+    stmt->local = s->is_local;
     if (s->n_args > 64) {
         return cm_parser_refuse(p, -1, "a setting of more than 64 values");
     }

@@ -128,6 +128,7 @@ typedef struct cm_stmt {
     cm_explain explain;
     const char *name;   /* server, type, table, role, setting, prepared statement, cursor, ... */
     const char *schema; /* qualifier of name, or NULL */
+    bool local;         /* SET LOCAL */
     const char *value;  /* SET: value text; LABEL: label text, NULL to remove */
     const char *column; /* LABEL ON COLUMN schema.name.column; NULL: the whole table */
     struct {
