@@ -98,7 +98,7 @@ CM_MUST cm_status cm_exec_raise_check(cm_exec *x, const cm_plan_node *node, cm_b
 CM_MUST cm_status cm_exec_join(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 /* What a JOIN_MANY or RANGES node matches; aggs are left empty. */
-cm_range_spec cm_exec_range(const cm_plan_node *node);
+cm_range_spec cm_exec_range(cm_exec *x, const cm_plan_node *node);
 CM_MUST cm_status cm_exec_product(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 CM_MUST cm_status cm_exec_number(cm_exec *x, const cm_plan_node *node, cm_table *ret);
 unsigned cm_exec_flags(const cm_plan *plan);

@@ -283,7 +283,7 @@ cm_status cm_exec_ranges(cm_exec *x, const cm_plan_node *node, cm_table *ret)
     agg_list list;
     parts *part = add_aggregates(node, arena, &list, &count_index);
 
-    cm_range_spec spec = cm_exec_range(node);
+    cm_range_spec spec = cm_exec_range(x, node);
     cm_ranges ranges = {0};
     cm_bcol repeated = {0};
     spec.aggs = list.count;

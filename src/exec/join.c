@@ -61,14 +61,16 @@ static cm_bound bound_of(const cm_plan_bound *bound)
     return (cm_bound){.given = bound->given, .open = bound->open, .col = bound->col};
 }
 
-cm_range_spec cm_exec_range(const cm_plan_node *node)
+cm_range_spec cm_exec_range(cm_exec *x, const cm_plan_node *node)
 {
     return (cm_range_spec){.keys = node->join.keys,
                            .point_key = node->join.unique_key,
                            .interval_key = node->join.other_key,
                            .lower = bound_of(&node->range.lower),
                            .upper = bound_of(&node->range.upper),
-                           .order = node->range.order};
+                           .order = node->range.order,
+                           .point_runs = cm_exec_runs(x, node, 0, x->arena),
+                           .interval_runs = cm_exec_runs(x, node, 1, x->arena)};
 }
 
 /* x rounded up to two significant bits. */
@@ -98,7 +100,7 @@ static cm_status open_size(cm_exec *x, const cm_plan_node *node, size_t *ret)
     static const cm_ticket ticket = {CM_TICKET_RESULT, "join: its size, rounded up"};
     /* All pairs of CM_PLAN_ROWS_MAX rows: a sum that did not fit would cut the join. */
     enum { SIZE_PLANES = 61 };
-    const cm_range_spec spec = cm_exec_range(node);
+    const cm_range_spec spec = cm_exec_range(x, node);
     const cm_table *intervals = &x->table[node->child[1]->number];
     cm_ranges ranges = {0};
     cm_table total = {0};
@@ -149,7 +151,7 @@ cm_status cm_exec_join_many(cm_exec *x, const cm_plan_node *node, cm_table *ret)
         rows = rows < node->rows ? rows : (size_t)node->rows;
     }
     const cm_join_many_spec spec = {.kind = join_kind(node->join.kind),
-                                    .range = cm_exec_range(node),
+                                    .range = cm_exec_range(x, node),
                                     .payload_cols = node->join.payloads,
                                     .payload = node->join.payload,
                                     .rows = rows};

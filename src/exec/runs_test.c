@@ -33,6 +33,9 @@ static const char *const QUERIES[] = {
     "GROUP BY person) g ON g.person = p.person",
     "SELECT v.person, v.cost, g.n FROM visits v JOIN (SELECT person, count(*) AS n FROM visits "
     "GROUP BY person) g ON g.person = v.person",
+    "SELECT v.person, v.cost, c.client FROM visits v JOIN clients c ON v.person = c.zone",
+    "SELECT c.client, count(v.cost), sum(v.year) FROM clients c LEFT JOIN visits v ON "
+    "v.person = c.zone AND v.cost >= c.score GROUP BY c.client",
     "SELECT region, year, rank() OVER (PARTITION BY region ORDER BY year DESC), "
     "sum(cost) OVER (PARTITION BY region ORDER BY year DESC), "
     "max(cost) OVER (PARTITION BY region) FROM visits WHERE cost > -500",
@@ -44,6 +47,7 @@ static cm_plan_settings settings_of(bool pushdown, cm_runs_use runs)
     cm_plan_settings settings = cm_plan_settings_default();
 
     settings.pushdown = pushdown;
+    settings.join_rows = 1500;
     settings.domain_max = 1; /* or groups would be those of a domain */
     settings.runs = runs;
     return settings;

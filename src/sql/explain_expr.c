@@ -426,6 +426,7 @@ void cm_explain_detail(const cm_plan_node *node, cm_buf *out)
     case CM_PLAN_JOIN_MANY:
     case CM_PLAN_RANGES:
         put_matches(node, out);
+        put_runs(node, out);
         return;
     case CM_PLAN_COMBINE:
     case CM_PLAN_AGGREGATE:

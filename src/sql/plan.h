@@ -170,11 +170,12 @@ struct cm_plan_node {
     const cm_fragment *fragment; /* INPUT */
     size_t sorts;                /* INPUT: the owner sorts its rows, padding last */
     const cm_order *sort;        /* target is the node's column */
-    cm_plan_runs runs[2];        /* JOIN, GROUP_SORT, WINDOW: by child, in the order of the keys */
-    bool runs_valid_first;       /* rows that do not count come last in their run */
-    const cm_org_table *stored;  /* STORED */
-    const unsigned *stored_col;  /* STORED: cols entries, columns of it */
-    const cm_value *value;       /* VALUES: rows * cols, row by row */
+    cm_plan_runs
+        runs[2]; /* JOIN*, RANGES, GROUP_SORT, WINDOW: by child, in the order of the keys */
+    bool runs_valid_first;          /* rows that do not count come last in their run */
+    const cm_org_table *stored;     /* STORED */
+    const unsigned *stored_col;     /* STORED: cols entries, columns of it */
+    const cm_value *value;          /* VALUES: rows * cols, row by row */
     const cm_combine_kind *combine; /* COMBINE: cols entries; keys are public constants by row */
     const cm_expr *condition;       /* FILTER */
     const cm_expr *const *expr;     /* PROJECT: cols entries, over the child's columns */

@@ -311,14 +311,15 @@ static void add_join(sizes *s, const cm_plan_node *node)
     add_cost(s, cm_table_join_unique_cost(&size, s->round_bytes));
 }
 
-/* What matches what: JOIN_MANY and RANGES. */
-static cm_ranges_size ranges_size(const cm_plan_node *node)
+/* What matches what: JOIN_MANY and RANGES; lengths holds the runs. */
+static cm_ranges_size ranges_size(const cm_plan_node *node, size_t *lengths)
 {
     const cm_plan_node *points = node->child[0];
     cm_ranges_size size = {.points = (size_t)points->rows,
                            .intervals = (size_t)node->child[1]->rows,
                            .bounds = node->range.lower.given + node->range.upper.given,
-                           .aggs = (unsigned)node->aggs + 1};
+                           .aggs = (unsigned)node->aggs + 1,
+                           .runs = runs_of(node, lengths)};
 
     size.key_planes = (unsigned)key_planes(points, node->join.unique_key, node->join.keys) - 1;
     size.order_planes = size.bounds > 0 ? points->col[node->range.order].enc.planes : 0;
@@ -330,7 +331,8 @@ static cm_ranges_size ranges_size(const cm_plan_node *node)
 
 static void add_join_many(sizes *s, const cm_plan_node *node)
 {
-    cm_ranges_size size = ranges_size(node);
+    size_t lengths[RUNS_MAX];
+    cm_ranges_size size = ranges_size(node, lengths);
 
     add_cost(s, cm_table_join_many_cost(
                     &size, (size_t)node->rows, (unsigned)planes_of(node->child[1]),
@@ -340,7 +342,8 @@ static void add_join_many(sizes *s, const cm_plan_node *node)
 
 static void add_ranges(sizes *s, const cm_plan_node *node)
 {
-    cm_ranges_size size = ranges_size(node);
+    size_t lengths[RUNS_MAX];
+    cm_ranges_size size = ranges_size(node, lengths);
 
     add_cost(s, cm_table_ranges_cost(&size, s->round_bytes));
 }

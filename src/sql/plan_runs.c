@@ -225,6 +225,43 @@ static bool find_join(cm_planner *pl, cm_plan_node *node, candidate *ret)
             (ret->side[0].valid_first && ret->side[1].valid_first));
 }
 
+/* By the keys, and where there is one bound by what it bounds; two bounds are two orders, and to
+ * check for repeated keys takes one that nobody can deliver. */
+static bool find_ranges(cm_planner *pl, cm_plan_node *node, candidate *ret)
+{
+    const cm_plan_bound *lower = &node->range.lower, *upper = &node->range.upper;
+    size_t keys = node->join.keys, orders = keys;
+    cm_order *points = ascending(pl, node->join.unique_key, keys);
+    cm_order *intervals = ascending(pl, node->join.other_key, keys);
+
+    if (lower->given || upper->given) {
+        points[orders].target = node->range.order;
+        intervals[orders++].target = lower->given ? lower->col : upper->col;
+    }
+    ret->sides = 2;
+    return !(lower->given && upper->given) && !(node->op == CM_PLAN_RANGES && node->check > 0) &&
+           find_side(pl, node->child[0], points, orders, &ret->side[0]) &&
+           find_side(pl, node->child[1], intervals, orders, &ret->side[1]) &&
+           ret->side[0].by_keys && ret->side[1].by_keys;
+}
+
+static bool find(cm_planner *pl, cm_plan_node *node, candidate *ret)
+{
+    switch ((int)node->op) {
+    case CM_PLAN_GROUP_SORT:
+        return find_group(pl, node, ret);
+    case CM_PLAN_WINDOW:
+        return find_window(pl, node, ret);
+    case CM_PLAN_JOIN:
+        return find_join(pl, node, ret);
+    case CM_PLAN_JOIN_MANY:
+    case CM_PLAN_RANGES:
+        return find_ranges(pl, node, ret);
+    default:
+        return false;
+    }
+}
+
 /* A join merges by the keys alone where it can, a grouping with invalid rows last. */
 static bool wants_valid_first(const candidate *c)
 {
@@ -269,11 +306,7 @@ static void find_candidate(delivery *d, cm_plan_node *node)
     candidate *c = &d->candidate[d->candidates];
 
     *c = (candidate){.node = node};
-    bool found = node->op == CM_PLAN_GROUP_SORT ? find_group(d->pl, node, c)
-                 : node->op == CM_PLAN_WINDOW   ? find_window(d->pl, node, c)
-                 : node->op == CM_PLAN_JOIN     ? find_join(d->pl, node, c)
-                                                : false;
-    found = found && (wants_valid_first(c) || c->side[0].by_keys);
+    bool found = find(d->pl, node, c) && (wants_valid_first(c) || c->side[0].by_keys);
     if (found) {
         c->saved = estimate(d->pl, c);
         d->candidates += c->saved > 0 || d->pl->settings.runs == CM_RUNS_ALWAYS;

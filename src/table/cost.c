@@ -59,16 +59,15 @@ static void add_ring_to_bits(cm_sort_cost *cost, double rows, unsigned planes)
     add_bytes(cost, rows * 0.4 * planes, 9);
 }
 
-cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
-                                     size_t round_bytes)
+/* What a planner asks, which has no memory of its own. */
+static cm_sort_cost order_cost(const cm_order *order, size_t round_bytes)
 {
-    unsigned key = key_planes + cm_bits_for(rows);
-    cm_sort_cost ret = {0};
+    cm_arena scratch;
+    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
 
-    if (rows > 1) {
-        ret = cm_table_sort_cost(rows, key, round_bytes);
-        add_shuffle(&ret, (double)rows, key + payload_planes);
-    }
+    CM_ASSERT(st == CM_OK); /* address space alone */
+    cm_sort_cost ret = cm_order_cost(order, round_bytes, scratch);
+    cm_arena_fini(&scratch);
     return ret;
 }
 
@@ -81,13 +80,8 @@ cm_sort_cost cm_table_order_runs_cost(size_t rows, unsigned key_planes, unsigned
                             .payload = payload_planes,
                             .invalid_flag = true,
                             .runs = *runs};
-    cm_arena scratch;
-    cm_status st = cm_arena_init(&scratch, (size_t)1 << 30);
 
-    CM_ASSERT(st == CM_OK); /* address space alone */
-    cm_sort_cost ret = cm_order_cost(&order, round_bytes, scratch);
-    cm_arena_fini(&scratch);
-    return ret;
+    return order_cost(&order, round_bytes);
 }
 
 /* Marks, and a scan of about two selects a row. */
@@ -190,8 +184,15 @@ cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size, size_t round_bytes
     }
     add_gates(&ret, (double)size->points, 1 + size->sum_planes, 3);
     if (size->key_planes + size->order_planes > 0) {
-        unsigned key = size->key_planes + (size->bounds > 0 ? size->order_planes : 0);
-        add_cost(&ret, cm_table_sort_rows_cost(rows, key, 1 + size->sum_planes, round_bytes));
+        const cm_order order = {.rows = rows,
+                                .tag = cm_bits_for(rows),
+                                .key =
+                                    size->key_planes + (size->bounds > 0 ? size->order_planes : 0),
+                                .payload = 1 + size->sum_planes,
+                                .stable = true,
+                                .keep_tag = true,
+                                .runs = size->runs};
+        add_cost(&ret, order_cost(&order, round_bytes));
     }
     add_bytes(&ret, 8 * (double)rows, 2);
     add_ring_to_bits(&ret, (double)rows, rank);

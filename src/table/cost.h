@@ -9,12 +9,9 @@
 
 #include "table/table.h"
 
-/* Comparing keys and moving rows of key_planes (without tag) and payload_planes. */
-cm_sort_cost cm_table_sort_rows_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
-                                     size_t round_bytes);
 /*
- * The same for rows in runs, or none, whichever way they are put in order; the key's highest plane
- * says which rows do not count.
+ * Putting rows of key_planes (without tag) and payload_planes in order, whichever way is taken
+ * where they lie in runs; the key's highest plane says which rows do not count.
  */
 cm_sort_cost cm_table_order_runs_cost(size_t rows, unsigned key_planes, unsigned payload_planes,
                                       const cm_runs *runs, size_t round_bytes);
@@ -31,6 +28,7 @@ cm_sort_cost cm_table_join_unique_cost(const cm_join_size *size, size_t round_by
 typedef struct cm_ranges_size {
     size_t points, intervals;
     unsigned key_planes, order_planes, bounds, aggs, sum_planes;
+    cm_runs runs; /* of both sides */
 } cm_ranges_size;
 cm_sort_cost cm_table_ranges_cost(const cm_ranges_size *size, size_t round_bytes);
 /* To rows copies of the table's rows, which have so many planes. */

@@ -1,8 +1,9 @@
 /*
  * Which points lie in each interval: docs/design/table.md, "Ranges".
  *
- *   1. Sort points and the ends of intervals together by (keys, order).  Ties follow the place
- * before the sort: ends that come before equal points stand first there, ends that come after last.
+ *   1. Sort points and the ends of intervals together by (keys, order), or merge their runs.  Ties
+ * follow the place before the sort: ends that come before equal points stand first there, ends that
+ * come after last.
  *   2. Prefix sums of what is counted and added up, local in the ring; back to bits.
  *   3. An absent bound is where the key starts or ends: prefix sums from there, by a scan.
  *   4. Bring the prefix sums back to the original places; the interval's own are the differences
@@ -24,6 +25,7 @@ typedef struct walk {
 
     size_t rows; /* of the walk */
     unsigned tag_planes, order_planes, key_planes;
+    bool runs;                                    /* of which NULLs are part of the keys */
     bool lower_probe, upper_probe;                /* whether that end is in the walk */
     size_t first_lower, first_upper, first_point; /* places before the sort */
 
@@ -46,19 +48,34 @@ typedef struct walk {
 
 /* ---- layout -------------------------------------------------------------------------------- */
 
+/* Of a key; only runs are in an order that has NULLs. */
+static unsigned null_planes(const walk *w, cm_scol point, cm_scol interval)
+{
+    return w->runs && (point.null.planes > 0 || interval.null.planes > 0) ? 1 : 0;
+}
+
+/* The bound that is given, or the lower one of two. */
+static const cm_bound *bound_of(const cm_range_spec *s)
+{
+    return s->lower.given ? &s->lower : &s->upper;
+}
+
 static void lay_out_walk(walk *w)
 {
     const cm_range_spec *s = w->spec;
     size_t ends = w->intervals->rows, at = 0;
 
+    w->runs = s->point_runs.count > 0 && s->interval_runs.count > 0 &&
+              !(s->lower.given && s->upper.given) && !s->ret_duplicate;
     for (size_t i = 0; i < s->keys; i++) {
         CM_ASSERT(s->point_key[i] < w->points->cols && s->interval_key[i] < w->intervals->cols);
-        cm_bcol x = w->points->col[s->point_key[i]].data;
-        CM_ASSERT(x.planes == w->intervals->col[s->interval_key[i]].data.planes);
-        w->key_planes += x.planes;
+        cm_scol x = w->points->col[s->point_key[i]], y = w->intervals->col[s->interval_key[i]];
+        CM_ASSERT(x.data.planes == y.data.planes);
+        w->key_planes += x.data.planes + null_planes(w, x, y);
     }
     if (s->lower.given || s->upper.given) {
-        w->order_planes = w->points->col[s->order].data.planes;
+        cm_scol x = w->points->col[s->order];
+        w->order_planes = x.data.planes + null_planes(w, x, w->intervals->col[bound_of(s)->col]);
     }
     if (s->ret_duplicate) { /* ends that can match come before the others of a key */
         CM_ASSERT(w->order_planes == 0);
@@ -237,32 +254,46 @@ static void put(cm_bcol wide, unsigned at, size_t first, cm_bcol x)
     }
 }
 
-static void put_keys(cm_bcol wide, unsigned at, size_t first, const cm_table *table,
-                     const unsigned *key, size_t keys)
+/* A column, and its NULLs where the key has them: planes of both. */
+static unsigned put_column(const walk *w, cm_bcol wide, unsigned at, size_t first, cm_scol col,
+                           cm_scol partner)
 {
-    for (size_t i = 0; i < keys; i++) {
-        put(wide, at, first, table->col[key[i]].data);
-        at += table->col[key[i]].data.planes;
+    put(wide, at, first, col.data);
+    if (null_planes(w, col, partner) > 0) {
+        put(wide, at + col.data.planes, first, col.null);
+    }
+    return col.data.planes + null_planes(w, col, partner);
+}
+
+/* The first key most significant, as in runs. */
+static void put_keys(const walk *w, cm_bcol wide, size_t first, bool of_points)
+{
+    const cm_range_spec *s = w->spec;
+    unsigned at = w->tag_planes + w->order_planes;
+
+    for (size_t i = s->keys; i-- > 0;) {
+        cm_scol point = w->points->col[s->point_key[i]];
+        cm_scol interval = w->intervals->col[s->interval_key[i]];
+        at += of_points ? put_column(w, wide, at, first, point, interval)
+                        : put_column(w, wide, at, first, interval, point);
     }
 }
 
 /* One end of all intervals. */
 static void put_ends(walk *w, cm_bcol wide, size_t first, const cm_bound *bound, cm_arena scratch)
 {
-    const cm_range_spec *s = w->spec;
-
     if (bound->given) {
-        cm_bcol value = w->intervals->col[bound->col].data;
-        CM_ASSERT(value.planes == w->order_planes);
-        put(wide, w->tag_planes, first, value);
+        cm_scol value = w->intervals->col[bound->col], point = w->points->col[w->spec->order];
+        CM_ASSERT(value.data.planes == point.data.planes);
+        put_column(w, wide, w->tag_planes, first, value, point);
     }
-    if (s->ret_duplicate) {
+    if (w->spec->ret_duplicate) {
         cm_bcol closed = cm_bcol_new(&scratch, w->legs, 1, w->open.rows);
         cm_rows_not(w->mpc, w->open, closed);
         put(wide, w->tag_planes, first, closed);
         put(wide, wide.planes - 1, first, w->open);
     }
-    put_keys(wide, w->tag_planes + w->order_planes, first, w->intervals, s->interval_key, s->keys);
+    put_keys(w, wide, first, false);
 }
 
 /* Planes from the lowest: tag, order, keys | factors, and for duplicates what ends can match. */
@@ -279,13 +310,35 @@ static void lay_out_rows(walk *w, cm_bcol wide, cm_arena scratch)
         put_ends(w, wide, w->first_upper, &s->upper, scratch);
     }
     if (s->lower.given || s->upper.given) {
-        put(wide, w->tag_planes, w->first_point, w->points->col[s->order].data);
+        put_column(w, wide, w->tag_planes, w->first_point, w->points->col[s->order],
+                   w->intervals->col[bound_of(s)->col]);
     }
-    put_keys(wide, w->tag_planes + w->order_planes, w->first_point, w->points, s->point_key,
-             s->keys);
+    put_keys(w, wide, w->first_point, true);
     for (size_t f = 0; f < w->factors; at += w->factor[f++].of_points.planes) {
         put(wide, at, w->first_point, w->factor[f].of_points);
     }
+}
+
+/* In the order of the places before the sort; there is one end to each interval. */
+static cm_runs runs_of(const walk *w, cm_arena *arena)
+{
+    const cm_runs *points = &w->spec->point_runs, *ends = &w->spec->interval_runs;
+    const cm_runs *first = w->first_point == 0 ? points : ends;
+    const cm_runs *second = w->first_point == 0 ? ends : points;
+    cm_runs ret = {.way = points->way};
+
+    if (!w->runs) {
+        return ret;
+    }
+    size_t *rows = CM_NEW(arena, size_t, first->count + second->count);
+    for (size_t i = 0; i < first->count; i++) {
+        rows[ret.count++] = first->rows[i];
+    }
+    for (size_t i = 0; i < second->count; i++) {
+        rows[ret.count++] = second->rows[i];
+    }
+    ret.rows = rows;
+    return ret;
 }
 
 static cm_status sort_walk(walk *w, cm_arena *keep)
@@ -298,7 +351,14 @@ static cm_status sort_walk(walk *w, cm_arena *keep)
 
     lay_out_rows(w, sorted, scratch);
     if (sorted_by > w->tag_planes) { /* else in order already */
-        st = cm_sort_rows(w->mpc, sorted, sorted_by, scratch);
+        cm_order order = {.rows = w->rows,
+                          .tag = w->tag_planes,
+                          .key = w->order_planes + w->key_planes,
+                          .payload = planes - sorted_by,
+                          .stable = true,
+                          .keep_tag = true,
+                          .runs = runs_of(w, &scratch)};
+        st = cm_order_rows(w->mpc, sorted, &order, scratch);
     }
     w->tag = cm_bcol_planes(sorted, 0, w->tag_planes);
     w->key = cm_bcol_planes(sorted, w->tag_planes + w->order_planes, w->key_planes);

@@ -223,6 +223,12 @@ typedef struct cm_range_spec {
      * intervals without NULL in it share a key.  Costs a plane more to sort by.
      */
     cm_bcol *ret_duplicate;
+    /*
+     * Runs by the keys, then by order and by the one bound that is given, NULLs last; both or none,
+     * and of no use with two bounds, or ret_duplicate.  Rows that do not count lie as their keys
+     * say.
+     */
+    cm_runs point_runs, interval_runs;
 } cm_range_spec;
 /*
  * Live points, that may match, have ranks 0, 1, ... by keys, order, and position.  Those that match
