@@ -65,8 +65,8 @@ static void take_answer(cm_link *l, uint8_t number, int64_t now_ns)
             return;
         }
         l->speed.asked_ns = now_ns;
-        for (uint8_t i = 1; i <= TRAIN; i++) {
-            ask(l, i);
+        for (unsigned i = 1; i <= TRAIN; i++) {
+            ask(l, (uint8_t)i);
         }
     } else if (number == 1 && l->rtt_ms >= LONG_MS) {
         l->speed.asked_ns = now_ns;

@@ -331,10 +331,10 @@ static void bit_sums(cm_mpc *mpc, cm_arena *arena, void *arg)
     for (size_t p = 0; p < SUMS; p++) {
         for (size_t k = 0; k < TERMS; k++) {
             for (size_t r = 0; r < rows; r++) {
-                bool own = bit_at(a, words, p * TERMS + k, r) & bit_at(b, words, p * TERMS + k, r);
-                bool both = bit_at(a, words, p, r) & bit_at(b, words, k, r);
+                bool own = bit_at(a, words, p * TERMS + k, r) && bit_at(b, words, p * TERMS + k, r);
+                bool both = bit_at(a, words, p, r) && bit_at(b, words, k, r);
                 flip_if(sum, words, p, r, own);
-                flip_if(product, words, p, r, bit_at(t, few, p, k) & bit_at(b, words, k, r));
+                flip_if(product, words, p, r, bit_at(t, few, p, k) && bit_at(b, words, k, r));
                 flip_if(inner, few, p, k, both);
             }
         }

@@ -62,9 +62,10 @@ cm_status cm_source_check_within(cm_source *source, const cm_source_table *table
         return CM_OK;
     }
     e.value = calloc(2 * e.cols, sizeof *e.value);
-    cm_status st = e.value != NULL
-                       ? read_extremes(source, table, columns, &e, diag)
-                       : cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    if (e.value == NULL) {
+        return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
+    }
+    cm_status st = read_extremes(source, table, columns, &e, diag);
     for (size_t i = 0, at = 0; st == CM_OK && i < table->table->cols; i++) {
         if (!columns[i]) {
             continue;
@@ -78,9 +79,7 @@ cm_status cm_source_check_within(cm_source *source, const cm_source_table *table
                                "AND high).");
         }
     }
-    if (e.value != NULL) {
-        cm_wipe(e.value, 2 * e.cols * sizeof *e.value);
-    }
+    cm_wipe(e.value, 2 * e.cols * sizeof *e.value);
     free(e.value);
     return st;
 }

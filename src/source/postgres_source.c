@@ -543,6 +543,7 @@ static cm_status pg_run(cm_source *base, const cm_source_table *const *table,
         }
         from[i] = s->from;
     }
+    CM_ASSERT(s != NULL); /* a fragment reads something */
     if (fragment->join != NULL) {
         cm_fragment_sql(fragment, CM_DIALECT_POSTGRES, from, &sql);
     } else {

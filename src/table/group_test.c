@@ -157,7 +157,7 @@ static cm_runs make_runs(plain *p, const group_arg *a, bool valid_first, cm_aren
     size_t count = 0;
     cm_runs ret = {3, rows, valid_first, CM_ORDER_MERGE};
 
-    for (size_t i = 0; i < a->key_count; i++) {
+    for (size_t i = 0; i < a->key_count && i < KEYS; i++) {
         order[count++].col = keys[i];
     }
     for (size_t i = 0; i < a->count && count == a->key_count; i++) {
