@@ -235,6 +235,9 @@ static void participate(cm_mpc *mpc, cm_arena *arena, void *arg)
     }
     const cm_exec_options options = {
         .plan = s->plan, .mpc = mpc, .me = me, .sources = {&own, find_source}};
+    if (s->w->patience_ms > 0) {
+        cm_mesh_set_idle_timeout(cm_mpc_mesh(mpc), s->w->patience_ms);
+    }
     bool asks = me == s->plan->coordinator;
     cm_arena other = {0};
     cm_exec_result unused = {0};

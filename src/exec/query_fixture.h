@@ -27,7 +27,8 @@ typedef enum world_rows {
 typedef struct world {
     cm_arena arena;
     char dir[64];
-    unsigned bound; /* of an owner's visits */
+    unsigned bound;  /* of an owner's visits */
+    int patience_ms; /* with a participant that has given up; 0: as long as a link may be silent */
     const cm_schema *schema;
     sqlite3 *pooled;
 } world;

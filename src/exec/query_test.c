@@ -737,6 +737,7 @@ static void test_presumed_range(void **state)
         }
         if (beyond) {
             sqlite3 *db = NULL;
+            w.patience_ms = 200;
             char *path = cm_arena_printf(&w.arena, "%s/north.db", w.dir);
             assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
             sql_run(db, "UPDATE visits SET cost = -268435456 WHERE rowid = 17"); /* -2^28 */
