@@ -259,7 +259,7 @@ static bool merges(size_t runs, size_t rows, size_t round_bytes, cm_arena scratc
     for (size_t i = 0; i < runs; i++) {
         lengths[i] = rows / runs;
     }
-    cm_order order = {.rows = rows / runs * runs,
+    cm_order order = {.rows = runs > 0 ? rows / runs * runs : rows,
                       .tag = cm_bits_for(rows),
                       .key = 64,
                       .payload = 32,
@@ -276,7 +276,7 @@ static void test_choice(void **state)
     assert_true(merges(2, 1 << 12, CM_ROUND_BYTES_USUAL, scratch));
     assert_true(merges(2, 1 << 17, CM_ROUND_BYTES_USUAL, scratch));
     assert_false(merges(9, 1 << 18, CM_ROUND_BYTES_USUAL, scratch));
-    assert_false(merges(0, 0, CM_ROUND_BYTES_USUAL, scratch));
+    assert_false(merges(0, 1 << 12, CM_ROUND_BYTES_USUAL, scratch));
 }
 
 int main(void)
