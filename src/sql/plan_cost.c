@@ -554,10 +554,12 @@ static double working_bytes(const cm_plan_node *node)
         node->op != CM_PLAN_GROUP_SORT && node->op != CM_PLAN_SORT && node->op != CM_PLAN_WINDOW) {
         return 0;
     }
+    /* Of a join's other rows, and of intervals, the keys alone are sorted. */
+    bool first_alone = node->op == CM_PLAN_JOIN || node->op == CM_PLAN_RANGES;
     for (size_t i = 0; i < node->children; i++) {
         double own = planes_of(node->child[i]);
         rows += (double)node->child[i]->rows;
-        planes = own > planes && (i == 0 || node->op != CM_PLAN_JOIN) ? own : planes;
+        planes = own > planes && (i == 0 || !first_alone) ? own : planes;
     }
     return 6 * table_bytes(rows, planes + log2_up(rows)) + batch_bytes * rows;
 }
