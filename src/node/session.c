@@ -137,16 +137,25 @@ void cm_session_text_columns(cm_session *s, const char *const *name, size_t cols
     s->sink.columns(s->sink.arg, col, cols);
 }
 
-void cm_session_pass_notice(void *arg, const cm_diag *diag)
+static void pass_notice(void *arg, const cm_diag *diag)
 {
     const cm_session *s = arg;
     s->outer.notice(s->outer.arg, diag);
 }
 
-void cm_session_pass_setting(void *arg, const char *name, const char *value)
+static void pass_setting(void *arg, const char *name, const char *value)
 {
     const cm_session *s = arg;
     s->outer.setting(s->outer.arg, name, value);
+}
+
+void cm_session_divert(cm_session *s, cm_session_sink sink)
+{
+    s->outer = s->sink;
+    s->sink = sink;
+    s->sink.arg = s;
+    s->sink.notice = pass_notice;
+    s->sink.setting = pass_setting;
 }
 
 /* ---- rights ------------------------------------------------------------------------------- */

@@ -180,14 +180,9 @@ void cm_cursor_declare(cm_session *s, const cm_stmt *stmt, const char *const *pa
         cm_session_fail(s, &diag);
         return;
     }
-    s->outer = s->sink;
-    s->sink.arg = s;
-    s->sink.columns = on_columns;
-    s->sink.row = on_row;
-    s->sink.notice = cm_session_pass_notice;
-    s->sink.setting = cm_session_pass_setting;
-    s->sink.done = on_done;
-    s->sink.failed = on_failed;
+    cm_session_divert(
+        s, (cm_session_sink){
+               .columns = on_columns, .row = on_row, .done = on_done, .failed = on_failed});
     cm_session_run_select(s, query, params);
 }
 

@@ -82,9 +82,9 @@ const char *cm_right_name(cm_right right);
 CM_MUST cm_status cm_session_require(cm_session *s, cm_right right, const char *what,
                                      cm_diag *diag);
 
-/* A sink of DECLARE or COPY passes these on to `outer`. */
-void cm_session_pass_notice(void *arg, const cm_diag *diag);
-void cm_session_pass_setting(void *arg, const char *name, const char *value);
+/* Sends the answer of what runs next to `sink`, whose arg is the session: DECLARE and COPY. Notices
+ * and settings go on to the client, who is `outer` meanwhile. */
+void cm_session_divert(cm_session *s, cm_session_sink sink);
 /* The query inside of DECLARE or COPY as a statement of its own, in the session's arena. */
 CM_MUST cm_status cm_session_query_of(cm_session *s, const cm_stmt *stmt, const cm_stmt **ret,
                                       cm_diag *diag);
