@@ -6,8 +6,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -180,7 +178,6 @@ static void check(world *w, const asked *q, bool pushdown)
 {
     run_state s;
     cm_plan_settings settings = cm_plan_settings_default();
-    size_t got, want;
     settings.pushdown = pushdown;
     run_query_as(w, q->sql, settings, &s, NULL);
     for (unsigned p = 0; p < s.plan->participants; p++) {
@@ -196,15 +193,7 @@ static void check(world *w, const asked *q, bool pushdown)
             fail_msg("%s: joins", q->sql);
         }
     }
-    const char **own = own_rows(w, &s, &got), **pooled = pooled_rows(w, q->sql, &want);
-    qsort((void *)own, got, sizeof *own, compare_texts);
-    qsort((void *)pooled, want, sizeof *pooled, compare_texts);
-    for (size_t i = 0; i < got || i < want; i++) {
-        if (i >= got || i >= want || strcmp(own[i], pooled[i]) != 0) {
-            fail_msg("%s: row %zu is %s, not %s", q->sql, i, i < got ? own[i] : "absent",
-                     i < want ? pooled[i] : "absent");
-        }
-    }
+    expect_pooled(w, &s, q->sql, q->sql);
     cm_arena_fini(&s.result_arena);
 }
 

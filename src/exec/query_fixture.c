@@ -271,7 +271,7 @@ void run_query(world *w, const char *sql, run_state *s, cm_trace **traces)
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
-int compare_texts(const void *a, const void *b)
+static int compare_texts(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -318,4 +318,23 @@ const char **pooled_rows(world *w, const char *sql, size_t *ret_rows)
     (void)sqlite3_finalize(stmt);
     *ret_rows = count;
     return rows;
+}
+
+void expect_pooled(world *w, const run_state *s, const char *pooled_sql, const char *named)
+{
+    size_t rows = 0;
+    size_t expected = 0;
+    const char **got = own_rows(w, s, &rows);
+    const char **want = pooled_rows(w, pooled_sql, &expected);
+
+    qsort(got, rows, sizeof *got, compare_texts);
+    qsort(want, expected, sizeof *want, compare_texts);
+    for (size_t r = 0; r < rows && r < expected; r++) {
+        if (strcmp(got[r], want[r]) != 0) {
+            fail_msg("%s: got %s, want %s", named, got[r], want[r]);
+        }
+    }
+    if (rows != expected) {
+        fail_msg("%s: %zu rows, want %zu", named, rows, expected);
+    }
 }

@@ -54,10 +54,11 @@ void run_query_as(world *w, const char *sql, cm_plan_settings settings, run_stat
                   cm_trace **traces);
 void run_query(world *w, const char *sql, run_state *s, cm_trace **traces);
 
-/* Rows as texts: the answer's, and those of SQL on the pooled rows.  compare_texts is for qsort. */
+/* Rows as texts: the answer's, and those of SQL on the pooled rows. */
 const char **own_rows(world *w, const run_state *s, size_t *ret_rows);
 const char **pooled_rows(world *w, const char *sql, size_t *ret_rows);
-int compare_texts(const void *a, const void *b);
+/* Both have the same rows, in any order; `named` says whose they are when they have not. */
+void expect_pooled(world *w, const run_state *s, const char *pooled_sql, const char *named);
 
 /* A participant's own data. */
 typedef struct own_source {

@@ -6,7 +6,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -53,22 +52,6 @@ static cm_plan_settings settings_of(bool pushdown, cm_runs_use runs)
     return settings;
 }
 
-static void check_answer(world *w, const char *sql, const run_state *s)
-{
-    size_t rows = 0, expected = 0;
-    const char **got = own_rows(w, s, &rows);
-    const char **want = pooled_rows(w, sql, &expected);
-
-    qsort(got, rows, sizeof *got, compare_texts);
-    qsort(want, expected, sizeof *want, compare_texts);
-    for (size_t r = 0; r < rows && r < expected; r++) {
-        if (strcmp(got[r], want[r]) != 0) {
-            fail_msg("%s: got %s, want %s", sql, got[r], want[r]);
-        }
-    }
-    assert_int_equal(rows, expected);
-}
-
 /* Runs that some node merges, and rows that come sorted. */
 static void count_runs(const cm_plan *plan, size_t *ret_runs, size_t *ret_sorted)
 {
@@ -88,7 +71,7 @@ static void run(world *w, const char *sql, cm_plan_settings settings, cm_trace *
     if (s.status[s.plan->coordinator] != CM_OK) {
         fail_msg("%s: %s", sql, s.diag[s.plan->coordinator].message);
     }
-    check_answer(w, sql, &s);
+    expect_pooled(w, &s, sql, sql);
     count_runs(s.plan, &runs, &sorted);
     if (settings.runs == CM_RUNS_NEVER) {
         assert_int_equal(runs + sorted, 0);
