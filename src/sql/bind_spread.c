@@ -11,26 +11,6 @@
 
 enum { CHOICES_MAX = 256 };
 
-/* What only an owner can compute, and what lies around it. */
-static bool is_spread(cm_expr_op op)
-{
-    switch ((int)op) {
-    case CM_X_LIKE:
-    case CM_X_LOWER:
-    case CM_X_UPPER:
-    case CM_X_LENGTH:
-    case CM_X_SUBSTRING:
-    case CM_X_CONCAT:
-    case CM_X_TRIM:
-    case CM_X_REPLACE:
-    case CM_X_POSITION:
-    case CM_X_COALESCE:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Constants that it may have; 0: it is no choice among constants. */
 static size_t choices(const cm_expr *expr)
 {
@@ -58,7 +38,7 @@ bool cm_bind_can_spread(cm_expr_op op, const cm_expr *const *args, size_t count)
     for (size_t i = 0; i < count && all > 0 && all <= CHOICES_MAX; i++) {
         all *= choices(args[i]);
     }
-    return is_spread(op) && all > 1 && all <= CHOICES_MAX;
+    return (cm_op_is_on_text(op) || op == CM_X_COALESCE) && all > 1 && all <= CHOICES_MAX;
 }
 
 cm_status cm_bind_spread(cm_binder *b, const cm_expr *op, const cm_expr **ret)

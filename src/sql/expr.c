@@ -334,6 +334,24 @@ static bool not_aggregate(const cm_expr *expr, void *arg)
     return expr->op != CM_X_AGG;
 }
 
+bool cm_op_is_on_text(cm_expr_op op)
+{
+    switch ((int)op) {
+    case CM_X_LIKE:
+    case CM_X_LOWER:
+    case CM_X_UPPER:
+    case CM_X_LENGTH:
+    case CM_X_SUBSTRING:
+    case CM_X_CONCAT:
+    case CM_X_TRIM:
+    case CM_X_REPLACE:
+    case CM_X_POSITION:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool cm_expr_has_aggregate(const cm_expr *expr)
 {
     return !cm_expr_walk(expr, not_aggregate, NULL);

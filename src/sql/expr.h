@@ -174,6 +174,8 @@ bool cm_expr_walk(const cm_expr *expr, bool (*fn)(const cm_expr *, void *), void
 CM_MUST cm_status cm_expr_rewrite(cm_arena *arena, const cm_expr *expr,
                                   const cm_expr *(*fn)(const cm_expr *, void *), void *arg,
                                   const cm_expr **ret, cm_diag *diag);
+/* Of the group that only an owner can evaluate, in the clear: LIKE to POSITION. */
+bool cm_op_is_on_text(cm_expr_op op);
 bool cm_expr_has_aggregate(const cm_expr *expr);
 /* Value of an expression in the clear, columns[index] for its columns (NULL: it has none);
  * NULL-aware; errors as PostgreSQL's.  Aggregates and parameters are our bug here. */

@@ -119,22 +119,12 @@ static bool has_calendar_program(const cm_expr *expr)
 bool cm_expr_is_owners_alone(const cm_expr *expr)
 {
     switch ((int)expr->op) {
-    case CM_X_LIKE:
-    case CM_X_LOWER:
-    case CM_X_UPPER:
-    case CM_X_LENGTH:
-    case CM_X_SUBSTRING:
-    case CM_X_CONCAT:
-    case CM_X_TRIM:
-    case CM_X_REPLACE:
-    case CM_X_POSITION:
-        return true;
     case CM_X_EXTRACT:
     case CM_X_DATE_TRUNC:
     case CM_X_ADD_MONTHS:
         return !has_calendar_program(expr);
     default:
-        return false;
+        return cm_op_is_on_text(expr->op);
     }
 }
 
