@@ -34,6 +34,13 @@ typedef struct cm_named_query {
     char *name, *sql;
 } cm_named_query;
 
+/* Settings of a session by number; texts are malloced, NULL stands for the default. */
+typedef struct cm_own_settings {
+    char *value[CM_SESSION_SETTINGS];   /* in force */
+    bool local[CM_SESSION_SETTINGS];    /* by SET LOCAL: COMMIT puts `outside` back */
+    char *outside[CM_SESSION_SETTINGS]; /* NULL where not local */
+} cm_own_settings;
+
 struct cm_session {
     cm_node *node;
     char role[CM_NAME_MAX_BYTES + 1];
@@ -41,10 +48,8 @@ struct cm_session {
     cm_arena arena;   /* of the statement at hand; reset when the next begins */
     char transaction; /* 'I', 'T' or 'E' */
     int64_t now;      /* when the block or, outside of one, the statement began: see plan.h */
-    char *setting[CM_SESSION_SETTINGS];
-    char *setting_before[CM_SESSION_SETTINGS]; /* at BEGIN: ROLLBACK puts them back */
-    bool setting_local[CM_SESSION_SETTINGS];   /* by SET LOCAL: COMMIT puts `outside` back */
-    char *setting_outside[CM_SESSION_SETTINGS];
+    cm_own_settings setting;
+    cm_own_settings setting_before; /* at BEGIN: ROLLBACK puts them back */
     cm_option reported[CM_SESSION_SETTINGS];
     cm_named_query *named;
     cm_cursor *cursor;       /* the newest first */
@@ -117,10 +122,15 @@ void cm_session_copy(cm_session *s, const cm_stmt *stmt, const char *const *para
 
 CM_MUST cm_status cm_session_settings_init(cm_session *s, cm_diag *diag);
 void cm_session_settings_fini(cm_session *s);
-/* BEGIN, SAVEPOINT: copies them to CM_SESSION_SETTINGS places. */
-void cm_session_settings_keep(cm_session *s, char **ret_kept);
-/* The end of that block: frees what was kept; what ROLLBACK changes back is reported. */
-void cm_session_settings_end(cm_session *s, char **kept, bool commit);
+/* BEGIN, SAVEPOINT: a copy, which replaces what was kept there.  It is ended by one of the next
+ * two, which leave it empty. */
+void cm_session_settings_keep(cm_session *s, cm_own_settings *kept);
+/* ROLLBACK: the session's are what was kept again; what that changes is reported. */
+void cm_session_settings_restore(cm_session *s, cm_own_settings *kept);
+/* RELEASE, COMMIT: frees what was kept. */
+void cm_session_settings_forget(cm_own_settings *kept);
+/* COMMIT: nothing stays of what SET LOCAL made; what that changes is reported. */
+void cm_session_settings_end_local(cm_session *s);
 /* The value in force, also of the node's own settings and in any case of letters; NULL: unknown.
  * Borrowed from the session or the arena. */
 const char *cm_session_setting(cm_session *s, const char *name, cm_arena *arena);

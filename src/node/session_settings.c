@@ -112,7 +112,7 @@ static int find(const char *name)
 
 static const char *value_of(const cm_session *s, size_t i)
 {
-    return s->setting[i] != NULL ? s->setting[i] : defs[i].value;
+    return s->setting.value[i] != NULL ? s->setting.value[i] : defs[i].value;
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -121,20 +121,25 @@ cm_status cm_session_settings_init(cm_session *s, cm_diag *diag)
 {
     int role = find("session_authorization");
     CM_ASSERT(role >= 0);
-    s->setting[role] = strdup(s->role);
-    return s->setting[role] != NULL
+    s->setting.value[role] = strdup(s->role);
+    return s->setting.value[role] != NULL
                ? CM_OK
                : cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
 }
 
-void cm_session_settings_fini(cm_session *s)
+void cm_session_settings_forget(cm_own_settings *kept)
 {
     for (size_t i = 0; i < CM_SESSION_SETTINGS; i++) {
-        free(s->setting[i]);
-        free(s->setting_before[i]);
-        free(s->setting_outside[i]);
-        s->setting[i] = s->setting_before[i] = s->setting_outside[i] = NULL;
+        free(kept->value[i]);
+        free(kept->outside[i]);
     }
+    *kept = (cm_own_settings){0};
+}
+
+void cm_session_settings_fini(cm_session *s)
+{
+    cm_session_settings_forget(&s->setting);
+    cm_session_settings_forget(&s->setting_before);
 }
 
 size_t cm_session_settings(const cm_session *session, const cm_option **ret)
@@ -151,12 +156,20 @@ size_t cm_session_settings(const cm_session *session, const cm_option **ret)
     return count;
 }
 
-/* Out of memory leaves a setting at its default: nothing that a statement needs to fail for. */
-void cm_session_settings_keep(cm_session *s, char **ret_kept)
+static char *copy_of(const char *value)
 {
+    return value != NULL ? strdup(value) : NULL;
+}
+
+/* Out of memory leaves a setting at its default: nothing that a statement needs to fail for. */
+void cm_session_settings_keep(cm_session *s, cm_own_settings *kept)
+{
+    const cm_own_settings *now = &s->setting;
+    cm_session_settings_forget(kept);
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
-        free(ret_kept[i]);
-        ret_kept[i] = s->setting[i] != NULL ? strdup(s->setting[i]) : NULL;
+        kept->value[i] = copy_of(now->value[i]);
+        kept->outside[i] = copy_of(now->outside[i]);
+        kept->local[i] = now->local[i];
     }
 }
 
@@ -167,40 +180,35 @@ static void report(cm_session *s, size_t i)
     }
 }
 
-/* What the setting is after the block: nothing that SET LOCAL made of it. */
-static void end_local(cm_session *s, size_t i, char **before, bool *restore)
+/* Takes a malloced value, or NULL. */
+static void take(cm_session *s, size_t i, char *value)
 {
-    char *outside = s->setting_outside[i];
-    if (s->setting_local[i] && !*restore) {
-        free(*before);
-        *before = outside;
-        *restore = true;
-    } else {
-        free(outside);
+    char *was = s->setting.value[i];
+    s->setting.value[i] = value;
+    if (strcmp(value_of(s, i), was != NULL ? was : defs[i].value) != 0) {
+        report(s, i);
     }
-    s->setting_outside[i] = NULL;
-    s->setting_local[i] = false;
+    free(was);
 }
 
-void cm_session_settings_end(cm_session *s, char **kept, bool commit)
+void cm_session_settings_restore(cm_session *s, cm_own_settings *kept)
 {
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
-        char *before = kept[i];
-        bool restore = !commit;
-        kept[i] = NULL;
-        if (kept == s->setting_before) {
-            end_local(s, i, &before, &restore);
-        }
-        if (!restore) {
-            free(before);
-            continue;
-        }
-        const char *was = before != NULL ? before : defs[i].value;
-        bool same = strcmp(was, value_of(s, i)) == 0;
-        free(s->setting[i]);
-        s->setting[i] = before;
-        if (!same) {
-            report(s, i);
+        free(s->setting.outside[i]);
+        s->setting.outside[i] = kept->outside[i];
+        s->setting.local[i] = kept->local[i];
+        take(s, i, kept->value[i]);
+    }
+    *kept = (cm_own_settings){0};
+}
+
+void cm_session_settings_end_local(cm_session *s)
+{
+    for (size_t i = 0; i < CM_COUNT(defs); i++) {
+        if (s->setting.local[i]) {
+            take(s, i, s->setting.outside[i]);
+            s->setting.outside[i] = NULL;
+            s->setting.local[i] = false;
         }
     }
 }
@@ -444,11 +452,11 @@ static cm_status set_own(cm_session *s, size_t i, const char *value, cm_diag *di
             return CM_OK;
         }
     }
-    free(s->setting[i]);
-    s->setting[i] = copy;
-    free(s->setting_outside[i]); /* what SET LOCAL had covered is no more */
-    s->setting_outside[i] = NULL;
-    s->setting_local[i] = false;
+    free(s->setting.value[i]);
+    s->setting.value[i] = copy;
+    free(s->setting.outside[i]); /* what SET LOCAL had covered is no more */
+    s->setting.outside[i] = NULL;
+    s->setting.local[i] = false;
     report(s, i);
     return CM_OK;
 }
@@ -485,9 +493,9 @@ static void reset_all(cm_session *s)
 {
     int role = find("session_authorization");
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
-        if ((int)i != role && s->setting[i] != NULL) {
-            free(s->setting[i]);
-            s->setting[i] = NULL;
+        if ((int)i != role && s->setting.value[i] != NULL) {
+            free(s->setting.value[i]);
+            s->setting.value[i] = NULL;
             report(s, i);
         }
     }
@@ -533,18 +541,16 @@ cm_status cm_session_set_local(cm_session *s, const char *name, const char *valu
     if (i < 0) { /* the node's own cannot change in a block */
         return cm_session_set(s, name, value, diag);
     }
-    bool local = s->setting_local[i];
-    char *outside = local                   ? s->setting_outside[i]
-                    : s->setting[i] != NULL ? strdup(s->setting[i])
-                                            : NULL;
-    s->setting_outside[i] = NULL;
+    bool local = s->setting.local[i];
+    char *outside = local ? s->setting.outside[i] : copy_of(s->setting.value[i]);
+    s->setting.outside[i] = NULL;
     cm_status st = cm_session_set(s, name, value, diag);
     if (st != CM_OK && !local) {
         free(outside);
         return st;
     }
-    s->setting_local[i] = true;
-    s->setting_outside[i] = outside;
+    s->setting.local[i] = true;
+    s->setting.outside[i] = outside;
     return st;
 }
 

@@ -131,6 +131,27 @@ static void savepoints_are_kept(void **state)
     expect_said(say(t, "COMMIT"), "ROLLBACK\n");
 }
 
+/* SET LOCAL's share of the settings comes and goes with savepoints like the rest. */
+static void savepoints_keep_local_settings(void **state)
+{
+    talk *t = ((scene *)*state)->asks;
+    expect_said(say(t, "BEGIN; SAVEPOINT a; SET work_mem = '1MB'; SET LOCAL work_mem = '2MB'; "
+                       "ROLLBACK TO a; COMMIT; SHOW work_mem"),
+                "BEGIN\nSAVEPOINT\nSET\nSET\nROLLBACK\nCOMMIT\nwork_mem:25\n4MB\nSHOW\n");
+    expect_said(say(t, "BEGIN; SET LOCAL work_mem = '2MB'; SAVEPOINT a; SET work_mem = '5MB'; "
+                       "ROLLBACK TO a; SHOW work_mem; COMMIT; SHOW work_mem"),
+                "BEGIN\nSET\nSAVEPOINT\nSET\nROLLBACK\nwork_mem:25\n2MB\nSHOW\nCOMMIT\n"
+                "work_mem:25\n4MB\nSHOW\n");
+    expect_said(say(t, "BEGIN; SAVEPOINT a; SET LOCAL work_mem = '2MB'; RELEASE a; SHOW work_mem; "
+                       "COMMIT; SHOW work_mem"),
+                "BEGIN\nSAVEPOINT\nSET\nRELEASE\nwork_mem:25\n2MB\nSHOW\nCOMMIT\n"
+                "work_mem:25\n4MB\nSHOW\n");
+    expect_said(say(t, "BEGIN; SET LOCAL application_name = 'x'; SAVEPOINT a; ROLLBACK; SHOW "
+                       "application_name"),
+                "BEGIN\nSETTING application_name=x\nSET\nSAVEPOINT\n"
+                "SETTING application_name=\nROLLBACK\napplication_name:25\n\nSHOW\n");
+}
+
 static void cursors_walk_answers(void **state)
 {
     scene *s = *state;
@@ -330,6 +351,7 @@ int main(void)
         cmocka_unit_test(the_nodes_settings_are_durable),
         cmocka_unit_test(transactions_are_accepted),
         cmocka_unit_test(savepoints_are_kept),
+        cmocka_unit_test(savepoints_keep_local_settings),
         cmocka_unit_test(cursors_walk_answers),
         cmocka_unit_test(answers_are_copied),
         cmocka_unit_test(time_stands_in_a_block),

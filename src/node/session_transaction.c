@@ -12,7 +12,7 @@ enum { SAVEPOINTS_MAX = 1000 };
 struct cm_savepoint {
     struct cm_savepoint *below;
     char *name;
-    char *setting[CM_SESSION_SETTINGS];
+    cm_own_settings setting;
 };
 
 static void pop(cm_session *s, bool restore)
@@ -20,7 +20,11 @@ static void pop(cm_session *s, bool restore)
     cm_savepoint *gone = s->savepoint;
     s->savepoint = gone->below;
     s->savepoints--;
-    cm_session_settings_end(s, gone->setting, !restore);
+    if (restore) {
+        cm_session_settings_restore(s, &gone->setting);
+    } else {
+        cm_session_settings_forget(&gone->setting);
+    }
     free(gone->name);
     free(gone);
 }
@@ -39,7 +43,7 @@ void cm_session_begin(cm_session *s, const cm_stmt *stmt)
 {
     if (s->transaction == 'I') {
         s->transaction = 'T';
-        cm_session_settings_keep(s, s->setting_before);
+        cm_session_settings_keep(s, &s->setting_before);
     } else {
         cm_session_notice(s, CM_SQL_IN_TRANSACTION, "there is already a transaction in progress");
     }
@@ -57,10 +61,12 @@ void cm_session_end_transaction(cm_session *s, bool commit)
         }
         if (commit) {
             cm_cursors_commit(s);
+            cm_session_settings_forget(&s->setting_before);
+            cm_session_settings_end_local(s);
         } else {
             cm_cursors_close(s, 1);
+            cm_session_settings_restore(s, &s->setting_before);
         }
-        cm_session_settings_end(s, s->setting_before, commit);
     }
     s->transaction = 'I';
     cm_session_done(s, commit ? "COMMIT" : "ROLLBACK");
@@ -85,7 +91,7 @@ static cm_status push(cm_session *s, const char *name, cm_diag *diag)
         free(p);
         return cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory");
     }
-    cm_session_settings_keep(s, p->setting);
+    cm_session_settings_keep(s, &p->setting);
     p->below = s->savepoint;
     s->savepoint = p;
     s->savepoints++;
