@@ -199,6 +199,18 @@ static void put_exists(cm_fragment_writer *w, const cm_from *from)
     cm_fragment_put(w, ")");
 }
 
+/* Without one, as where org = org is all that links them, there is nothing to be IN. */
+static bool has_link(const cm_from *from)
+{
+    uint64_t right = tables_of(from->right);
+    bool any = false;
+
+    for (size_t i = 0; from->on != NULL && i < conjuncts(from->on); i++) {
+        any = any || is_link(conjunct(from->on, i), right);
+    }
+    return any;
+}
+
 /* Conditions of SEMI and ANTI, each after WHERE or AND. */
 static void put_lookups(cm_fragment_writer *w, const cm_from *from, bool *any)
 {
@@ -212,7 +224,7 @@ static void put_lookups(cm_fragment_writer *w, const cm_from *from, bool *any)
     }
     cm_fragment_put(w, *any ? " AND " : " WHERE ");
     *any = true;
-    if (w->postgres) {
+    if (w->postgres || !has_link(from)) {
         put_exists(w, from);
     } else {
         put_lookup(w, from);

@@ -63,6 +63,19 @@ static void test_own_joins(void **state)
         "east 64: SELECT t0.\"age\" AS c0 FROM \"doctors\" AS t0 WHERE ((t0.\"age\") IN (SELECT "
         "t1.\"size\" FROM \"tumours\" AS t1 WHERE (t1.\"stage\" = 0))) IS NOT TRUE\n");
     /* Below a join with what others have. */
+    /* Linked by their owner alone. */
+    check_sql(
+        "SELECT count(*) FROM visits v WHERE EXISTS (SELECT 1 FROM visits w WHERE w.org = "
+        "v.org)",
+        "north 1: SELECT count(*) AS c0 FROM \"visits\" AS t0 WHERE EXISTS (SELECT 1 FROM "
+        "\"visits\" AS t1)\nsouth 1: SELECT count(*) AS c0 FROM \"visits\" AS t0 WHERE EXISTS "
+        "(SELECT 1 FROM \"visits\" AS t1)\n");
+    check_sql("SELECT count(*) FROM visits v WHERE NOT EXISTS (SELECT 1 FROM visits w WHERE w.org "
+              "= v.org AND w.doctor > 5)",
+              "north 1: SELECT count(*) AS c0 FROM \"visits\" AS t0 WHERE NOT EXISTS (SELECT 1 "
+              "FROM \"visits\" AS t1 WHERE (t1.\"doctor\" > 5))\nsouth 1: SELECT count(*) AS c0 "
+              "FROM \"visits\" AS t0 WHERE NOT EXISTS (SELECT 1 FROM \"visits\" AS t1 WHERE "
+              "(t1.\"doctor\" > 5))\n");
     check_sql("SELECT count(*) FROM visits v JOIN doctors d ON v.doctor = d.id JOIN tumours t ON "
               "t.person = d.name",
               "east 64: SELECT t0.\"id\" AS c0 FROM (\"doctors\" AS t0 JOIN \"tumours\" AS t1 ON "
