@@ -105,6 +105,7 @@ static bool has_calendar_program(const cm_expr *expr)
             return false;
         }
         first += months->value.number < 0 ? 31 * months->value.number : 0;
+        first -= 366; /* the program knows the first year alone, and not its month */
     }
     if (expr->op == CM_X_EXTRACT) {
         bool fraction = expr->index == CM_FIELD_SECOND || expr->index == CM_FIELD_EPOCH;
