@@ -428,6 +428,17 @@ static cm_status check_bounds(const setting_def *def, const char *value, cm_diag
     return CM_OK;
 }
 
+/* Takes a malloced value, or NULL; what SET LOCAL had covered is no more. */
+static void put(cm_session *s, size_t i, char *value)
+{
+    free(s->setting.value[i]);
+    free(s->setting.outside[i]);
+    s->setting.value[i] = value;
+    s->setting.outside[i] = NULL;
+    s->setting.local[i] = false;
+    report(s, i);
+}
+
 static cm_status set_own(cm_session *s, size_t i, const char *value, cm_diag *diag)
 {
     const char *kept = NULL;
@@ -452,12 +463,7 @@ static cm_status set_own(cm_session *s, size_t i, const char *value, cm_diag *di
             return CM_OK;
         }
     }
-    free(s->setting.value[i]);
-    s->setting.value[i] = copy;
-    free(s->setting.outside[i]); /* what SET LOCAL had covered is no more */
-    s->setting.outside[i] = NULL;
-    s->setting.local[i] = false;
-    report(s, i);
+    put(s, i, copy);
     return CM_OK;
 }
 
@@ -493,10 +499,8 @@ static void reset_all(cm_session *s)
 {
     int role = find("session_authorization");
     for (size_t i = 0; i < CM_COUNT(defs); i++) {
-        if ((int)i != role && s->setting.value[i] != NULL) {
-            free(s->setting.value[i]);
-            s->setting.value[i] = NULL;
-            report(s, i);
+        if ((int)i != role && (s->setting.value[i] != NULL || s->setting.local[i])) {
+            put(s, i, NULL);
         }
     }
 }

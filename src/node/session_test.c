@@ -114,6 +114,13 @@ static void transactions_are_accepted(void **state)
     expect_said(say(t, "RESET work_mem; SET LOCAL work_mem = '3MB'; SHOW work_mem"),
                 "RESET\nNOTICE SET LOCAL can only be used in transaction blocks\nSET\n"
                 "work_mem:25\n4MB\nSHOW\n");
+    expect_said(say(t,
+                    "SET work_mem = '1MB'; BEGIN; SET LOCAL work_mem = '2MB'; RESET ALL; COMMIT; "
+                    "SHOW work_mem"),
+                "SET\nBEGIN\nSET\nRESET\nCOMMIT\nwork_mem:25\n4MB\nSHOW\n");
+    expect_said(say(t, "SET work_mem = '1MB'; BEGIN; SET LOCAL work_mem = '2MB'; RESET ALL; "
+                       "ROLLBACK; SHOW work_mem; RESET work_mem"),
+                "SET\nBEGIN\nSET\nRESET\nROLLBACK\nwork_mem:25\n1MB\nSHOW\nRESET\n");
     expect_said(say(t, "BEGIN; CREATE TYPE mood AS ENUM ('a'); ROLLBACK"),
                 "BEGIN\nERROR 25001 ...\nROLLBACK\n");
 }
