@@ -15,7 +15,8 @@ struct cm_cursor {
     struct cm_cursor *next;
     char name[NAME_ROOM];
     bool hold, forward_only;
-    size_t depth; /* savepoints when it was declared; 0 once its transaction has ended */
+    size_t depth; /* 1 and the savepoints around it that are not released; 0 once its transaction
+                     has ended */
     cm_arena arena;
     const cm_result_col *col;
     size_t cols;
@@ -59,6 +60,13 @@ void cm_cursors_close(cm_session *s, size_t depth)
         } else {
             at = &(*at)->next;
         }
+    }
+}
+
+void cm_cursors_release(cm_session *s, size_t depth)
+{
+    for (cm_cursor *c = s->cursor; c != NULL; c = c->next) {
+        c->depth = c->depth < depth ? c->depth : depth;
     }
 }
 

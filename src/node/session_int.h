@@ -114,6 +114,8 @@ void cm_cursor_describe(cm_session *s, const cm_stmt *stmt, const cm_result_col 
                         size_t *ret_cols);
 /* Those of so many nested blocks at least: 0 all, 1 the transaction's own, then by savepoint. */
 void cm_cursors_close(cm_session *s, size_t depth);
+/* RELEASE: those of deeper blocks are of this depth from now on. */
+void cm_cursors_release(cm_session *s, size_t depth);
 /* Closes the transaction's own but those WITH HOLD. */
 void cm_cursors_commit(cm_session *s);
 void cm_session_copy(cm_session *s, const cm_stmt *stmt, const char *const *params);

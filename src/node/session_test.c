@@ -180,6 +180,14 @@ static void cursors_walk_answers(void **state)
                     "ROLLBACK; BEGIN; SAVEPOINT a; DECLARE c CURSOR FOR SELECT 1; ROLLBACK TO a; "
                     "FETCH c"),
                 "ROLLBACK\nBEGIN\nSAVEPOINT\nDECLARE CURSOR\nROLLBACK\nERROR 34000 ...\n");
+    expect_said(say(t, "ROLLBACK; BEGIN; SAVEPOINT a; DECLARE c CURSOR FOR SELECT 1; RELEASE a; "
+                       "SAVEPOINT b; ROLLBACK TO b; FETCH c"),
+                "ROLLBACK\nBEGIN\nSAVEPOINT\nDECLARE CURSOR\nRELEASE\nSAVEPOINT\nROLLBACK\n"
+                "?column?:23\n1\nFETCH 1\n");
+    expect_said(say(t, "ROLLBACK; BEGIN; SAVEPOINT a; SAVEPOINT b; DECLARE c CURSOR FOR SELECT 1; "
+                       "RELEASE b; ROLLBACK TO a; FETCH c"),
+                "ROLLBACK\nBEGIN\nSAVEPOINT\nSAVEPOINT\nDECLARE CURSOR\nRELEASE\nROLLBACK\n"
+                "ERROR 34000 ...\n");
     expect_said(say(t,
                     "ROLLBACK; BEGIN; DECLARE h CURSOR WITH HOLD FOR SELECT count(*) FROM visits; "
                     "DECLARE c CURSOR FOR SELECT 1; COMMIT; FETCH h; FETCH c"),

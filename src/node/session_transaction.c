@@ -125,6 +125,9 @@ cm_status cm_session_release(cm_session *s, const cm_stmt *stmt, cm_diag *diag)
         found = strcmp(s->savepoint->name, stmt->name) == 0;
         pop(s, false);
     }
+    if (st == CM_OK) {
+        cm_cursors_release(s, s->savepoints + 1);
+    }
     return st;
 }
 
