@@ -8,15 +8,6 @@
 /* Of PostgreSQL's DeclareCursorStmt. */
 enum { CURSOR_BINARY = 0x1, CURSOR_NO_SCROLL = 0x4, CURSOR_HOLD = 0x20 };
 
-static cm_status parse_inner(cm_parser *p, const PgQuery__Node *query, const char *of,
-                             cm_stmt *stmt)
-{
-    if (query == NULL || query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
-        return cm_parser_refuse(p, -1, "%s of anything but SELECT", of);
-    }
-    return cm_parse_select(p, query->select_stmt, &stmt->select);
-}
-
 static cm_status parse_declare(cm_parser *p, const PgQuery__DeclareCursorStmt *s, cm_stmt *stmt)
 {
     stmt->kind = CM_STMT_DECLARE;
@@ -27,7 +18,7 @@ static cm_status parse_declare(cm_parser *p, const PgQuery__DeclareCursorStmt *s
     if ((s->options & CURSOR_BINARY) != 0) {
         return cm_parser_refuse(p, -1, "a BINARY cursor");
     }
-    return parse_inner(p, s->query, "DECLARE", stmt);
+    return cm_parse_inner(p, s->query, "DECLARE", stmt);
 }
 
 static cm_status parse_fetch(cm_parser *p, const PgQuery__FetchStmt *s, cm_stmt *stmt)
@@ -186,7 +177,7 @@ static cm_status parse_copy(cm_parser *p, const PgQuery__CopyStmt *s, cm_stmt *s
     stmt->copy.quote = stmt->copy.quote != 0 ? stmt->copy.quote : '"';
     stmt->copy.escape = stmt->copy.escape != 0 ? stmt->copy.escape : stmt->copy.quote;
     stmt->copy.null = stmt->copy.null != NULL ? stmt->copy.null : stmt->copy.csv ? "" : "\\N";
-    return s->query != NULL ? parse_inner(p, s->query, "COPY", stmt) : select_all(p, s, stmt);
+    return s->query != NULL ? cm_parse_inner(p, s->query, "COPY", stmt) : select_all(p, s, stmt);
 }
 
 cm_status cm_parse_cursor(cm_parser *p, const PgQuery__Node *node, cm_stmt *stmt, bool *ret_known)

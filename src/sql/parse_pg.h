@@ -72,6 +72,9 @@ CM_MUST cm_status cm_parse_orders(cm_parser *p, PgQuery__Node *const *nodes, siz
 CM_MUST cm_status cm_parse_expr(cm_parser *p, const PgQuery__Node *node, const cm_ast **ret);
 CM_MUST cm_status cm_parse_exprs(cm_parser *p, PgQuery__Node *const *nodes, size_t count,
                                  const cm_ast *const **ret);
+/* The SELECT inside of EXPLAIN, PREPARE, DECLARE and COPY; 0A000 for anything else. */
+CM_MUST cm_status cm_parse_inner(cm_parser *p, const PgQuery__Node *query, const char *of,
+                                 cm_stmt *stmt);
 CM_MUST cm_status cm_parse_select(cm_parser *p, const PgQuery__SelectStmt *select,
                                   const cm_ast_select **ret);
 /* The text of a constant as EXECUTE, SET and CHECK take it; *ret NULL for NULL.  False when the

@@ -91,9 +91,7 @@ static cm_status parse_transaction(cm_parser *p, const PgQuery__TransactionStmt 
     }
 }
 
-/* The SELECT inside of EXPLAIN and PREPARE. */
-static cm_status parse_inner_select(cm_parser *p, const PgQuery__Node *query, const char *of,
-                                    cm_stmt *stmt)
+cm_status cm_parse_inner(cm_parser *p, const PgQuery__Node *query, const char *of, cm_stmt *stmt)
 {
     if (query == NULL || query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
         return cm_parser_refuse(p, -1, "%s of anything but SELECT", of);
@@ -107,7 +105,7 @@ static cm_status parse_prepare(cm_parser *p, const PgQuery__PrepareStmt *s, cm_s
     stmt->tag = "PREPARE";
     stmt->name = cm_arena_strdup(p->arena, s->name);
     p->param_types = s->n_argtypes;
-    return parse_inner_select(p, s->query, "PREPARE", stmt);
+    return cm_parse_inner(p, s->query, "PREPARE", stmt);
 }
 
 static cm_status parse_execute(cm_parser *p, const PgQuery__ExecuteStmt *s, cm_stmt *stmt)
@@ -240,7 +238,7 @@ static cm_status parse_explained(cm_parser *p, const PgQuery__Node *query, cm_st
             return cm_parser_refuse(p, -1, "EXPLAIN ANALYZE of CREATE MATERIALIZED VIEW");
         }
     } else {
-        return parse_inner_select(p, query, "EXPLAIN", stmt);
+        return cm_parse_inner(p, query, "EXPLAIN", stmt);
     }
     stmt->kind = CM_STMT_EXPLAIN;
     stmt->tag = "EXPLAIN";

@@ -295,19 +295,9 @@ static bool settle_filters(cm_early *e)
 
 /* ---- whether groups stay what they are ---- */
 
-static bool holds(const cm_exprs *list, const cm_expr *expr)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (cm_expr_equal(list->at[i], expr)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_known(const cm_early *e, const cm_expr *expr)
 {
-    return holds(&e->known, expr) || cm_rels_within(cm_expr_rels(expr), e->whole);
+    return cm_exprs_have(&e->known, expr) || cm_rels_within(cm_expr_rels(expr), e->whole);
 }
 
 static bool learn(cm_early *e, const cm_expr *expr)
@@ -355,7 +345,7 @@ static uint64_t values_of(const cm_expr *expr)
 
 static uint64_t times(uint64_t a, uint64_t b)
 {
-    return b > 0 && a > UINT32_MAX / b ? UINT32_MAX : a * b;
+    return cm_times_most(a, b, UINT32_MAX);
 }
 
 /* How many rows of the loose relations of a set can hang from one row. */

@@ -3,16 +3,6 @@
 
 #include <string.h>
 
-static bool holds(const cm_exprs *list, const cm_expr *expr)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (cm_expr_equal(list->at[i], expr)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static cm_from *from_new(cm_early *e, cm_from from)
 {
     cm_from *ret = CM_NEW_SMALL(e->pl->arena, cm_from, 1);
@@ -93,7 +83,7 @@ static void drop_repeated(cm_early *e)
     cm_exprs kept = {0};
 
     for (size_t i = 0; i < e->keys.count; i++) {
-        if (!holds(&kept, e->keys.at[i])) {
+        if (!cm_exprs_have(&kept, e->keys.at[i])) {
             cm_exprs_add(e->pl->arena, &kept, e->keys.at[i]);
         }
     }

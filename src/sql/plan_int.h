@@ -53,6 +53,9 @@ typedef struct cm_exprs {
     size_t count, room;
 } cm_exprs;
 void cm_exprs_add(cm_arena *arena, cm_exprs *list, const cm_expr *expr);
+bool cm_exprs_have(const cm_exprs *list, const cm_expr *expr);
+/* a * b, or `most` where that is less. */
+uint64_t cm_times_most(uint64_t a, uint64_t b, uint64_t most);
 
 /* ---- nodes (plan_node.c) ---- */
 
@@ -87,6 +90,7 @@ const cm_expr *cm_plan_null(cm_planner *pl, cm_type type);
 const cm_expr *cm_plan_int(cm_planner *pl, cm_i128 value);
 const cm_expr *cm_plan_and(cm_planner *pl, const cm_exprs *list); /* NULL when empty */
 bool cm_expr_is_text(const cm_expr *expr);
+bool cm_expr_is_true(const cm_expr *expr); /* the constant */
 cm_type cm_plan_bool_type(void);
 cm_type cm_plan_int8_type(void);
 uint64_t cm_expr_rels(const cm_expr *expr);

@@ -34,15 +34,20 @@ static bool is_same(cm_range a, cm_range b)
     return a.lo == b.lo && a.hi == b.hi;
 }
 
+static bool is_base(const narrowing *n, const cm_expr *column)
+{
+    if (column->op != CM_X_COLUMN) {
+        return false;
+    }
+    const cm_relation *relation = &n->b->query->relation[column->rel];
+    return relation->derived == NULL && relation->applies == 0 && relation->tables > 0 &&
+           column->index < relation->cols;
+}
+
 /* A number that owners share themselves. */
 static bool is_bounded(const narrowing *n, const cm_expr *expr)
 {
-    if (expr->op != CM_X_COLUMN || cm_expr_is_text(expr)) {
-        return false;
-    }
-    const cm_relation *relation = &n->b->query->relation[expr->rel];
-    return relation->derived == NULL && relation->applies == 0 && relation->tables > 0 &&
-           expr->index < relation->cols && cm_block_pushable(n->b, expr);
+    return is_base(n, expr) && !cm_expr_is_text(expr) && cm_block_pushable(n->b, expr);
 }
 
 static bound *find(narrowing *n, const cm_expr *column)
@@ -266,7 +271,6 @@ static bool is_list_of(const cm_expr *x, const cm_expr *column)
 }
 
 typedef struct swap {
-    cm_block *b;
     const cm_expr *from, *to;
 } swap;
 
@@ -277,21 +281,11 @@ static const cm_expr *swap_column(const cm_expr *expr, void *arg)
     return expr->op == CM_X_COLUMN && is_column(expr, s->from) ? s->to : NULL;
 }
 
-static bool holds(const cm_exprs *list, const cm_expr *expr)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (cm_expr_equal(list->at[i], expr)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* x IN (...) of one side is the other's, too. */
 static cm_status copy_lists(narrowing *n, const cm_expr *from, const cm_expr *to)
 {
     const cm_exprs *own = &n->b->own[from->rel];
-    swap s = {n->b, from, to};
+    swap s = {from, to};
 
     if (from->type.kind != to->type.kind || from->type.scale != to->type.scale) {
         return CM_OK;
@@ -306,7 +300,7 @@ static cm_status copy_lists(narrowing *n, const cm_expr *from, const cm_expr *to
         if (st != CM_OK) {
             return st;
         }
-        if (cm_block_pushable(n->b, copy) && !holds(&n->b->own[to->rel], copy)) {
+        if (cm_block_pushable(n->b, copy) && !cm_exprs_have(&n->b->own[to->rel], copy)) {
             cm_exprs_add(n->b->pl->arena, &n->b->own[to->rel], copy);
             n->changed = true;
             if (!cm_expr_is_text(to)) {
@@ -315,14 +309,6 @@ static cm_status copy_lists(narrowing *n, const cm_expr *from, const cm_expr *to
         }
     }
     return CM_OK;
-}
-
-static bool is_base(const narrowing *n, const cm_expr *column)
-{
-    const cm_relation *relation = &n->b->query->relation[column->rel];
-
-    return column->op == CM_X_COLUMN && relation->derived == NULL && relation->applies == 0 &&
-           relation->tables > 0 && column->index < relation->cols;
 }
 
 /* The other side's rows matter only where they equal one of these. */

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+uint64_t cm_times_most(uint64_t a, uint64_t b, uint64_t most)
+{
+    return a > 0 && b > most / a ? most : a * b;
+}
+
 void cm_exprs_add(cm_arena *arena, cm_exprs *list, const cm_expr *expr)
 {
     if (list->count == list->room) {
@@ -320,12 +325,12 @@ uint64_t cm_expr_rels(const cm_expr *expr)
     return rels;
 }
 
-static bool is_true(const cm_expr *expr)
+bool cm_expr_is_true(const cm_expr *expr)
 {
     return expr->op == CM_X_CONST && !expr->value.null && expr->value.number != 0;
 }
 
-static bool holds(const cm_exprs *list, const cm_expr *expr)
+bool cm_exprs_have(const cm_exprs *list, const cm_expr *expr)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (cm_expr_equal(list->at[i], expr)) {
@@ -349,7 +354,7 @@ static cm_status factor_out(cm_planner *pl, const cm_expr *expr, cm_exprs *list,
     for (size_t c = 0; c < arm[0].count; c++) {
         bool everywhere = true;
         for (size_t i = 1; i < expr->args; i++) {
-            everywhere = everywhere && holds(&arm[i], arm[0].at[c]);
+            everywhere = everywhere && cm_exprs_have(&arm[i], arm[0].at[c]);
         }
         if (everywhere) {
             cm_exprs_add(pl->arena, &common, arm[0].at[c]);
@@ -364,7 +369,7 @@ static cm_status factor_out(cm_planner *pl, const cm_expr *expr, cm_exprs *list,
     for (size_t i = 0; i < expr->args; i++) {
         cm_exprs own = {0};
         for (size_t c = 0; c < arm[i].count; c++) {
-            if (!holds(&common, arm[i].at[c])) {
+            if (!cm_exprs_have(&common, arm[i].at[c])) {
                 cm_exprs_add(pl->arena, &own, arm[i].at[c]);
             }
         }
@@ -387,7 +392,7 @@ void cm_expr_conjuncts(cm_planner *pl, const cm_expr *expr, cm_exprs *list)
         }
         return;
     }
-    if (expr == NULL || is_true(expr)) {
+    if (expr == NULL || cm_expr_is_true(expr)) {
         return;
     }
     if (expr->op != CM_X_AND) {

@@ -40,11 +40,6 @@ static const cm_expr *into_table(const cm_expr *expr, void *arg)
                           expr->nullable, expr->range, expr->position);
 }
 
-static bool is_yes(const cm_expr *expr)
-{
-    return expr->op == CM_X_CONST && !expr->value.null && expr->value.number != 0;
-}
-
 /* The join as this owner does it: relations become its tables, org its name. */
 static cm_status own_tree(builder *b, const cm_from *from, const cm_from **ret)
 {
@@ -68,7 +63,7 @@ static cm_status own_tree(builder *b, const cm_from *from, const cm_from **ret)
         if (st == CM_OK) {
             st = cm_plan_fold_constants(b->pl, expr, &expr);
         }
-        if (st == CM_OK && !is_yes(expr)) {
+        if (st == CM_OK && !cm_expr_is_true(expr)) {
             cm_exprs_add(b->pl->arena, &kept, expr);
         }
     }

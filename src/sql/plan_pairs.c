@@ -9,7 +9,7 @@
 /* What does not fit is as good as no bound. */
 static uint64_t times(uint64_t a, uint64_t b)
 {
-    return a > 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+    return cm_times_most(a, b, UINT64_MAX);
 }
 
 uint64_t cm_flow_pairs_rows(const cm_flow *x, const cm_flow *y)

@@ -195,11 +195,6 @@ static cm_status aggregate_column(cm_grouping *g, const cm_physical *p, const cm
     return st;
 }
 
-static uint64_t times(uint64_t a, uint64_t b, uint64_t most)
-{
-    return a >= most || b >= most || a * b >= most ? most : a * b;
-}
-
 /* Rows that a set of relations can combine to; NULL where an outer join found no row is one more.
  */
 static uint64_t rows_of(const cm_block *b, uint64_t rels, uint64_t most)
@@ -221,7 +216,7 @@ static uint64_t rows_of(const cm_block *b, uint64_t rels, uint64_t most)
         if (relation->derived != NULL) {
             rows += b->derived[rel].node->rows;
         }
-        ret = times(ret, rows, most);
+        ret = cm_times_most(ret, rows, most);
     }
     return ret;
 }
@@ -242,11 +237,11 @@ static uint64_t groups_bound(const cm_grouping *g, const cm_plan_node *child, co
         }
         for (size_t j = 0; j < g->keys; j++) {
             if ((cm_expr_rels(g->key[j].expr) & own) != 0) {
-                values = times(values, cm_col_values(&child->col[key[j]]), child->rows);
+                values = cm_times_most(values, cm_col_values(&child->col[key[j]]), child->rows);
             }
         }
         uint64_t rows = rows_of(g->b, own, child->rows);
-        groups = times(groups, rows < values ? rows : values, child->rows);
+        groups = cm_times_most(groups, rows < values ? rows : values, child->rows);
         rels |= own;
     }
     return groups;

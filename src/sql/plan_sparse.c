@@ -38,11 +38,6 @@ bool cm_group_is_sparse(const cm_grouping *g)
     return fine;
 }
 
-static uint64_t times(uint64_t a, uint64_t b, uint64_t most)
-{
-    return a >= most || b >= most || a * b >= most ? most : a * b;
-}
-
 /* Rows of the owner's tables that the keys are of; where an outer join found none is one more. */
 static uint64_t rows_of_keys(const cm_grouping *g, const cm_fragment *f, uint64_t most)
 {
@@ -53,7 +48,7 @@ static uint64_t rows_of_keys(const cm_grouping *g, const cm_fragment *f, uint64_
     }
     for (size_t t = 0; t < cm_fragment_tables(f); t++) {
         if ((rels >> t & 1) != 0) {
-            rows = times(rows, cm_plan_table_rows(cm_fragment_table(f, t)) + 1, most);
+            rows = cm_times_most(rows, cm_plan_table_rows(cm_fragment_table(f, t)) + 1, most);
         }
     }
     return rows;
@@ -65,7 +60,7 @@ static uint64_t groups_bound(const cm_grouping *g, const cm_fragment *f, uint64_
 
     for (size_t i = 0; i < g->keys; i++) {
         const cm_expr *key = g->key[i].expr;
-        values = times(
+        values = cm_times_most(
             values, cm_expr_is_text(key) ? most : cm_range_values(key->range, key->nullable), most);
     }
     return rows < values ? rows : values;

@@ -1,5 +1,6 @@
 /* Plans as a whole: who takes part, digests, documents, and what cannot be planned. */
 #include "sql/plan_check.h"
+#include "sql/plan_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -274,16 +275,27 @@ static void test_json(void **state)
     cm_plan_fixture_fini(&f);
 }
 
+/* Bounds stop at the most that there can be, and never wrap. */
+static void test_times_most(void **state)
+{
+    const uint64_t many = UINT64_C(1) << 32;
+    (void)state;
+
+    assert_int_equal(cm_times_most(3, 5, 100), 15);
+    assert_int_equal(cm_times_most(0, many, 100), 0);
+    assert_int_equal(cm_times_most(10, 10, 100), 100);
+    assert_int_equal(cm_times_most(10, 11, 100), 100);
+    assert_int_equal(cm_times_most(many, many, UINT64_C(1) << 40), UINT64_C(1) << 40);
+    assert_int_equal(cm_times_most(many, many, UINT64_MAX), UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_pushdown),
-        cmocka_unit_test(test_no_tables),
-        cmocka_unit_test(test_participants),
-        cmocka_unit_test(test_deterministic),
-        cmocka_unit_test(test_digest_changes),
-        cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_times_most),    cmocka_unit_test(test_without_pushdown),
+        cmocka_unit_test(test_no_tables),     cmocka_unit_test(test_participants),
+        cmocka_unit_test(test_deterministic), cmocka_unit_test(test_digest_changes),
+        cmocka_unit_test(test_unsupported),   cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

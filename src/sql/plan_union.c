@@ -66,7 +66,7 @@ static cm_status sink_into_values(cm_planner *pl, const cm_query *query, const c
         if (st != CM_OK || holds->op != CM_X_CONST) {
             return st;
         }
-        if (!holds->value.null && holds->value.number != 0) {
+        if (cm_expr_is_true(holds)) {
             arm[copy->arms++] = query->arm[i];
         }
     }
