@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "exec/exec.h"
 
@@ -34,30 +35,6 @@ typedef struct party_report {
     size_t nodes;
     cm_bench_machine machine; /* of the crew that looks at the links */
 } party_report;
-
-static bool put_all(int fd, const void *data, size_t bytes)
-{
-    for (size_t sent = 0; sent < bytes;) {
-        ssize_t got = write(fd, (const uint8_t *)data + sent, bytes - sent);
-        if (got < 0 && errno != EINTR) {
-            return false;
-        }
-        sent += got > 0 ? (size_t)got : 0;
-    }
-    return true;
-}
-
-static bool get_all(int fd, void *data, size_t bytes)
-{
-    for (size_t have = 0; have < bytes;) {
-        ssize_t got = read(fd, (uint8_t *)data + have, bytes - have);
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            return false;
-        }
-        have += got > 0 ? (size_t)got : 0;
-    }
-    return true;
-}
 
 /* ---- a party ------------------------------------------------------------------------------ */
 
@@ -174,8 +151,8 @@ CM_NORETURN static void be_party(party *p, int out)
         st = cm_fail(&report->why, st, CM_SQL_INTERNAL, "%s", cm_status_text(st));
     }
     report->good = st == CM_OK;
-    bool said = put_all(out, report, sizeof *report) &&
-                put_all(out, p->measured, report->nodes * sizeof *p->measured);
+    bool said = cm_file_write(out, report, sizeof *report) &&
+                cm_file_write(out, p->measured, report->nodes * sizeof *p->measured);
     cm_mpc_free(p->mpc);
     for (unsigned i = 0; i < p->lanes; i++) {
         cm_mesh_free(p->mesh[i]);
@@ -258,7 +235,7 @@ CM_MUST static cm_status collect(const crew *c, size_t nodes, party_report *repo
 {
     bool good = true;
     for (unsigned i = 0; i < CM_BENCH_PARTIES; i++) {
-        if (!get_all(c->in[i], &report[i], sizeof report[i])) {
+        if (!cm_file_read(c->in[i], &report[i], sizeof report[i])) {
             return cm_fail(diag, CM_EIO, CM_SQL_INTERNAL, "the process of %s failed",
                            CM_TPCH_ORGS[i]);
         }
@@ -268,7 +245,7 @@ CM_MUST static cm_status collect(const crew *c, size_t nodes, party_report *repo
         }
         for (size_t n = 0; n < report[i].nodes && n < nodes; n++) {
             cm_measured m;
-            if (!get_all(c->in[i], &m, sizeof m)) {
+            if (!cm_file_read(c->in[i], &m, sizeof m)) {
                 return cm_fail(diag, CM_EIO, CM_SQL_INTERNAL, "a party failed");
             }
             measured[n].bytes = m.bytes > measured[n].bytes ? m.bytes : measured[n].bytes;
