@@ -6,7 +6,6 @@
 #include "source/source_int.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct loading {
     cm_sqlite *db;
@@ -29,17 +28,12 @@ static cm_status load_row(void *arg, const cm_value *row)
     const loading *l = arg;
     bool more = false;
     for (size_t i = 0; i < l->cols; i++) {
-        int parameter = (int)i + 1;
-        if (row[i].null) {
-            cm_sqlite_bind_null(l->insert, parameter);
-        } else if (l->is_text[i]) {
-            cm_sqlite_bind_text(l->insert, parameter, row[i].text, strlen(row[i].text));
-        } else if (row[i].number < INT64_MIN || row[i].number > INT64_MAX) {
+        bool number = !row[i].null && !l->is_text[i];
+        if (number && (row[i].number < INT64_MIN || row[i].number > INT64_MAX)) {
             return cm_fail(l->diag, CM_ERANGE, CM_SQL_RANGE,
                            "a number of more than 64 bits cannot be joined across servers");
-        } else {
-            cm_sqlite_bind_int(l->insert, parameter, (int64_t)row[i].number);
         }
+        cm_sqlite_bind_value(l->insert, (int)i + 1, &row[i], l->is_text[i]);
     }
     return cm_sqlite_step(l->db, l->insert, &more, l->diag);
 }
@@ -116,12 +110,19 @@ cm_status cm_source_run_across(cm_source *const *source, const cm_source_table *
                                const cm_fragment *fragment, size_t cols, const bool *is_text,
                                cm_source_row_fn fn, void *arg, cm_diag *diag)
 {
+    _Static_assert(CM_OWN_JOIN_MAX == 8, "a name for each table");
     static const char *const from[CM_OWN_JOIN_MAX] = {"r0", "r1", "r2", "r3",
                                                       "r4", "r5", "r6", "r7"};
     cm_sqlite *db = NULL;
     cm_status st = cm_sqlite_open(NULL, CM_SQLITE_MEMORY, source[0]->timeout_ms, &db, diag);
+    if (st == CM_OK) { /* or each row would be a transaction */
+        st = cm_sqlite_exec(db, "BEGIN", diag);
+    }
     for (size_t i = 0; i < cm_fragment_tables(fragment) && st == CM_OK; i++) {
         st = load_table(db, source[i], table[i], fragment, i, diag);
+    }
+    if (st == CM_OK) {
+        st = cm_sqlite_exec(db, "COMMIT", diag);
     }
     if (st == CM_OK) {
         st = cm_sqlite_run(db, from, fragment, cols, is_text, fn, arg, diag);

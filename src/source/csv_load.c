@@ -138,14 +138,7 @@ CM_MUST static cm_status bind_value(load *l, size_t col, const cm_csv_field *fie
         !cm_cell_check(column, &value, &fault)) {
         return cm_fault_fail(&fault, l->table, col, l->rows, diag);
     }
-    int parameter = (int)col + 1;
-    if (value.null) {
-        cm_sqlite_bind_null(l->insert, parameter);
-    } else if (column->type.kind == CM_TYPE_TEXT) {
-        cm_sqlite_bind_text(l->insert, parameter, value.text, strlen(value.text));
-    } else {
-        cm_sqlite_bind_int(l->insert, parameter, (int64_t)value.number);
-    }
+    cm_sqlite_bind_value(l->insert, (int)col + 1, &value, column->type.kind == CM_TYPE_TEXT);
     return CM_OK;
 }
 

@@ -233,6 +233,17 @@ void cm_sqlite_bind_null(cm_sqlite_stmt *stmt, int parameter)
     CM_ASSERT(sqlite3_bind_null(inner(stmt), parameter) == SQLITE_OK);
 }
 
+void cm_sqlite_bind_value(cm_sqlite_stmt *stmt, int parameter, const cm_value *value, bool is_text)
+{
+    if (value->null) {
+        cm_sqlite_bind_null(stmt, parameter);
+    } else if (is_text) {
+        cm_sqlite_bind_text(stmt, parameter, value->text, strlen(value->text));
+    } else {
+        cm_sqlite_bind_int(stmt, parameter, (int64_t)value->number);
+    }
+}
+
 cm_status cm_sqlite_step(cm_sqlite *db, cm_sqlite_stmt *stmt, bool *ret_row, cm_diag *diag)
 {
     int code = sqlite3_step(inner(stmt));

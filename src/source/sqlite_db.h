@@ -38,6 +38,8 @@ void cm_sqlite_finalize(cm_sqlite_stmt *stmt); /* NULL allowed */
 void cm_sqlite_bind_int(cm_sqlite_stmt *stmt, int parameter, int64_t value);
 void cm_sqlite_bind_text(cm_sqlite_stmt *stmt, int parameter, const char *text, size_t bytes);
 void cm_sqlite_bind_null(cm_sqlite_stmt *stmt, int parameter);
+/* A canonical value, whose number fits int64. */
+void cm_sqlite_bind_value(cm_sqlite_stmt *stmt, int parameter, const cm_value *value, bool is_text);
 /* *ret_row is false at the end, which also resets the statement. */
 CM_MUST cm_status cm_sqlite_step(cm_sqlite *db, cm_sqlite_stmt *stmt, bool *ret_row, cm_diag *diag);
 void cm_sqlite_reset(cm_sqlite_stmt *stmt);
