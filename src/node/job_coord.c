@@ -121,7 +121,6 @@ static cm_status record(cm_job *job, const cm_diag *why, const cm_job_stats *sta
     cm_audit_entry entry = {.kind = CM_AUDIT_OUTCOME,
                             .coordinator = cm_node_org(node),
                             .role = q->role,
-                            .sql = cm_audit_statement(q->sql, q->param, q->params, &job->arena),
                             .allowed = why == NULL,
                             .sqlstate = why == NULL ? "" : why->sqlstate,
                             .message = why == NULL ? "" : why->message,
@@ -135,7 +134,10 @@ static cm_status record(cm_job *job, const cm_diag *why, const cm_job_stats *sta
         entry.rounds = stats->rounds;
         memcpy(entry.opened, stats->opened, sizeof entry.opened);
     }
-    cm_status st = cm_audit_append(cm_node_audit(node), &entry, diag);
+    cm_status st = cm_audit_statement(q->sql, q->param, q->params, &job->arena, &entry.sql, diag);
+    if (st == CM_OK) {
+        st = cm_audit_append(cm_node_audit(node), &entry, diag);
+    }
     if (st != CM_OK) {
         cm_node_log(node, "the outcome of a job could not be recorded: %s", diag->message);
     }

@@ -85,37 +85,47 @@ static void part_free(cm_part *part)
 
 /* ---- what came of it ---------------------------------------------------------------------- */
 
-static cm_audit_entry entry_of(cm_part *part, cm_audit_kind kind, const cm_diag *why)
+static cm_status entry_of(cm_part *part, cm_audit_kind kind, const cm_diag *why,
+                          cm_audit_entry *ret, cm_diag *diag)
 {
     const cm_proposal *p = &part->proposal;
-    cm_audit_entry entry = {
-        .kind = kind,
-        .coordinator = p->coordinator,
-        .role = p->role,
-        .sql = cm_audit_statement(p->sql, p->param, p->params, &part->prepared.arena),
-        .plan = p->plan,
-        .allowed = why == NULL,
-        .sqlstate = why == NULL ? "" : why->sqlstate,
-        .message = why == NULL ? "" : why->message};
-    memcpy(entry.job, part->id, sizeof entry.job);
+    *ret = (cm_audit_entry){.kind = kind,
+                            .coordinator = p->coordinator,
+                            .role = p->role,
+                            .plan = p->plan,
+                            .allowed = why == NULL,
+                            .sqlstate = why == NULL ? "" : why->sqlstate,
+                            .message = why == NULL ? "" : why->message};
+    memcpy(ret->job, part->id, sizeof ret->job);
     if (part->prepared.plan != NULL) {
-        cm_audit_describe(&entry, part->prepared.plan, &part->prepared.arena);
+        cm_audit_describe(ret, part->prepared.plan, &part->prepared.arena);
     }
-    return entry;
+    return cm_audit_statement(p->sql, p->param, p->params, &part->prepared.arena, &ret->sql, diag);
+}
+
+static cm_status record_consent(cm_part *part, const cm_diag *why, cm_diag *diag)
+{
+    cm_audit_entry entry;
+    cm_status st = entry_of(part, CM_AUDIT_CONSENT, why, &entry, diag);
+    return st == CM_OK ? cm_audit_append(cm_node_audit(part->jobs->node), &entry, diag) : st;
 }
 
 static cm_status record_outcome(cm_part *part, const cm_job_report *report, const cm_diag *why,
                                 cm_diag *diag)
 {
-    cm_audit_entry entry = entry_of(part, CM_AUDIT_OUTCOME, why);
+    cm_audit_entry entry;
+    if (is_own(part)) {
+        return CM_OK; /* the job does */
+    }
+    cm_status st = entry_of(part, CM_AUDIT_OUTCOME, why, &entry, diag);
+    if (st != CM_OK) {
+        return st;
+    }
     entry.milliseconds = (uint64_t)(cm_clock_ms() - part->began_ms);
     if (report != NULL) {
         entry.bytes = report->bytes;
         entry.rounds = report->rounds;
         memcpy(entry.opened, report->opened, sizeof entry.opened);
-    }
-    if (is_own(part)) {
-        return CM_OK; /* the job does */
     }
     return cm_audit_append(cm_node_audit(part->jobs->node), &entry, diag);
 }
@@ -511,11 +521,10 @@ static void consider(cm_part *part)
     cm_diag why = {0}, disk = {0};
     bool stale = false;
     cm_status st = decide(part, &stale, &why);
-    cm_audit_entry entry = entry_of(part, CM_AUDIT_CONSENT, st == CM_OK ? NULL : &why);
     if (stale) {
         /* Nothing was decided: it will be proposed anew, on equal catalogs. */
         cm_peers_send_catalogs(cm_node_peers(node), part->coordinator);
-    } else if (cm_audit_append(cm_node_audit(node), &entry, &disk) != CM_OK && st == CM_OK) {
+    } else if (record_consent(part, st == CM_OK ? NULL : &why, &disk) != CM_OK && st == CM_OK) {
         st = disk.status;
         why = disk;
     }

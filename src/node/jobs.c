@@ -37,12 +37,35 @@ cm_status cm_prepared_plan(cm_prepared *prepared, cm_node *node, const char *coo
                           settings, &prepared->arena, &prepared->query, &prepared->plan, diag);
 }
 
-const char *cm_audit_statement(const char *sql, const char *const *param, size_t params,
-                               cm_arena *arena)
+/* No value ends the comment around it, opens one inside of it, or ends a comment by -- before it:
+ * then it is written as E'...' without slashes and ends of lines. */
+static void put_value(cm_buf *text, const char *value)
 {
-    CM_CLEANUP(cm_buf_free) cm_buf text = {0};
+    if (strstr(value, "*/") == NULL && strstr(value, "/*") == NULL &&
+        value[strcspn(value, "\r\n")] == '\0') {
+        cm_buf_put_quoted(text, value, '\'');
+        return;
+    }
+    cm_buf_printf(text, "E'");
+    for (; *value != '\0'; value++) {
+        if (*value == '/' || *value == '\r' || *value == '\n') {
+            cm_buf_printf(text, "\\x%02X", (unsigned)*value);
+        } else if (*value == '\\' || *value == '\'') {
+            cm_buf_printf(text, "%c%c", *value, *value);
+        } else {
+            cm_buf_put_u8(text, (uint8_t)*value);
+        }
+    }
+    cm_buf_put_u8(text, '\'');
+}
+
+cm_status cm_audit_statement(const char *sql, const char *const *param, size_t params,
+                             cm_arena *arena, const char **ret, cm_diag *diag)
+{
+    CM_CLEANUP(cm_buf_wipe_free) cm_buf text = {0};
+    *ret = sql;
     if (params == 0) {
-        return sql;
+        return CM_OK;
     }
     cm_buf_printf(&text, "%s", sql);
     for (size_t i = 0; i < params; i++) {
@@ -50,11 +73,12 @@ const char *cm_audit_statement(const char *sql, const char *const *param, size_t
         if (param[i] == NULL) {
             cm_buf_printf(&text, "NULL");
         } else {
-            cm_buf_put_quoted(&text, param[i], '\'');
+            put_value(&text, param[i]);
         }
     }
     cm_buf_printf(&text, " */");
-    return text.failed ? sql : cm_arena_strdup(arena, cm_buf_text(&text));
+    *ret = cm_arena_strdup(arena, cm_buf_text(&text));
+    return text.failed ? cm_fail(diag, CM_ENOMEM, CM_SQL_OUT_OF_MEMORY, "out of memory") : CM_OK;
 }
 
 void cm_audit_describe(cm_audit_entry *entry, const cm_plan *plan, cm_arena *arena)

@@ -54,9 +54,13 @@ CM_MUST cm_status cm_prepared_plan(cm_prepared *prepared, cm_node *node, const c
                                    const char *sql, const char *const *param, size_t params,
                                    const cm_plan_settings *settings, cm_diag *diag);
 
-/* A statement as the audit log keeps it: with its parameters' values, in the form of a comment. */
-const char *cm_audit_statement(const char *sql, const char *const *param, size_t params,
-                               cm_arena *arena);
+/*
+ * A statement as the audit log keeps it: sql, then its parameters' values in a comment, as literals
+ * of PostgreSQL: $1 = 'x', $2 = NULL.  They are on one line, and nothing in them begins or
+ * ends a comment: E'*\x2F' stands for what would.  Without parameters sql itself.
+ */
+CM_MUST cm_status cm_audit_statement(const char *sql, const char *const *param, size_t params,
+                                     cm_arena *arena, const char **ret, cm_diag *diag);
 /* Fills what an audit entry says about a plan; texts in arena. */
 void cm_audit_describe(cm_audit_entry *entry, const cm_plan *plan, cm_arena *arena);
 /* The index of an organisation in the federation; asserts that it is a member. */

@@ -1,4 +1,5 @@
 /* Whole queries: four nodes on one loop, with real job processes over TLS on loopback. */
+#include "node/jobs_int.h"
 #include "node/nodes_fixture.h"
 
 #include <setjmp.h>
@@ -143,9 +144,27 @@ static void cancelling_ends_running_processes(void **state)
     expect(ask(w, 3, "SELECT sum(cost) FROM visits"), "100");
 }
 
+/* Nothing that a parameter holds looks like SQL of the statement. */
+static void audited_parameters_stay_in_their_comment(void **state)
+{
+    const char *const param[] = {"it's", NULL, "a\\b/c", "*/ DROP TABLE x; /* \\'", "1\r\n2"};
+    cm_arena arena;
+    const char *text = NULL;
+    (void)state;
+    assert_int_equal(cm_arena_init(&arena, 1 << 20), CM_OK);
+    assert_int_equal(cm_audit_statement("SELECT 1", NULL, 0, &arena, &text, NULL), CM_OK);
+    assert_string_equal(text, "SELECT 1");
+    assert_int_equal(cm_audit_statement("SELECT 1 --", param, 5, &arena, &text, NULL), CM_OK);
+    assert_string_equal(text, "SELECT 1 -- /* $1 = 'it''s', $2 = NULL, $3 = 'a\\b/c', "
+                              "$4 = E'*\\x2F DROP TABLE x; \\x2F* \\\\''', "
+                              "$5 = E'1\\x0D\\x0A2' */");
+    cm_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(audited_parameters_stay_in_their_comment),
         cmocka_unit_test_setup_teardown(queries_are_answered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_owners_bad_row_is_the_cause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jobs_run_beside_each_other, set_up, tear_down),
