@@ -281,11 +281,6 @@ static void set_runs(cm_planner *pl, candidate *c)
     c->node->runs_valid_first = wants_valid_first(c);
 }
 
-static void clear_runs(cm_plan_node *node)
-{
-    node->runs[0] = node->runs[1] = (cm_plan_runs){0};
-}
-
 /* What merging saves by the cost model, if the runs are there. */
 static double estimate(cm_planner *pl, candidate *c)
 {
@@ -364,8 +359,6 @@ static void serve(delivery *d, candidate *c, cm_plan *plan)
     }
     if (served) {
         set_runs(d->pl, c);
-    } else {
-        clear_runs(c->node);
     }
     c->done = true;
 }

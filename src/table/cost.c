@@ -24,25 +24,25 @@ static void add_bytes(cm_sort_cost *cost, double bytes, double rounds)
     cost->rounds += rounds;
 }
 
-/* Four bits a plane and row over all three parties. */
-static void add_shuffle(cm_sort_cost *cost, double rows, double planes)
+void cm_cost_add_shuffle(cm_sort_cost *cost, double rows, double planes)
 {
     add_bytes(cost, rows * planes / 6, 2);
 }
 
-/* Shuffled with the places, which are opened. */
-static void add_place(cm_sort_cost *cost, double rows, double planes)
+void cm_cost_add_place(cm_sort_cost *cost, double rows, double planes, double place)
 {
-    double place = cm_bits_for((size_t)rows);
-
-    add_shuffle(cost, rows, planes + place);
+    cm_cost_add_shuffle(cost, rows, planes + place);
     add_bytes(cost, rows * place / 8, 1);
 }
 
-/* A bit into the ring, a product, a shuffle with the destination, its opening. */
-static void add_partition(cm_sort_cost *cost, double rows, double planes)
+static void add_place(cm_sort_cost *cost, double rows, double planes)
 {
-    add_shuffle(cost, rows, planes + 64);
+    cm_cost_add_place(cost, rows, planes, cm_bits_for((size_t)rows));
+}
+
+void cm_cost_add_partition(cm_sort_cost *cost, double rows, double planes)
+{
+    cm_cost_add_shuffle(cost, rows, planes + 64);
     add_bytes(cost, rows * (8 + 8 + 8), 4);
 }
 
@@ -107,7 +107,7 @@ cm_sort_cost cm_join_sort_cost(const cm_join_size *size, size_t round_bytes, cm_
 
     cm_sort_cost scan = {0}, partition = {0};
     add_join_scan(&scan, size, keys);
-    add_partition(&partition, rows, carried + cm_bits_for(count));
+    cm_cost_add_partition(&partition, rows, carried + cm_bits_for(count));
     add_place(&partition, rows, carried);
     add_gates(&partition, rows, keys + 1, cm_bits_for(1 + keys));
     bool scans = partition.bytes + partition.rounds * (double)round_bytes >
@@ -223,10 +223,10 @@ cm_sort_cost cm_table_expand_cost(size_t table_rows, size_t rows, unsigned plane
     add_bits_to_ring(&ret, from, count_planes);
     add_ring_to_bits(&ret, from, place);
     add_bytes(&ret, 0, 9 + 7); /* the sum of counts */
-    add_partition(&ret, from, planes + place + 1);
+    cm_cost_add_partition(&ret, from, planes + place + 1);
     add_gates(&ret, front, 3 * place, cm_bits_for(place) + 2);
     add_gates(&ret, to, place * (place + 1) / 2.0, place);
-    add_partition(&ret, to, place);
+    cm_cost_add_partition(&ret, to, place);
     add_gates(&ret, front, planes + place, 1);
     add_place(&ret, to, planes + place);
     add_gates(&ret, to, 5 * place, cm_bits_for(place) + 2);

@@ -500,20 +500,14 @@ static cm_join_way choose_way(const join *j, cm_arena scratch)
 static cm_runs runs_of(const cm_join_spec *spec, cm_arena *arena)
 {
     const cm_runs *unique = &spec->unique_runs, *other = &spec->other_runs;
-    cm_runs ret = {.valid_first = unique->valid_first, .way = unique->way};
+    cm_runs ret = {0};
 
-    if (unique->count == 0 || other->count == 0) {
-        return ret;
+    if (unique->count > 0 && other->count > 0) {
+        CM_ASSERT(unique->valid_first == other->valid_first);
+        ret = cm_runs_concat(unique, other, arena);
     }
-    CM_ASSERT(unique->valid_first == other->valid_first);
-    size_t *rows = CM_NEW(arena, size_t, unique->count + other->count);
-    for (size_t i = 0; i < unique->count; i++) {
-        rows[ret.count++] = unique->rows[i];
-    }
-    for (size_t i = 0; i < other->count; i++) {
-        rows[ret.count++] = other->rows[i];
-    }
-    ret.rows = rows;
+    ret.valid_first = unique->valid_first;
+    ret.way = unique->way;
     return ret;
 }
 

@@ -66,6 +66,20 @@ static void add_merge(cm_merge_net *net, size_t low, size_t high)
                                      .end = start + log + 1};
 }
 
+cm_runs cm_runs_concat(const cm_runs *first, const cm_runs *second, cm_arena *arena)
+{
+    size_t *rows = CM_NEW(arena, size_t, first->count + second->count + 1);
+    cm_runs ret = {.rows = rows};
+
+    for (size_t i = 0; i < first->count; i++) {
+        rows[ret.count++] = first->rows[i];
+    }
+    for (size_t i = 0; i < second->count; i++) {
+        rows[ret.count++] = second->rows[i];
+    }
+    return ret;
+}
+
 cm_merge_net *cm_merge_net_new(const cm_runs *runs, cm_arena *arena)
 {
     cm_merge_net *net = CM_NEW(arena, cm_merge_net, 1);

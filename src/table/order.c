@@ -9,12 +9,6 @@ enum { RADIX_KEY_MAX = 16 }; /* no link makes more passes cheaper than a sort */
 
 /* ---- what it costs -------------------------------------------------------------------------- */
 
-static void add_bytes(cm_sort_cost *cost, double bytes, double rounds)
-{
-    cost->bytes += bytes;
-    cost->rounds += rounds;
-}
-
 static double price(cm_sort_cost cost, size_t round_bytes)
 {
     return cost.bytes + cost.rounds * (double)round_bytes;
@@ -54,7 +48,7 @@ static cm_sort_cost sort_cost(const cm_order *o, size_t round_bytes, cm_arena sc
     double planes = o->tag + o->key + o->payload;
     cm_sort_cost ret = cm_sort_comparisons_cost(o->rows, o->tag + o->key, round_bytes, scratch);
 
-    add_bytes(&ret, (double)o->rows * planes / 6, 2);
+    cm_cost_add_shuffle(&ret, (double)o->rows, planes);
     return ret;
 }
 
@@ -62,12 +56,6 @@ static cm_sort_cost sort_cost(const cm_order *o, size_t round_bytes, cm_arena sc
 static unsigned partitioned(const cm_order *o)
 {
     return o->key + o->payload + (o->keep_tag ? o->tag : 0);
-}
-
-/* A bit into the ring, a product, a shuffle, an opening. */
-static void add_partition(cm_sort_cost *cost, const cm_order *o)
-{
-    add_bytes(cost, (double)o->rows * (24 + (64 + partitioned(o)) / 6.0), 6);
 }
 
 /* The network with rows of so many planes. */
@@ -95,15 +83,6 @@ static cm_sort_cost net_cost(const cm_order *o, unsigned planes, size_t round_by
     return ret;
 }
 
-/* Two placements by opened positions: of positions alone, and of the payload. */
-static void add_fetch(cm_sort_cost *cost, const cm_order *o)
-{
-    double rows = (double)o->rows, tag = o->tag;
-
-    add_bytes(cost, rows * (2 * tag / 6 + tag / 8), 3);
-    add_bytes(cost, rows * ((tag + o->payload) / 6 + tag / 8), 3);
-}
-
 /* Which planes the network exchanges. */
 typedef enum merge_way {
     WITH_PAYLOAD, /* the rows as they are */
@@ -117,11 +96,12 @@ static cm_sort_cost merge_cost_by(const cm_order *o, merge_way way, size_t round
         way == WITH_TAG ? o->tag + o->key : o->tag + o->key + o->payload - exchanged_first(o);
     cm_sort_cost ret = net_cost(o, planes, round_bytes, scratch);
 
-    if (way == WITH_TAG) {
-        add_fetch(&ret, o);
+    if (way == WITH_TAG) { /* positions alone are placed, then the payload */
+        cm_cost_add_place(&ret, (double)o->rows, o->tag, o->tag);
+        cm_cost_add_place(&ret, (double)o->rows, o->payload, o->tag);
     }
     if (wants_partition(o)) {
-        add_partition(&ret, o);
+        cm_cost_add_partition(&ret, (double)o->rows, partitioned(o));
     }
     return ret;
 }
@@ -141,10 +121,10 @@ static cm_sort_cost radix_cost(const cm_order *o)
     cm_sort_cost ret = {0};
 
     if (o->random) {
-        add_bytes(&ret, (double)o->rows * partitioned(o) / 6.0, 2);
+        cm_cost_add_shuffle(&ret, (double)o->rows, partitioned(o));
     }
     for (unsigned p = 0; p < o->key; p++) {
-        add_partition(&ret, o);
+        cm_cost_add_partition(&ret, (double)o->rows, partitioned(o));
     }
     return ret;
 }

@@ -325,19 +325,12 @@ static cm_runs runs_of(const walk *w, cm_arena *arena)
     const cm_runs *points = &w->spec->point_runs, *ends = &w->spec->interval_runs;
     const cm_runs *first = w->first_point == 0 ? points : ends;
     const cm_runs *second = w->first_point == 0 ? ends : points;
-    cm_runs ret = {.way = points->way};
+    cm_runs ret = {0};
 
-    if (!w->runs) {
-        return ret;
+    if (w->runs) {
+        ret = cm_runs_concat(first, second, arena);
     }
-    size_t *rows = CM_NEW(arena, size_t, first->count + second->count);
-    for (size_t i = 0; i < first->count; i++) {
-        rows[ret.count++] = first->rows[i];
-    }
-    for (size_t i = 0; i < second->count; i++) {
-        rows[ret.count++] = second->rows[i];
-    }
-    ret.rows = rows;
+    ret.way = points->way;
     return ret;
 }
 
@@ -539,7 +532,6 @@ static cm_status subtract(walk *w, cm_bcol low, cm_bcol high, const cm_ranges *r
     cm_bcol *in = CM_NEW(&scratch, cm_bcol, 1 + 2 * w->factors);
     cm_bcol *out = CM_NEW(&scratch, cm_bcol, 1 + w->spec->aggs);
 
-    cm_status st = CM_OK;
     in[0] = w->open;
     split_totals(w, low, in + 1);
     split_totals(w, high, in + 1 + w->factors);
@@ -547,11 +539,9 @@ static cm_status subtract(walk *w, cm_bcol low, cm_bcol high, const cm_ranges *r
     for (size_t i = 0; i < w->spec->aggs; i++) {
         out[1 + i] = ret->agg[i].data;
     }
-    if (st == CM_OK) {
-        cm_program *program = build_differences(w, scratch);
-        st = cm_program_run(program, w->mpc, in, out, scratch);
-        cm_program_free(program);
-    }
+    cm_program *program = build_differences(w, scratch);
+    cm_status st = cm_program_run(program, w->mpc, in, out, scratch);
+    cm_program_free(program);
     return st;
 }
 

@@ -182,6 +182,18 @@ void cm_merge_costs(const cm_sort_less *less, unsigned planes, cm_sort_costs *re
 CM_MUST cm_status cm_merge_rows(cm_mpc *mpc, cm_bcol wide, unsigned key_first, unsigned key_planes,
                                 const cm_runs *runs, cm_arena scratch);
 
+/* One after the other's. */
+cm_runs cm_runs_concat(const cm_runs *first, const cm_runs *second, cm_arena *arena);
+
+/* ---- cost.c: steps that several operators have --------------------------------------------- */
+
+/* Four bits a plane and row over all three parties. */
+void cm_cost_add_shuffle(cm_sort_cost *cost, double rows, double planes);
+/* Shuffled with places of so many planes, which are opened. */
+void cm_cost_add_place(cm_sort_cost *cost, double rows, double planes, double place);
+/* A bit into the ring, a product, a shuffle with the destination, its opening. */
+void cm_cost_add_partition(cm_sort_cost *cost, double rows, double planes);
+
 /* ---- order.c: a sort, a merge or radix passes ------------------------------------------------ */
 
 /* Rows to be put in order by their keys.  Planes from the lowest: the tag, which is each row's
